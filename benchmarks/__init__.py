@@ -1,0 +1,1 @@
+"""Suites, published scores, runs, results, and the leaderboard made from them."""

@@ -1,0 +1,150 @@
+"""The leaderboard: a pure function of the result files and the published scores."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, nearest
+from ..tasks.data import checksums
+from ..tasks.registry import TASKS
+from ..tasks.task import SUITES
+from .aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
+from .results import Result, is_limited, read_results
+
+Row = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+
+@cache
+def published_scores() -> dict[str, dict[str, Any]]:
+    """The published rows: model -> `cite` and `scores` (task -> score)."""
+    return tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+
+
+def leaderboard(results_dir: str | Path = "results", *, suite: str | None = None) -> dict[str, list[Row]]:
+    """Rank all results beside the published ones.
+
+    Means over seeds per task; the BLURB score and the task types from those means; what is missing is None. Limited
+    runs (`--max-steps`, a part of the data, another split) make a row of their own, which is not ranked. A file that
+    cannot be read is named in the log and left out.
+
+    Args:
+        results_dir: the folder of results; it may be missing.
+        suite: `blurb`, `medqa` or `mmlu`: only its tasks, ranked by its score.
+
+    Returns:
+        `{"rows": [...]}`, best first; each row has `model`, `source`, `ranked`, `marks`, `n_tasks`, `blurb`, `types`
+        and `tasks` (name -> `mean`, `std`, `n`).
+    """
+    if suite not in (None, "all", *SUITES):
+        raise RequestError(f"unknown suite {suite!r}; {nearest(str(suite), ('all', *SUITES))}")
+    results, problems = read_results(Path(results_dir))
+    for problem in problems:
+        _log.warning("left out: %s", problem)
+    known = [result for result in results if result["task"] in TASKS]
+    for result in results:
+        if result["task"] not in TASKS:
+            _log.warning("left out: %s: unknown task %r", result["result_file"], result["task"])
+    chosen = [name for name, task in TASKS.items() if suite in (None, "all", task.suite)]
+    rows = [*_published_rows(chosen), *_measured_rows(known, chosen)]
+    return {"rows": sorted(rows, key=lambda row: _rank(row, suite))}
+
+
+def _published_rows(tasks: Sequence[str]) -> Iterable[Row]:
+    for model, entry in published_scores().items():
+        cells = {
+            name: {"mean": entry["scores"][name], "std": None, "n": 1} for name in tasks if name in entry["scores"]
+        }
+        if cells:
+            yield _row(model, "published", True, [entry["cite"]], cells)
+
+
+def _measured_rows(results: Sequence[Result], tasks: Sequence[str]) -> Iterable[Row]:
+    groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
+    for result in results:
+        if result["task"] in tasks:
+            groups[result["model"]["name"], bool(is_limited(result))].append(result)
+    mixed = _mixed_data(results)
+    for (model, limited), members in groups.items():
+        cells = {}
+        for name in tasks:
+            scores = [result["score"] for result in members if result["task"] == name]
+            if scores:
+                mean, deviation = over_seeds(scores)
+                cells[name] = {"mean": mean, "std": deviation, "n": len(scores)}
+        yield _row(model, "measured", not limited, _marks(members, mixed), cells)
+
+
+def _row(model: str, source: str, ranked: bool, marks: list[str], cells: dict[str, dict[str, Any]]) -> Row:
+    means = {name: cell["mean"] for name, cell in cells.items()}
+    return {
+        "model": model,
+        "source": source,
+        "ranked": ranked,
+        "marks": marks,
+        "n_tasks": len(cells),
+        "blurb": blurb_score(means) if ranked else None,
+        "types": type_means(means) if ranked else dict.fromkeys(type_means({})),
+        "tasks": cells,
+    }
+
+
+def _rank(row: Row, suite: str | None) -> tuple[Any, ...]:
+    """Ranked rows before others; by the suite's score, the BLURB score by default; blank ones last, fuller first."""
+    score = row["blurb"]
+    if suite in ("medqa", "mmlu"):
+        score = next((cell["mean"] for cell in row["tasks"].values()), None)
+    return not row["ranked"], score is None, -(score or 0), -row["n_tasks"], row["model"]
+
+
+def _mixed_data(results: Sequence[Result]) -> dict[str, set[str]]:
+    """Task -> checksums of test data that are not those of the other rows (or not the canonical ones)."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        seen[result["task"]].add(_test_data(result))
+    odd = {}
+    for task, found in seen.items():
+        canonical = checksums().get(task, {}).get("test")
+        if len(found) > 1:
+            odd[task] = found - {canonical}
+    return odd
+
+
+def _test_data(result: Result) -> str:
+    return str((result["data"].get("test") or {}).get("sha256"))
+
+
+def _marks(results: Sequence[Result], mixed: dict[str, set[str]]) -> list[str]:
+    """What a reader must know of a row, each with the tasks that it holds for."""
+    tasks: dict[str, dict[str, None]] = defaultdict(dict)
+    recipes: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        task = result["task"]
+        for limit in is_limited(result):
+            tasks[f"limited: {limit}"][task] = None
+        for departure in result["departures"]:
+            tasks[departure][task] = None
+        unofficial = [split for split, item in result["data"].items() if not item.get("official")]
+        if unofficial:
+            tasks[f"data not the benchmark's: {', '.join(unofficial)}"][task] = None
+        if _test_data(result) in mixed.get(task, ()):
+            tasks["test data differ from other rows"][task] = None
+        for note in result["notes"]:
+            tasks[note][task] = None
+        values = {key: item.get("value") for key, item in result["recipe"].items() if isinstance(item, dict)}
+        recipes[task].add(str(sorted(values.items(), key=str)))
+    for task, found in recipes.items():
+        if len(found) > 1:
+            tasks["seeds with different recipes"][task] = None
+    return [f"{mark} ({', '.join(where)})" for mark, where in tasks.items()]
+
+
+def blurb_datasets(row: Row) -> int:
+    """How many of BLURB's 13 datasets a row has."""
+    return sum(name in row["tasks"] for name in BLURB_TASKS)

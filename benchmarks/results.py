@@ -1,0 +1,237 @@
+"""The result file: one JSON object per run, written whole, never edited; and the folder that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..corpora.json_files import read_json
+from ..errors import RequestError
+from ..files import atomic_write, atomic_write_text
+
+SCHEMA_VERSION = 1
+Result = dict[str, Any]
+
+_PACKAGES = (
+    "linkbert",
+    "torch",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "evaluate",
+    "scikit-learn",
+    "seqeval",
+)
+_NUMBER = (int, float)
+_NONE = type(None)
+# Field -> types it may have; what the leaderboard and `eval` read.
+_SCHEMA: dict[str, tuple[type, ...]] = {
+    "schema_version": (int,),
+    "task": (str,),
+    "task_version": (int,),
+    "split": (str,),
+    "suite": (str,),
+    "model": (dict,),
+    "score": _NUMBER,
+    "metric": (str,),
+    "metrics": (dict,),
+    "notes": (list,),
+    "n_examples": (int,),
+    "truncation": (dict,),
+    "dev": (dict, _NONE),
+    "recipe": (dict,),
+    "departures": (list,),
+    "seed": (int, _NONE),
+    "data": (dict,),
+    "versions": (dict,),
+    "device": (str,),
+    "precision": (str,),
+    "processes": (int,),
+    "deterministic": (bool,),
+    "cost": (dict,),
+    "started": (str,),
+    "finished": (str,),
+    "run_dir": (str, _NONE),
+    "result_file": (str,),
+    "predictions_file": (str, _NONE),
+    "predictions_sha256": (str, _NONE),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run and its result lie.
+
+    Attributes:
+        task: the task's name.
+        model: the model's name in paths.
+        seed: the run's seed.
+        runs_dir: the folder of runs.
+        results_dir: the folder of results.
+    """
+
+    task: str
+    model: str
+    seed: int | None
+    runs_dir: Path
+    results_dir: Path
+
+    @property
+    def stem(self) -> str:
+        """`seed-42`, or `no-seed` for predictions from elsewhere."""
+        return "no-seed" if self.seed is None else f"seed-{self.seed}"
+
+    @property
+    def run_dir(self) -> Path:
+        """`RUNS/TASK/MODEL/seed-N`."""
+        return self.runs_dir / self.task / self.model / self.stem
+
+    @property
+    def result_file(self) -> Path:
+        """`RESULTS/TASK/MODEL/seed-N.json`."""
+        return self.results_dir / self.task / self.model / f"{self.stem}.json"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a score depends on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def to_json(document: Any) -> str:
+    """Serialise a document as strict, indented JSON.
+
+    Raises:
+        ValueError: a NaN or an infinity in it.
+    """
+    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def predictions_lines(
+    ids: Iterable[str], gold: Iterable[Any], predictions: Iterable[Any], scores: Iterable[Any]
+) -> Iterator[bytes]:
+    """Serialise a predictions file: one object per example, in the order of the corpus."""
+    for identifier, expected, predicted, score in zip(ids, gold, predictions, scores, strict=True):
+        row = {"id": identifier, "gold": expected, "prediction": predicted, "scores": score}
+        yield json.dumps(row, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def write_predictions(path: Path, lines: Iterable[bytes]) -> str:
+    """Write a predictions file in one step and return its SHA-256."""
+    digest = hashlib.sha256()
+    with atomic_write(path) as handle:
+        for line in lines:
+            digest.update(line)
+            handle.write(line)
+    return digest.hexdigest()
+
+
+def commit_result(place: Place, result: Result, lines: Iterable[bytes]) -> Result:
+    """Store a result: predictions first, under a name that carries their hash; the result's rename commits the run.
+
+    Returns:
+        The result as stored, with its file names.
+    """
+    file = place.result_file
+    staged = file.with_name(f"{place.stem}.predictions.jsonl.new")
+    digest = write_predictions(staged, lines)
+    predictions = file.with_name(f"{place.stem}.{digest[:12]}.predictions.jsonl")
+    staged.replace(predictions)
+    result = result | {
+        "result_file": str(file),
+        "predictions_file": str(predictions),
+        "predictions_sha256": digest,
+    }
+    problem = problem_with_result(result)
+    if problem:
+        raise ValueError(f"the result is malformed: {problem}")
+    atomic_write_text(file, to_json(result))
+    for older in file.parent.glob(f"{place.stem}.*.predictions.jsonl"):
+        if older != predictions:
+            older.unlink()
+    return result
+
+
+def read_result(path: Path) -> Result:
+    """Read a result file.
+
+    Raises:
+        RequestError: not a result of this schema.
+    """
+    result = read_json(path)
+    problem = problem_with_result(result)
+    if problem:
+        raise RequestError(f"{path}: not a result file: {problem}")
+    return result
+
+
+def problem_with_result(result: Any) -> str | None:
+    """Say what is wrong with a result, or None."""
+    if not isinstance(result, dict):
+        return f"expected a JSON object, found {type(result).__name__}"
+    if result.get("schema_version") != SCHEMA_VERSION:
+        return f"schema_version {result.get('schema_version')!r}, this version reads {SCHEMA_VERSION}"
+    for key, kinds in _SCHEMA.items():
+        if key not in result:
+            return f"the field {key!r} is missing"
+        value = result[key]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            return f"the field {key!r} should be {' or '.join(kind.__name__ for kind in kinds)}"
+    if not math.isfinite(result["score"]) or not -100 <= result["score"] <= 100:
+        return f"the score {result['score']} is not between -100 and 100"
+    if not isinstance(result["model"].get("name"), str) or not result["model"]["name"]:
+        return "model.name is missing"
+    if not all(isinstance(item, str) for item in result["departures"]):
+        return "departures should be strings"
+    return None
+
+
+def read_results(folder: Path) -> tuple[list[Result], list[str]]:
+    """Read all results of a folder.
+
+    Returns:
+        The results, and for each file that cannot be read what is wrong with it.
+    """
+    results, problems = [], []
+    for path in sorted(folder.glob("*/*/*.json")):
+        try:
+            result = read_result(path)
+            if (result["task"], result["model"]["name"]) != (path.parent.parent.name, path.parent.name):
+                raise RequestError(
+                    f"{path}: holds a result of {result['model']['name']} on {result['task']}, which belongs elsewhere"
+                )
+        except RequestError as error:
+            problems.append(str(error))
+        else:
+            results.append(result)
+    return results, problems
+
+
+def is_limited(result: Result) -> list[str]:
+    """Say by what a run was limited (`--max-steps`, a part of the data, another split); such runs are not ranked."""
+    recipe = {key: item.get("value") if isinstance(item, dict) else None for key, item in result["recipe"].items()}
+    found = []
+    if recipe.get("max_steps") is not None:
+        found.append(f"--max-steps {recipe['max_steps']}")
+    if (fraction := recipe.get("train_fraction")) is not None and fraction != 1:
+        found.append(f"--train-fraction {fraction:g}")
+    if (split := recipe.get("train_split")) not in (None, "train"):
+        found.append(f"--train-split {split}")
+    return found

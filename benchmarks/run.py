@@ -1,0 +1,290 @@
+"""A run: the join of task, trainer and result."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tasks.data import Split, encode_split, load_split
+from ..tasks.task import Task
+from .results import Result, commit_result, now, write_predictions
+from .run_folder import TrainingLog, begin_run, finish_run, identity_of, note_failure, stored_result
+from .scoring import decode_split, predict_split, score_split, scored_fields
+from .settings import Folders, Limits, Settings, resolve_settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from ..tasks.task import Truncation
+    from ..training.trainer import Trainer
+    from .scoring import Report
+
+_TRIAL_EXAMPLES = 16  # dev examples that are scored before the first update
+_SAMPLE_SEED = 0  # a fraction of the data is the same one for every seed of a run
+_log = logging.getLogger(__name__)
+
+
+def finetune(
+    task: str,
+    *,
+    model: str,
+    seed: int | Sequence[int] | None = None,
+    name: str | None = None,
+    recipe_name: str | None = None,
+    max_steps: int | None = None,
+    train_fraction: float | None = None,
+    train_split: str | None = None,
+    select: str | None = None,
+    data_dir: str | Path = "data",
+    runs_dir: str | Path = "runs",
+    results_dir: str | Path = "results",
+    precision: str = "auto",
+    per_device_batch_size: int | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    report: Report | None = None,
+    **recipe: Any,
+) -> Result | list[Result]:
+    """Fine-tune a model on a task, score dev and test, and store the result.
+
+    Args:
+        task: the task's name.
+        model: a preset, a folder or a hub id.
+        seed: one or several; the recipe's own when None.
+        name: the model's name in paths and on the leaderboard.
+        recipe_name: `base`, `large` or `small`; the published one of the model's size when None.
+        max_steps: ends the run and its schedule after this many updates (such a run is not ranked).
+        train_fraction: share of the training examples used (not ranked below 1).
+        train_split: `train` or `dev` (the latter is not ranked).
+        select: `last` scores the last model, `best-dev` the best epoch on dev.
+        data_dir: prepared corpora.
+        runs_dir: models and logs.
+        results_dir: scored runs.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        per_device_batch_size: examples per micro-batch; chosen by memory when None.
+        overwrite: replace a different run that lies in the same place.
+        dry_run: train nothing, write nothing, and return what would be done.
+        report: called with signs of life.
+        **recipe: settings of the recipe to override, e.g. `epochs=3`.
+
+    Returns:
+        The result object, or a list of them when several seeds ran. A finished run is not repeated.
+
+    Raises:
+        RequestError: the request is wrong or cannot be started.
+        RunError: it failed while running.
+    """
+    asked = {
+        "max_steps": max_steps,
+        "train_fraction": train_fraction,
+        "train_split": train_split,
+        "select": select,
+    }
+    given = {key: value for key, value in asked.items() if value is not None}
+    settings = resolve_settings(
+        task,
+        model,
+        name=name,
+        seeds=() if seed is None else (seed,) if isinstance(seed, int) else tuple(seed),
+        recipe_name=recipe_name,
+        overrides={key: (value, _flag(key)) for key, value in recipe.items() if value is not None},
+        limits=replace(Limits(), **given),
+        given=tuple(given),
+        folders=Folders(Path(data_dir), Path(runs_dir), Path(results_dir)),
+        precision=precision,
+        per_device=per_device_batch_size,
+        overwrite=overwrite,
+        write=not dry_run,
+    )
+    if dry_run:
+        return _plan(settings)
+    results = [_run_once(settings, one, report) for one in settings.seeds]
+    return results[0] if len(results) == 1 else results
+
+
+def _flag(key: str) -> str:
+    own = ("epochs", "batch_size", "learning_rate", "max_length")
+    return f"--{key.replace('_', '-')}" if key in own else f"--set {key}"
+
+
+def _plan(settings: Settings) -> dict[str, Any]:
+    """Say what `finetune` would do: the resolved recipe, the updates, and what would be cut."""
+    from ..models.loading import load_tokenizer
+    from ..training.trainer import plan_run
+
+    task = settings.task
+    tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
+    splits = _load_splits(settings)
+    truncation = {name: asdict(_encode(settings, split, tokenizer)[1]) for name, split in splits.items()}
+    examples = len(_sample(settings, splits[settings.limits.train_split]))
+    plan = plan_run(settings.recipe, examples, settings.limits.max_steps)
+    return {
+        "task": task.name,
+        "model": settings.model.as_result(),
+        "seeds": list(settings.seeds),
+        "recipe_name": settings.recipe_name,
+        "recipe": settings.recipe_as_used(),
+        "departures": settings.departures(),
+        "train_examples": examples,
+        "steps_per_epoch": plan.steps_per_epoch,
+        "steps": plan.steps,
+        "warmup_steps": plan.warmup,
+        "truncation": truncation,
+        "data": {name: split.as_result() for name, split in splits.items()},
+        "run_dirs": [str(settings.place(seed).run_dir) for seed in settings.seeds],
+        "result_files": [str(settings.place(seed).result_file) for seed in settings.seeds],
+    }
+
+
+def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
+    from ..models.loading import load_tokenizer
+    from ..training.trainer import Trainer
+
+    task, place = settings.task, settings.place(seed)
+    splits = _load_splits(settings)
+    identity = identity_of(settings, seed, splits)
+    stored = stored_result(settings, place, identity)
+    if stored is not None:
+        _log.info("%s: finished already; this is its result", place.result_file)
+        return stored
+    tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
+    trainer = Trainer(task.head, tokenizer, settings.precision, report)
+    if trainer.is_main:
+        begin_run(place, identity)
+    trainer.accelerator.wait_for_everyone()
+    try:
+        return _train_and_score(settings, seed, splits, identity, tokenizer, trainer)
+    except Exception as error:
+        if trainer.is_main:
+            note_failure(place.run_dir, error)
+        raise
+
+
+def _train_and_score(
+    settings: Settings,
+    seed: int,
+    splits: dict[str, Split],
+    identity: dict[str, Any],
+    tokenizer: Any,
+    trainer: Trainer,
+) -> Result:
+    from ..models.loading import load_model
+
+    task, place, recipe, limits = settings.task, settings.place(seed), settings.recipe, settings.limits
+    started = now()
+    trainer.seed(seed)
+    model = load_model(
+        settings.model.source.path,
+        task.head,
+        task.labels,
+        fine_tuned=False,
+        dropout=recipe.dropout,
+        attention_dropout=recipe.attention_dropout,
+    )
+    with trainer.accelerator.main_process_first():
+        encoded = {name: _encode(settings, split, tokenizer) for name, split in splits.items()}
+    train = encoded[limits.train_split][0].select(_sample(settings, splits[limits.train_split]))
+    dev = splits["dev"] if settings.dev_is_held_out else None
+    held_out = dev or splits["test"]
+    _trial(task, trainer, model, held_out, encoded[held_out.name][0])
+    best = _BestDev(task, trainer, dev, encoded["dev"][0]) if dev and limits.select == "best-dev" else None
+    with TrainingLog(place.run_dir, trainer) as log:
+        model, cost = trainer.fit(
+            model,
+            train,
+            recipe,
+            seed=seed,
+            max_steps=limits.max_steps,
+            per_device=settings.per_device,
+            end_of_epoch=lambda model, epoch: log.epoch(epoch, best.look(model, epoch) if best else None),
+        )
+    if best:
+        best.restore(model)
+    predicted = {
+        name: predict_split(task, trainer, model, splits[name], encoded[name][0])
+        for name in (["dev"] if dev else []) + ["test"]
+    }
+    if not trainer.is_main:
+        return scored_fields(task, predicted["test"][0])
+    test, score_cost = predicted["test"]
+    run = identity | {
+        **trainer.conditions(),
+        "truncation": {name: asdict(truncation) for name, (_, truncation) in encoded.items()},
+        "departures": settings.departures(),
+        "cost": {
+            "train": asdict(cost),
+            "test": score_cost,
+            "peak_memory_mb": round(trainer.peak_memory_mb, 1),
+        },
+        "started": started,
+        "finished": now(),
+        "dev": None,
+    }
+    if dev:
+        scored = score_split(task, predicted["dev"][0])
+        run["dev"] = {"score": scored.score, "metrics": scored.metrics, "notes": list(scored.notes)}
+        if best:
+            run["dev"]["selected_epoch"] = best.epoch
+        write_predictions(place.run_dir / "dev.predictions.jsonl", predicted["dev"][0].lines())
+    _save_model(model, tokenizer, settings, place.run_dir)
+    finish_run(place.run_dir, run)
+    return commit_result(place, run | scored_fields(task, test), test.lines())
+
+
+def _load_splits(settings: Settings) -> dict[str, Split]:
+    wanted = [settings.limits.train_split, *(["dev"] if settings.dev_is_held_out else []), "test"]
+    return {name: load_split(settings.task, name, settings.folders.data) for name in dict.fromkeys(wanted)}
+
+
+def _encode(settings: Settings, split: Split, tokenizer: Any) -> tuple[Dataset, Truncation]:
+    return encode_split(settings.task, split, tokenizer, settings.recipe.max_length)
+
+
+def _sample(settings: Settings, split: Split) -> list[int]:
+    """Indices of the examples that are trained on, in the order of the corpus."""
+    examples, fraction = len(split.examples), settings.limits.train_fraction
+    if fraction == 1:
+        return list(range(examples))
+    chosen = np.random.default_rng(_SAMPLE_SEED).permutation(examples)[: math.ceil(fraction * examples)]
+    return sorted(int(index) for index in chosen)
+
+
+def _trial(task: Task, trainer: Trainer, model: Any, split: Split, encoded: Dataset) -> None:
+    """Score a few examples before the first update: a bug in scoring must not wait for the end of training."""
+    few = range(min(_TRIAL_EXAMPLES, len(encoded)))
+    part = replace(split, examples=split.examples.select(few))
+    score_split(task, decode_split(task, part, trainer.predict(model, encoded.select(few), stage="trial")))
+
+
+def _save_model(model: Any, tokenizer: Any, settings: Settings, folder: Path) -> None:
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.model_max_length = settings.recipe.max_length
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+class _BestDev:
+    """Keeps the weights of the best epoch on dev; the earlier one of equals."""
+
+    def __init__(self, task: Task, trainer: Trainer, split: Split, encoded: Dataset) -> None:
+        self.task, self.trainer, self.split, self.encoded = task, trainer, split, encoded
+        self.score, self.epoch, self.weights = -math.inf, 0, {}
+
+    def look(self, model: Any, epoch: int) -> float:
+        """Score dev and keep the weights if they are the best so far."""
+        score = score_split(self.task, predict_split(self.task, self.trainer, model, self.split, self.encoded)[0]).score
+        if score > self.score:
+            self.score, self.epoch = score, epoch
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        return score
+
+    def restore(self, model: Any) -> None:
+        """Put the best weights back."""
+        model.load_state_dict(self.weights)

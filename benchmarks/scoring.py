@@ -1,0 +1,143 @@
+"""From outputs, or from anybody's predictions file, to a score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpora.json_files import read_json_lines
+from ..errors import RequestError
+from ..tasks.data import Split
+from ..tasks.families import read_label, read_tags
+from ..tasks.task import Task
+from .results import SCHEMA_VERSION, Result, predictions_lines, versions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+
+    from ..metrics.scores import Scored
+    from ..training.trainer import Progress, Trainer
+
+    Report = Callable[[Progress], None]
+
+_SHOWN = 3  # ids named in a message
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of a split, in the order of the corpus.
+
+    Attributes:
+        split: the split.
+        predictions: one per example, in the form of the prepared label.
+        scores: what the predictions rest on (probabilities), or None.
+    """
+
+    split: Split
+    predictions: list[Any]
+    scores: list[Any]
+
+    def lines(self) -> Iterator[bytes]:
+        """The predictions file."""
+        examples = self.split.examples
+        return predictions_lines(examples["id"], examples["label"], self.predictions, self.scores)
+
+
+def decode_split(task: Task, split: Split, outputs: Iterable[np.ndarray]) -> Predicted:
+    """Decode the outputs of a model on a split."""
+    decoded = [task.family.decode(task, output) for output in outputs]
+    return Predicted(split, [prediction for prediction, _ in decoded], [scores for _, scores in decoded])
+
+
+def score_split(task: Task, predicted: Predicted) -> Scored:
+    """Score predictions against the corpus: every gold label counts, also what a model never saw."""
+    from ..metrics.scores import score
+
+    predictions, gold = predicted.predictions, list(predicted.split.examples["label"])
+    if task.head == "choice":
+        predictions, gold = [str(item) for item in predictions], [str(item) for item in gold]
+    return score(task.metric, predictions, gold, task.labels, task.negative)
+
+
+def predict_split(
+    task: Task, trainer: Trainer, model: Any, split: Split, encoded: Dataset
+) -> tuple[Predicted, dict[str, float]]:
+    """Predict and decode an encoded split; return that and what it took."""
+    since = time.perf_counter()
+    predicted = decode_split(task, split, trainer.predict(model, encoded, stage=f"score {split.name}"))
+    seconds = time.perf_counter() - since
+    tokens = sum(sum(map(len, row)) for row in encoded["input_ids"])
+    cost = {
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds,
+        "examples_per_second": len(encoded) / seconds,
+    }
+    return predicted, cost
+
+
+def scored_fields(task: Task, predicted: Predicted) -> Result:
+    """Score predictions, and return the fields of a result that follow from them."""
+    scored = score_split(task, predicted)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": task.name,
+        "task_version": task.version,
+        "split": predicted.split.name,
+        "suite": task.suite,
+        "score": scored.score,
+        "metric": task.metric,
+        "metrics": scored.metrics,
+        "notes": list(scored.notes),
+        "n_examples": len(predicted.predictions),
+        "versions": versions(),
+        "deterministic": False,
+    }
+
+
+def read_predictions(task: Task, split: Split, path: Path) -> Predicted:
+    """Read a predictions file: `id` and `prediction` per line, in any order.
+
+    Raises:
+        RequestError: a malformed line or prediction; missing, unknown or repeated ids.
+    """
+    sizes = {}
+    if task.head == "token":
+        ids, tokens = split.examples["id"], split.examples["tokens"]
+        sizes = {identifier: len(words) for identifier, words in zip(ids, tokens, strict=True)}
+    order = {identifier: index for index, identifier in enumerate(split.examples["id"])}
+    lines: dict[str, int] = {}
+    predictions: list[Any] = [None] * len(order)
+    scores: list[Any] = [None] * len(order)
+    for number, row in read_json_lines(path):
+        where = f"{path}:{number}"
+        if "id" not in row or "prediction" not in row:
+            raise RequestError(f"{where}: expected the fields 'id' and 'prediction', found {', '.join(row) or 'none'}")
+        identifier = str(row["id"])
+        if identifier not in order:
+            raise RequestError(f"{where}: the id {identifier!r} is not in the {split.name} split of {task.name}")
+        if identifier in lines:
+            raise RequestError(f"{where}: the id {identifier!r} stands on line {lines[identifier]} already")
+        lines[identifier] = number
+        try:
+            predictions[order[identifier]] = _prediction(task, row["prediction"], sizes.get(identifier, 0))
+        except ValueError as error:
+            raise RequestError(f"{where}: {error}") from error
+        scores[order[identifier]] = row.get("scores")
+    missing = [identifier for identifier in order if identifier not in lines]
+    if missing:
+        shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        raise RequestError(
+            f"{path}: {len(missing)} of {len(order)} examples of {task.name} {split.name} have no prediction "
+            f"(ids {shown}); every example needs one"
+        )
+    return Predicted(split, predictions, scores)
+
+
+def _prediction(task: Task, value: Any, size: int) -> Any:
+    if task.head == "token":
+        return read_tags(task, value, size)
+    return read_label(task, value)

@@ -1,0 +1,45 @@
+"""`linkbert predict`."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .console import set_up_logging
+
+
+def command(
+    task: options.Task,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Raw text or JSON lines; - is standard input.")],
+    model: Annotated[str, typer.Option("--model", metavar="RUN_DIR", help="A run folder of the task.")],
+    precision: options.Precision = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Apply a fine-tuned model to raw text (one example a line) or JSON lines; prints JSON lines."""
+    set_up_logging(quiet=quiet)
+    from ..benchmarks.predicting import predict
+
+    name = "standard input" if file == "-" else file
+    with _lines(file) as lines:
+        for item in predict(task, model=model, lines=lines, name=name, precision=precision):
+            sys.stdout.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def _lines(file: str) -> Iterator[Iterator[str]]:
+    from ..corpora.lines import decode_lines, open_binary
+
+    if file == "-":
+        stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
+        yield (line for _, line in decode_lines(stream, "standard input"))
+    else:
+        with open_binary(Path(file)) as handle:
+            yield (line for _, line in decode_lines(handle, file))

@@ -1,0 +1,248 @@
+"""Getting what may be downloaded: over TLS from listed hosts only, with retries, progress and remembered checksums."""
+
+from __future__ import annotations
+
+import logging
+import stat
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import RequestError, RunError
+from ..files import atomic_write, atomic_write_text, require_writable, sha256_of
+from .json_files import read_json
+
+_HOSTS = ("nlp.stanford.edu", "raw.githubusercontent.com", "huggingface.co")
+_HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # where the hub redirects large files to
+_RETRIES = 3
+_TIMEOUT = 60  # seconds without a byte
+_CHECKSUMS = "checksums.json"
+_MAX_MEMBER = 2_000_000_000  # bytes that one file of an archive may unpack to
+_log = logging.getLogger(__name__)
+
+RELEASE_URL = "https://nlp.stanford.edu/projects/myasu/LinkBERT/data.zip"
+RELEASE_TERMS = """\
+The LinkBERT authors' release (data.zip) carries corpora with terms of their own. Get it only if you accept them:
+  ChemProt      BioCreative VI; registration at the challenge's site
+  DDI           CC BY-NC 4.0: no commercial use
+  GAD           research and non-profit use
+  BIOSSES, HoC  GPL-3.0
+  BioASQ        National Library of Medicine licence; registration at participants-area.bioasq.org; not to be passed on
+  EBM PICO      none stated
+  JNLPBA        CC BY 3.0 (GENIA); the other NER corpora CC BY 4.0 or public domain
+  PubMedQA, MedQA, MMLU  MIT"""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to download.
+
+    Attributes:
+        url: where it is.
+        file: where it goes below the download folder.
+    """
+
+    url: str
+    file: str
+
+
+_MTL = "https://raw.githubusercontent.com/cambridgeltl/MTL-Bioinformatics-2016/master/data"
+_HUB = "https://huggingface.co/datasets"
+_MMLU_PARTS = {"dev": "dev", "val": "validation", "test": "test"}
+
+
+def _mtl(folder: str) -> tuple[Remote, ...]:
+    return tuple(
+        Remote(f"{_MTL}/{folder}/{split}.tsv", f"mtl/{folder}/{split}.tsv") for split in ("train", "devel", "test")
+    )
+
+
+# Datasets whose terms allow a download without asking.
+PUBLIC: Mapping[str, tuple[Remote, ...]] = {
+    "bc5-chem": _mtl("BC5CDR-chem-IOB"),
+    "bc5-disease": _mtl("BC5CDR-disease-IOB"),
+    "ncbi-disease": _mtl("NCBI-disease-IOB"),
+    "bc2gm": _mtl("BC2GM-IOB"),
+    "jnlpba": _mtl("JNLPBA-IOB"),
+    "pubmedqa": (
+        Remote(
+            "https://raw.githubusercontent.com/pubmedqa/pubmedqa/master/data/ori_pqal.json", "pubmedqa/ori_pqal.json"
+        ),
+    ),
+    "medqa": tuple(
+        Remote(f"{_HUB}/GBaker/MedQA-USMLE-4-options-hf/resolve/main/{split}.json", f"mc/medqa_usmle_hf/{split}.json")
+        for split in ("train", "dev", "test")
+    ),
+    "mmlu-professional-medicine": tuple(
+        Remote(
+            f"{_HUB}/cais/mmlu/resolve/main/professional_medicine/{part}-00000-of-00001.parquet",
+            f"mmlu/professional_medicine/{part}-00000-of-00001.parquet",
+        )
+        for part in _MMLU_PARTS.values()
+    ),
+}
+
+
+def check_mirror(mirror: str | None) -> None:
+    """Make sure that a mirror is reached over TLS, or lies on this machine.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    if mirror is None:
+        return
+    parts = urlsplit(mirror)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and _is_loopback(parts.hostname):
+        return
+    raise RequestError(f"--mirror {mirror}: use https, or http on a loopback address such as http://127.0.0.1:8000")
+
+
+def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *, progress: bool = False) -> list[Path]:
+    """Download files, each whole or not at all, and return where they lie.
+
+    The SHA-256 of each file is recorded in `checksums.json` on its first download and enforced from then on; a file
+    that is there and whole is not fetched again.
+
+    Args:
+        remotes: what to fetch.
+        folder: the download folder.
+        mirror: a base URL that serves the same paths as the hosts.
+        progress: show a bar on standard error.
+
+    Raises:
+        RequestError: the mirror is not allowed, or the folder cannot be written.
+        RunError: a download failed or does not match its checksum.
+    """
+    check_mirror(mirror)
+    require_writable(folder, "the download folder")
+    known_file = folder / _CHECKSUMS
+    known: dict[str, str] = read_json(known_file) if known_file.exists() else {}
+    paths = []
+    for remote in remotes:
+        path = _fetch_one(remote, folder, mirror, known.get(remote.file), progress)
+        known[remote.file] = sha256_of(path)
+        atomic_write_text(known_file, _as_json(known))
+        paths.append(path)
+    return paths
+
+
+def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | None, progress: bool) -> Path:
+    import pooch
+    from requests import RequestException
+
+    url = _mirrored(remote.url, mirror)
+    store = pooch.create(
+        path=folder,
+        base_url="",
+        registry={remote.file: f"sha256:{known}" if known else None},
+        urls={remote.file: url},
+        retry_if_failed=_RETRIES,
+    )
+    allowed = _hosts(mirror)
+    downloader = pooch.HTTPDownloader(
+        progressbar=progress, timeout=_TIMEOUT, hooks={"response": lambda reply, **_: _check_redirect(reply, allowed)}
+    )
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        return Path(store.fetch(remote.file, downloader=downloader))
+    except ValueError as error:
+        if known is None:
+            raise
+        raise RunError(
+            f"{url}: the file has changed since it was first downloaded (expected sha256 {known}); if that is right, "
+            f"remove {folder / remote.file} and its line in {folder / _CHECKSUMS}"
+        ) from error
+    except (RequestException, OSError) as error:
+        raise RunError(f"{url}: the download failed ({_reason(error)}); try again, or name a --mirror") from error
+
+
+def _check_redirect(response: Any, allowed: tuple[str, ...]) -> None:
+    if not response.is_redirect:
+        return
+    target = urljoin(response.url, response.headers["location"])
+    parts = urlsplit(target)
+    host = parts.hostname or ""
+    listed = host in allowed or any(host.endswith(suffix) for suffix in _HOST_SUFFIXES)
+    local = _is_loopback(host) and host in allowed
+    if not listed or (parts.scheme != "https" and not local):
+        raise RunError(f"{response.url}: redirects to {target}, which is not a listed host over TLS; stopped")
+
+
+def _hosts(mirror: str | None) -> tuple[str, ...]:
+    return (*_HOSTS, urlsplit(mirror).hostname or "") if mirror else _HOSTS
+
+
+def _mirrored(url: str, mirror: str | None) -> str:
+    return url if mirror is None else mirror.rstrip("/") + urlsplit(url).path
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _as_json(value: Mapping[str, str]) -> str:
+    import json
+
+    return json.dumps(dict(sorted(value.items())), indent=2) + "\n"
+
+
+def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_dir: Path) -> list[Path]:
+    """Unpack the prepared files of these datasets from the authors' `data.zip`, and nothing else.
+
+    Only members that are one of the wanted files are read, and they are written to paths made here: no name inside
+    the archive can lead out of `data_dir`, and links are refused.
+
+    Args:
+        archive: the zip file.
+        releases: release folder -> its splits.
+        data_dir: where the release folders are made.
+
+    Raises:
+        RunError: not a whole zip, a member that is a link or absurdly large, or none of the files in it.
+    """
+    wanted = {f"{release}/{split}.json" for release, splits in releases.items() for split in splits}
+    written = []
+    try:
+        with zipfile.ZipFile(archive) as release_zip:
+            for member in release_zip.infolist():
+                name = member.filename.removeprefix("data/")
+                if name not in wanted:
+                    continue
+                if stat.S_ISLNK(member.external_attr >> 16) or member.file_size > _MAX_MEMBER:
+                    raise RunError(
+                        f"{archive}: {member.filename} is a link or larger than {_MAX_MEMBER} bytes; refused"
+                    )
+                target = data_dir / name
+                with release_zip.open(member) as source, atomic_write(target) as handle:
+                    _copy(source, handle, member, archive)
+                written.append(target)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise RunError(f"{archive}: not a whole zip archive ({_reason(error)}); remove it and try again") from error
+    if not written:
+        raise RunError(f"{archive}: none of the expected files is in it")
+    return written
+
+
+def _copy(source: Any, handle: Any, member: zipfile.ZipInfo, archive: Path) -> None:
+    # The size in the directory of the archive may lie.
+    copied = 0
+    while chunk := source.read(1 << 20):
+        copied += len(chunk)
+        if copied > _MAX_MEMBER:
+            raise RunError(f"{archive}: {member.filename} unpacks to more than {_MAX_MEMBER} bytes; refused")
+        handle.write(chunk)

@@ -1,0 +1,80 @@
+"""Reading JSON with errors that name the file and, for JSON lines, the line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from .lines import open_binary, read_lines
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document.
+
+    Raises:
+        RequestError: empty, not UTF-8, or not JSON, with line and column.
+    """
+    with open_binary(path) as handle:
+        content = handle.read()
+    try:
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise RequestError(
+            f"{path}:{error.lineno}: not JSON ({error.msg}); it may be cut short, get it again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path}: not strict JSON ({error})") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) for each non-blank line.
+
+    Raises:
+        RequestError: a line that is not one JSON object.
+    """
+    for number, line in read_lines(path):
+        if line.strip():
+            yield number, parse_object(line, f"{path}:{number}")
+
+
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """Parse one line as a JSON object; `where` opens the message.
+
+    Raises:
+        RequestError: not JSON, or JSON that is no object.
+    """
+    try:
+        value = json.loads(text, parse_constant=_reject_constant)
+    except json.JSONDecodeError as error:
+        raise RequestError(
+            f"{where}: not JSON ({error.msg} at column {error.colno}); the line may be cut short, get the file again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{where}: not strict JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise RequestError(f"{where}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def field(record: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """Return `record[key]` when it is there and of this type.
+
+    Raises:
+        RequestError: naming `where`, the key, and what was found.
+    """
+    names = " or ".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
+    if not isinstance(record, dict) or key not in record:
+        raise RequestError(f"{where}: the field {key!r} is missing (expected {names})")
+    value = record[key]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RequestError(f"{where}: the field {key!r} should be {names}, found {type(value).__name__}")
+    return value
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")

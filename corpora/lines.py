@@ -1,0 +1,82 @@
+"""Streaming text lines with the errors that every line-based reader shares."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from ..errors import RequestError
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """Open a file for reading, through gzip when its name ends in `.gz`.
+
+    Raises:
+        RequestError: missing, a folder, or not readable.
+    """
+    try:
+        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    except FileNotFoundError as error:
+        raise RequestError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise RequestError(f"{path}: expected a file, found a folder; name the file inside it") from error
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def decode_lines(handle: Iterable[bytes], path: Path | str) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, text without its `\n`).
+
+    Lines end at `\n` alone: the corpora hold U+2029 and the like inside fields, where `str.splitlines` would cut.
+
+    Raises:
+        RequestError: bytes that are not UTF-8, or a truncated gzip stream, with the line.
+    """
+    number = 0
+    try:
+        for number, raw in enumerate(handle, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise RequestError(
+                    f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}); "
+                    "convert the file to UTF-8"
+                ) from error
+            yield number, text.removesuffix("\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RequestError(
+            f"{path}:{number + 1}: the gzip stream is damaged or cut short; get the file again"
+        ) from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a plain or gzipped UTF-8 file (see `decode_lines`).
+
+    Raises:
+        RequestError: also when the file is empty.
+    """
+    empty = True
+    with open_binary(path) as handle:
+        for line in decode_lines(handle, path):
+            empty = False
+            yield line
+    if empty:
+        raise RequestError(f"{path}: the file is empty; get it again")
+
+
+def split_columns(path: Path, number: int, line: str, columns: tuple[str, ...]) -> list[str]:
+    """Split a tab-separated line into exactly these columns; no quoting rule.
+
+    Raises:
+        RequestError: too few or too many columns, with file and line.
+    """
+    fields = line.split("\t")
+    if len(fields) != len(columns):
+        raise RequestError(
+            f"{path}:{number}: expected {len(columns)} tab-separated columns ({', '.join(columns)}), "
+            f"found {len(fields)}; correct the line or get the file again"
+        )
+    return fields

@@ -1,0 +1,108 @@
+"""PubMedQA's labelled questions (PQA-L) and the authors' split of them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from .json_files import field, read_json
+from .sources import Format, Found, Row, below
+from .tables import check_label
+
+_FOLDS = 10
+
+
+def pubmedqa_formats(labels: tuple[str, ...]) -> tuple[Format, ...]:
+    """`ori_pqal.json`, split here; and BLURB's `pqal_fold0` with `test_set.json`, split already."""
+    return (
+        Format("BLURB PubMedQA JSON", _find_split, partial(_read_split, labels=labels)),
+        Format("PubMedQA ori_pqal.json", _find_whole, partial(_read_whole, labels=labels)),
+    )
+
+
+def _find_whole(files: Sequence[Path], folders: tuple[str, ...]) -> Found:
+    for path in files:
+        if path.name == "ori_pqal.json":
+            for split in ("train", "dev", "test"):
+                yield split, (path,)
+
+
+def _find_split(files: Sequence[Path], folders: tuple[str, ...]) -> Found:
+    for path in files:
+        if path.name in ("train_set.json", "dev_set.json") and path.parent.name == "pqal_fold0":
+            yield path.name.removesuffix("_set.json"), (path,)
+        elif path.name == "test_set.json" and below(path, folders):
+            yield "test", (path,)
+
+
+def _read_whole(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Iterator[Row]:
+    questions = _questions(files[0], labels)
+    for pmid in split_pqal({key: row["label"] for key, row in questions.items()})[split]:
+        yield questions[pmid]
+
+
+def _read_split(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Iterator[Row]:
+    yield from _questions(files[0], labels).values()
+
+
+def _questions(path: Path, labels: tuple[str, ...]) -> dict[str, Row]:
+    # The long answer and the reasoning fields give the answer away: they are never read.
+    data = read_json(path)
+    if not isinstance(data, dict) or not data:
+        raise RequestError(f"{path}: expected one JSON object of PMID -> question, found {type(data).__name__}")
+    return {pmid: _row(path, pmid, record, labels) for pmid, record in data.items()}
+
+
+def _row(path: Path, pmid: str, record: Any, labels: tuple[str, ...]) -> Row:
+    where = f"{path}: PMID {pmid}"
+    contexts = field(record, "CONTEXTS", list, where)
+    if not all(isinstance(context, str) for context in contexts):
+        raise RequestError(f"{where}: CONTEXTS should be a list of strings")
+    label = field(record, "final_decision", str, where).strip()
+    check_label(f"{path}", 1, label, labels)
+    return {
+        "id": pmid,
+        "sentence1": field(record, "QUESTION", str, where).strip(),
+        "sentence2": " ".join(context.strip() for context in contexts if context.strip()),
+        "label": label,
+    }
+
+
+def split_pqal(answers: Mapping[str, str]) -> dict[str, list[str]]:
+    """Split PQA-L as its authors did, and return the PMIDs of `train`, `dev` and `test`.
+
+    Source: Jin et al. 2019 and their published procedure. One random stream with seed 0 makes two stratified
+    halves; the second is the test set. The first is cut into ten stratified folds; dev is fold 0 and train is
+    folds 1 to 9. The split depends on the order of `answers`.
+
+    Args:
+        answers: PMID -> yes, no or maybe, in the order of `ori_pqal.json`.
+    """
+    stream = random.Random(0)  # noqa: S311 - a published split, not a secret
+    half, test = _stratified(answers, 2, stream)
+    folds = _stratified({pmid: answers[pmid] for pmid in half}, _FOLDS, stream)
+    return {"train": [pmid for fold in folds[1:] for pmid in fold], "dev": folds[0], "test": test}
+
+
+def _stratified(answers: Mapping[str, str], parts: int, stream: random.Random) -> list[list[str]]:
+    by_answer: dict[str, list[str]] = {"yes": [], "no": [], "maybe": []}
+    for pmid, answer in answers.items():
+        by_answer[answer].append(pmid)
+    output: list[list[str]] = [[] for _ in range(parts)]
+    for pmids in by_answer.values():
+        stream.shuffle(pmids)
+        size = math.ceil(len(pmids) / parts)
+        for part in range(parts):
+            output[part] += pmids[part * size : (part + 1) * size] if part < parts - 1 else pmids[part * size :]
+    if len(output[-1]) != len(output[0]):
+        # The last part came out short: it takes one from each of the others.
+        for part in output[:-1]:
+            picked = stream.choice(part)
+            part.remove(picked)
+            output[-1].append(picked)
+    return output

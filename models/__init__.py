@@ -1,0 +1,1 @@
+"""Presets, safe loading, and the heads of the five kinds."""

@@ -1,0 +1,247 @@
+"""Safe loading of configuration, tokenizer and weights; no custom code, no unrestricted pickles, always float32."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from .heads import HEADS
+from .sources import ModelSource, weight_files, weights_sha256
+
+_log = logging.getLogger(__name__)
+
+# What the dropouts of the supported architectures are called in their configurations.
+_DROPOUT = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout")
+_ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+_HEAD_DROPOUT = ("classifier_dropout", "seq_classif_dropout", "pooler_dropout", "summary_last_dropout")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model before its weights are read.
+
+    Attributes:
+        source: where it lies.
+        model_type: the architecture, e.g. `bert`.
+        hidden_size: width of the encoder.
+        max_positions: longest sequence that it takes, special tokens counted; None when there is no limit.
+        parameters: of the encoder without a head.
+        dropout: hidden dropout of its configuration.
+        attention_dropout: attention dropout of its configuration.
+    """
+
+    source: ModelSource
+    model_type: str
+    hidden_size: int
+    max_positions: int | None
+    parameters: int
+    dropout: float
+    attention_dropout: float
+
+    def as_result(self) -> dict[str, Any]:
+        """The `model` object of a result file."""
+        return {
+            "name": self.source.name,
+            "source": self.source.source,
+            "revision": self.source.revision,
+            "weights_sha256": weights_sha256(self.source.path),
+            "parameters": self.parameters,
+        }
+
+
+def inspect_model(source: ModelSource) -> ModelInfo:
+    """Read a model's configuration and its shape, without its weights.
+
+    Raises:
+        RequestError: no usable configuration, or an architecture that needs custom code.
+    """
+    import torch
+    from transformers import AutoModel
+
+    config = _config(source.path)
+    with _loading(source.path), torch.device("meta"):
+        encoder = AutoModel.from_config(config, trust_remote_code=False)
+    return ModelInfo(
+        source=source,
+        model_type=config.model_type,
+        hidden_size=int(config.hidden_size),
+        max_positions=_max_positions(encoder, config),
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        dropout=_first(config, _DROPOUT),
+        attention_dropout=_first(config, _ATTENTION_DROPOUT),
+    )
+
+
+def load_tokenizer(path: Path, *, words: bool) -> Any:
+    """Load the fast tokenizer of a model folder.
+
+    Args:
+        path: the model folder.
+        words: whether it will be given words rather than texts; byte-level tokenizers need a space before each.
+
+    Raises:
+        RequestError: no tokenizer, or none that knows which word a piece belongs to.
+    """
+    from transformers import AutoTokenizer
+
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    with _loading(path):
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        if words and getattr(tokenizer, "is_fast", False) and _needs_prefix_space(tokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **options)
+    if not getattr(tokenizer, "is_fast", False):
+        raise RequestError(f"{path}: its tokenizer has no fast version, which the alignment of words needs")
+    if tokenizer.pad_token_id is None:
+        raise RequestError(f"{path}: its tokenizer has no padding token; add one to tokenizer_config.json")
+    # Some tokenizer files carry a truncation of their own; lengths are the recipe's business.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def load_model(
+    path: Path,
+    head: str,
+    labels: tuple[str, ...],
+    *,
+    fine_tuned: bool,
+    dropout: float | None = None,
+    attention_dropout: float | None = None,
+) -> Any:
+    """Load a model with a head, in float32.
+
+    Args:
+        path: the model folder.
+        head: a head kind.
+        labels: label names, saved in the configuration; empty for regression and choice.
+        fine_tuned: whether the head must be in the weights too.
+        dropout: replaces all hidden dropouts of the configuration.
+        attention_dropout: replaces its attention dropout.
+
+    Raises:
+        RequestError: the architecture lacks this head, the weights are unreadable, or keys are missing or of another
+            shape (for fine-tuning, those of the head and the pooler may be).
+    """
+    import torch
+    import transformers
+
+    kind = HEADS[head]
+    config = _config(path)
+    if not fine_tuned:
+        _describe_head(config, head, labels)
+    _set_dropout(config, dropout, attention_dropout)
+    weight_files(path)
+    with _loading(path):
+        model, loaded = getattr(transformers, kind.auto_class).from_pretrained(
+            path,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            local_files_only=True,
+            weights_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    _check_keys(path, model, loaded, fine_tuned=fine_tuned)
+    if fine_tuned and labels and tuple(model.config.id2label[index] for index in range(len(labels))) != labels:
+        raise RequestError(f"{path}: its labels are not those of the task ({', '.join(labels)})")
+    return model
+
+
+def _config(path: Path) -> Any:
+    from transformers import AutoConfig
+
+    with _loading(path):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    if not isinstance(getattr(config, "hidden_size", None), int):
+        raise RequestError(f"{path}: {config.model_type!r} is not an encoder that this tool can fine-tune")
+    return config
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    """Turn the many errors of a broken or unsuitable model folder into one; keep the library quiet meanwhile."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging as library
+
+    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
+    except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, torch.OutOfMemoryError) as error:
+        raise RequestError(
+            f"{path}: its files are damaged or refused ({_first_line(error)}); get the model again"
+        ) from error
+    finally:
+        library.set_verbosity(verbosity)
+        if bars:
+            library.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _describe_head(config: Any, head: str, labels: tuple[str, ...]) -> None:
+    names = labels or ("score",)
+    if head != "choice":
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
+    config.problem_type = HEADS[head].problem_type
+
+
+def _set_dropout(config: Any, dropout: float | None, attention_dropout: float | None) -> None:
+    for names, value in ((_DROPOUT + _HEAD_DROPOUT, dropout), (_ATTENTION_DROPOUT, attention_dropout)):
+        for name in names:
+            if value is not None and hasattr(config, name):
+                setattr(config, name, value)
+
+
+def _first(config: Any, names: tuple[str, ...]) -> float:
+    return next((float(value) for name in names if (value := getattr(config, name, None)) is not None), 0.0)
+
+
+def _max_positions(encoder: Any, config: Any) -> int | None:
+    for name, module in encoder.named_modules():
+        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
+            # RoBERTa and its like number positions from the padding index on: 512 of 514 can be used.
+            used = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - used
+    limit = getattr(config, "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
+def _check_keys(path: Path, model: Any, loaded: dict[str, Any], *, fine_tuned: bool) -> None:
+    mismatched = [item[0] if isinstance(item, tuple | list) else str(item) for item in loaded["mismatched_keys"]]
+    absent = sorted({*loaded["missing_keys"], *mismatched})
+    if fine_tuned:
+        refused = absent
+    else:
+        prefix = f"{model.base_model_prefix}."
+        refused = [key for key in absent if key.startswith(prefix) and ".pooler." not in key]
+        for key in absent:
+            if ".pooler." in key:
+                _log.warning("%s: %s is not in the weights and starts at random", path, key)
+    if refused:
+        shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
+        what = "not a fine-tuned model of this task" if fine_tuned else "not a whole encoder"
+        raise RequestError(f"{path}: {what}: missing from its weights or of another shape: {shown}")
+
+
+def _needs_prefix_space(tokenizer: Any) -> bool:
+    import json
+
+    described = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
+    parts = [described, *((described or {}).get("pretokenizers") or [])]
+    return any(part and part.get("type") == "ByteLevel" and not part.get("add_prefix_space") for part in parts)

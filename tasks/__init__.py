@@ -1,0 +1,1 @@
+"""What is learnt: one module per task family, their registry, and the recipes."""

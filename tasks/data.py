@@ -1,0 +1,151 @@
+"""Examples and encodings of a task's splits as memory-mapped datasets, made once and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpora.arrow import cached_dataset
+from ..corpora.prepared import prepared_path, read_examples
+from ..corpora.sources import Row
+from ..corpora.verify import Expected, count_is_official
+from ..errors import RequestError
+from ..files import sha256_of
+from . import encoding
+from .task import Task, Truncation
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a task, ready to be encoded.
+
+    Attributes:
+        name: train, dev, val or test.
+        examples: memory-mapped examples (`id`, inputs, `label` in its prepared form).
+        sha256: of the prepared file.
+        count: in the task's unit.
+        official: whether count and, where known, content are the benchmark's.
+    """
+
+    name: str
+    examples: Dataset
+    sha256: str
+    count: int
+    official: bool
+
+    def as_result(self) -> dict[str, Any]:
+        """The entry of this split in a result file's `data`."""
+        return {"sha256": self.sha256, "count": self.count, "official": self.official}
+
+
+@cache
+def checksums() -> dict[str, dict[str, str]]:
+    """SHA-256 of the canonical prepared files: task -> split -> checksum, where known."""
+    return tomllib.loads(Path(__file__).with_name("checksums.toml").read_text(encoding="utf-8"))
+
+
+def expected(task: Task) -> Expected:
+    """What `corpora.verify` holds a task's prepared files against."""
+    return Expected(
+        release=task.release,
+        counts=task.official,
+        accepted=dict(task.accepted),
+        sha256=checksums().get(task.name, {}),
+        parse=task.parse,
+        size=task.size,
+        text=task.family.text,
+        missing=task.access,
+    )
+
+
+def require_split(task: Task, split: str, data_dir: Path) -> Path:
+    """Return the prepared file of a split.
+
+    Raises:
+        RequestError: no such split, data folder or file; says how to get it.
+    """
+    if split not in task.splits:
+        raise RequestError(f"{task.name} has no split {split!r}; it has {', '.join(task.splits)}")
+    if not data_dir.is_dir():
+        raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
+    path = prepared_path(data_dir, task.release, split)
+    if path.is_dir():
+        raise RequestError(f"{path}: expected a file, found a folder")
+    if not path.exists():
+        raise RequestError(
+            f"{path}: the {split} split of {task.name} is missing; prepare it with `linkbert data prepare {task.name} "
+            f"--source FOLDER`. How to get it: {task.access}"
+        )
+    return path
+
+
+def load_split(task: Task, split: str, data_dir: Path) -> Split:
+    """Read and check a prepared split.
+
+    Raises:
+        RequestError: missing, or malformed (file, line, what is wrong).
+    """
+    path = require_split(task, split, data_dir)
+    digest = sha256_of(path)
+    key = {"kind": "examples", "task": task.name, "version": task.version, "data": digest, "split": split}
+
+    def rows() -> tuple[Iterable[Row], Callable[[], dict]]:
+        notes = {"count": 0}
+
+        def examples() -> Iterator[Row]:
+            for number, example in enumerate(read_examples(path, task.parse), start=1):
+                if "label" not in example:
+                    raise RequestError(f"{path}: example {number} ({example['id']}) has no label")
+                notes["count"] += task.size(example)
+                yield example
+
+        return examples(), lambda: notes
+
+    dataset, notes = cached_dataset(f"{task.name}-{split}", key, task.family.schema(task), rows)
+    known = checksums().get(task.name, {}).get(split)
+    official = count_is_official(expected(task), split, notes["count"]) and known in (None, digest)
+    return Split(split, dataset, digest, notes["count"], official)
+
+
+def encode_split(task: Task, split: Split, tokenizer: Any, max_length: int) -> tuple[Dataset, Truncation]:
+    """Encode a split for one tokenizer and length, and say what was cut.
+
+    Cached by task version, data, tokenizer and length: two models never share token ids unless their tokenizers are
+    the same.
+    """
+    key = {
+        "kind": "encoded",
+        "encoding": encoding.VERSION,
+        "task": task.name,
+        "version": task.version,
+        "data": split.sha256,
+        "split": split.name,
+        "tokenizer": tokenizer_fingerprint(tokenizer),
+        "max_length": max_length,
+    }
+
+    def rows() -> tuple[Iterable[Row], Callable[[], dict]]:
+        truncation = Truncation()
+        encoded = task.family.encode(task, tokenizer, iter(split.examples), max_length, truncation)
+        return encoded, lambda: asdict(truncation)
+
+    dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, task.family.encoded(task), rows)
+    return dataset, Truncation(**notes)
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Checksum of everything that a tokenizer's output depends on."""
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    backend.pop("truncation", None)
+    backend.pop("padding", None)
+    described = [backend, type(tokenizer).__name__, sorted(tokenizer.model_input_names)]
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,49 @@
+"""HoC: which of the ten hallmarks of cancer an abstract is about."""
+
+from ..corpora.hoc_archive import hoc_archive_format
+from ..corpora.tables import hoc_format
+from . import encoding, families
+from .task import Family, Task
+
+DOCUMENT_CLASSIFICATION = Family(
+    name="document classification",
+    head="multi-label",
+    columns=("sentence",),
+    schema=families.texts_schema,
+    parse=families.parse_texts,
+    encode=encoding.encode_texts,
+    decode=families.decode_flags,
+    encoded=families.encoded_schema,
+    text=families.pair_text,
+)
+_HALLMARKS = (
+    "activating invasion and metastasis",
+    "avoiding immune destruction",
+    "cellular energetics",
+    "enabling replicative immortality",
+    "evading growth suppressors",
+    "genomic instability and mutation",
+    "inducing angiogenesis",
+    "resisting cell death",
+    "sustaining proliferative signaling",
+    "tumor promoting inflammation",
+)
+
+HOC = Task(
+    name="hoc",
+    version=1,
+    title="Hallmarks of Cancer",
+    family=DOCUMENT_CLASSIFICATION,
+    suite="blurb",
+    task_type="document-classification",
+    release="seqcls/HoC_hf",
+    counts=(1295, 186, 371),
+    labels=_HALLMARKS,
+    metric="multi_label_micro_f1",
+    formats=(hoc_format(len(_HALLMARKS)), hoc_archive_format(_HALLMARKS)),
+    access=(
+        "get the corpus repository as Hallmarks-of-Cancer-master.zip (GPL-3.0) with BLURB's PMID lists; "
+        "or the LinkBERT authors' release (`linkbert data download --accept-terms`)"
+    ),
+)
+TASKS = (HOC,)

@@ -1,0 +1,214 @@
+"""Recipes: each setting resolved once (flag, then recipe, then default), with where it came from."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, nearest
+
+RECIPES = ("base", "large", "small")
+LARGE_HIDDEN_SIZE = 1024
+DEFAULT_SEED = 42
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one fine-tuning run. Defaults are those of PROTOCOL: AdamW, linear decay, clipping at 1.
+
+    Attributes:
+        learning_rate: peak of the schedule.
+        batch_size: examples per update, over all processes and micro-batches.
+        epochs: passes over the training split.
+        max_length: word pieces per sequence, special tokens counted.
+        warmup: an integer is updates, a float below 1 a share of all updates, rounded up.
+        weight_decay: of AdamW; biases and normalisation weights are spared.
+        beta1: of AdamW.
+        beta2: of AdamW.
+        eps: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        dropout: hidden dropout; the checkpoint's own when None.
+        attention_dropout: attention dropout; the checkpoint's own when None.
+        group_by_length: draw batches of examples of like length (departs from the published order).
+        origin: setting -> where its value came from.
+    """
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    max_length: int
+    warmup: float = 0
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    max_grad_norm: float = 1.0
+    dropout: float | None = None
+    attention_dropout: float | None = None
+    group_by_length: bool = False
+    origin: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def values(self) -> dict[str, Any]:
+        """All settings by name, without their origins."""
+        return {name: getattr(self, name) for name in KEYS}
+
+    def warmup_steps(self, steps: int) -> int:
+        """Updates of warm-up in a run of `steps` updates."""
+        return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
+
+
+KEYS = tuple(item.name for item in fields(Recipe) if item.name != "origin")
+_DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.name in KEYS[4:]}
+_WHOLE = ("batch_size", "epochs", "max_length")
+# Inclusive lower and upper bounds, and whether the lower one is excluded.
+_BOUNDS: dict[str, tuple[float, float, bool]] = {
+    "learning_rate": (0, 1, True),
+    "batch_size": (1, 1_000_000, False),
+    "epochs": (1, 1_000_000, False),
+    "max_length": (4, 1_000_000, False),
+    "warmup": (0, 1_000_000_000, False),
+    "weight_decay": (0, 1, False),
+    "beta1": (0, 0.999999, False),
+    "beta2": (0, 0.9999999, False),
+    "eps": (0, 1, True),
+    "max_grad_norm": (0, 1_000_000, True),
+    "dropout": (0, 0.99, False),
+    "attention_dropout": (0, 0.99, False),
+}
+
+
+@cache
+def load_recipes(name: str) -> dict[str, Any]:
+    """Read `recipes/NAME.toml` and check it.
+
+    Raises:
+        ValueError: an unknown setting or a value out of range.
+    """
+    data = tomllib.loads((Path(__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
+    for section, values in data.items():
+        if isinstance(values, dict):
+            for key, value in values.items():
+                if key != "seed" and (problem := problem_with(key, value)):
+                    raise ValueError(f"recipes/{name}.toml [{section}]: {problem}")
+    return data
+
+
+def published_recipe(hidden_size: int) -> str:
+    """The published recipe for an encoder of this width: large from 1024 on, else base."""
+    return "large" if hidden_size >= LARGE_HIDDEN_SIZE else "base"
+
+
+def recipe_seed(task: str, name: str) -> int:
+    """The seed of a recipe: 42 unless it says another."""
+    return load_recipes(name).get(task, {}).get("seed", DEFAULT_SEED)
+
+
+def resolve_recipe(
+    task: str, name: str, overrides: Mapping[str, tuple[Any, str]], checkpoint: Mapping[str, float]
+) -> Recipe:
+    """Resolve every setting for one task.
+
+    Args:
+        task: the task's name.
+        name: the recipe's name.
+        overrides: setting -> (value, origin), from flags.
+        checkpoint: the dropouts of the model's configuration.
+
+    Raises:
+        RequestError: the problems with all overrides together.
+    """
+    data = load_recipes(name)
+    if task not in data:
+        raise RequestError(f"recipe {name!r} has no settings for {task!r}")
+    title = f"recipe {name} ({'published' if data['published'] else 'ours'})"
+    layers: list[tuple[Mapping[str, Any], str]] = [
+        (_DEFAULTS, "default"),
+        (checkpoint, "checkpoint"),
+        (data.get("defaults", {}), title),
+        (data[task], title),
+    ]
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for settings, where in layers:
+        for key in KEYS:
+            if key in settings:
+                values[key], origin[key] = settings[key], where
+    problems = []
+    for key, (value, where) in overrides.items():
+        problem = problem_with(key, value)
+        if problem:
+            problems.append(f"{where}: {problem}")
+        else:
+            values[key], origin[key] = (int(value) if key in _WHOLE else value), where
+    if problems:
+        raise RequestError(*problems)
+    return Recipe(**values, origin=origin)
+
+
+def problem_with(key: str, value: Any) -> str | None:
+    """Say what is wrong with a setting, or None."""
+    if key not in KEYS:
+        return f"unknown setting {key!r}; {nearest(key, KEYS)}"
+    if key == "group_by_length":
+        return None if isinstance(value, bool) else f"group_by_length should be true or false, found {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return f"{key} should be a number, found {value!r}"
+    low, high, excluded = _BOUNDS[key]
+    if value > high or value < low or (excluded and value == low):
+        return f"{key} should be {'above' if excluded else 'at least'} {low} and at most {high}, found {value}"
+    if key in _WHOLE and value != int(value):
+        return f"{key} should be a whole number, found {value}"
+    if key == "warmup" and value > 1 and value != int(value):
+        return f"warmup should be a whole number of updates or a share below 1, found {value}"
+    return None
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read one `key=value` of `--set`.
+
+    Raises:
+        RequestError: no `=`, or a value that is neither a number nor true or false.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise RequestError(f"--set {text}: expected KEY=VALUE, e.g. --set weight_decay=0.01")
+    words = {"true": True, "false": False}
+    if value.lower() in words:
+        return key, words[value.lower()]
+    for kind in (int, float):
+        try:
+            return key, kind(value)
+        except ValueError:
+            continue
+    raise RequestError(f"--set {text}: {value!r} is neither a number nor true or false")
+
+
+def departures(recipe: Recipe, task: str, name: str, published: str, checkpoint: Mapping[str, float]) -> list[str]:
+    """List where a run's settings differ from the published recipe of the model's size.
+
+    Args:
+        recipe: the settings used.
+        task: the task's name.
+        name: the recipe that was used.
+        published: the published recipe for a model of this size.
+        checkpoint: the dropouts of the model's configuration.
+    """
+    found = []
+    if name != published:
+        ours = "" if load_recipes(name)["published"] else " (ours)"
+        found.append(f"recipe {name}{ours} instead of {published}")
+    reference = resolve_recipe(task, name, {}, checkpoint)
+    for key, expected in reference.values().items():
+        used = getattr(recipe, key)
+        if used != expected:
+            found.append(f"{key} {_show(used)} instead of {_show(expected)}")
+    return found
+
+
+def _show(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"

@@ -1,0 +1,32 @@
+"""BIOSSES: similarity of two sentences from 0 to 4, Pearson correlation."""
+
+from ..corpora.tables import biosses_format
+from . import encoding, families
+from .task import Family, Task
+
+SENTENCE_SIMILARITY = Family(
+    name="sentence similarity",
+    head="regression",
+    columns=("sentence1", "sentence2"),
+    schema=families.texts_schema,
+    parse=families.parse_texts,
+    encode=encoding.encode_texts,
+    decode=families.decode_number,
+    encoded=families.encoded_schema,
+    text=families.pair_text,
+)
+
+BIOSSES = Task(
+    name="biosses",
+    version=1,
+    title="BIOSSES",
+    family=SENTENCE_SIMILARITY,
+    suite="blurb",
+    task_type="sentence-similarity",
+    release="seqcls/BIOSSES_hf",
+    counts=(64, 16, 20),
+    metric="pearson",
+    formats=(biosses_format(),),
+    access="in the LinkBERT authors' release (`linkbert data download --accept-terms`), or BLURB's scripts",
+)
+TASKS = (BIOSSES,)

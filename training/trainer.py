@@ -1,0 +1,395 @@
+"""The training loop and prediction, read from top to bottom, for every task alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object, set_seed
+from transformers import get_linear_schedule_with_warmup
+
+from ..errors import RequestError, RunError
+from ..models.heads import HEADS
+from ..tasks.recipe import Recipe
+from .batches import Batch, Collator, epoch_batches, lengths_of, micro_batches, per_device_batch_size
+from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_LOG_EVERY = 10  # updates between two looks at the loss, each of which waits for the device
+_SCORING_CHUNK = 512  # examples sorted by length at a time while scoring
+_SCORING_TOKENS = 4  # a scoring batch holds this many times the tokens of a training one: no gradients are kept
+_FUSED = ("cpu", "cuda", "mps", "xpu")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life.
+
+    Attributes:
+        stage: `train`, or what is scored.
+        done: updates or examples done.
+        total: updates or examples in all.
+        loss: mean loss since the last sign, when training.
+        examples_per_second: since the last sign.
+        epoch: completed share of epochs, when training.
+        learning_rate: of the last update, when training.
+    """
+
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None
+    examples_per_second: float | None = None
+    epoch: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took: seconds, real tokens a second, examples a second."""
+
+    seconds: float
+    tokens_per_second: float
+    examples_per_second: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arithmetic of a run.
+
+    Attributes:
+        steps_per_epoch: ceil(examples / batch).
+        steps: updates in all; the schedule ends there.
+        warmup: updates of warm-up among them.
+    """
+
+    steps_per_epoch: int
+    steps: int
+    warmup: int
+
+
+def plan_run(recipe: Recipe, examples: int, max_steps: int | None) -> Plan:
+    """Count the updates of a run.
+
+    Raises:
+        RequestError: the warm-up is longer than the run.
+    """
+    steps_per_epoch = math.ceil(examples / recipe.batch_size)
+    steps = steps_per_epoch * recipe.epochs if max_steps is None else max_steps
+    warmup = recipe.warmup_steps(steps)
+    if warmup > steps:
+        raise RequestError(
+            f"the warm-up of {warmup} updates is longer than the run of {steps}; "
+            "train longer or lower it, e.g. --set warmup=0.1"
+        )
+    return Plan(steps_per_epoch, steps, warmup)
+
+
+class Trainer:
+    """Fine-tunes and predicts with one head kind on the devices that `accelerate` finds.
+
+    Args:
+        head: the head kind.
+        tokenizer: its padding token and inputs shape the batches.
+        precision: one of `PRECISIONS`.
+        report: called with signs of life.
+    """
+
+    def __init__(
+        self,
+        head: str,
+        tokenizer: Any,
+        precision: str = "auto",
+        report: Callable[[Progress], None] | None = None,
+    ) -> None:
+        # One process may run several precisions one after the other; accelerate keeps the first otherwise.
+        AcceleratorState._reset_state()
+        device = Accelerator().device
+        self.precision = resolve_precision(precision, device)
+        AcceleratorState._reset_state()
+        self.accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(self.precision, self.precision))
+        self.head = HEADS[head]
+        self.collate = Collator(head, tokenizer.pad_token_id, "token_type_ids" in tokenizer.model_input_names)
+        self.report = report or (lambda progress: None)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self.accelerator.device
+
+    @property
+    def device_name(self) -> str:
+        """The device in words."""
+        return device_name(self.device)
+
+    @property
+    def processes(self) -> int:
+        """How many processes share the work."""
+        return self.accelerator.num_processes
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.accelerator.is_main_process
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """Peak memory so far."""
+        return peak_memory_mb(self.device)
+
+    def conditions(self) -> dict[str, Any]:
+        """What the run's numbers depend on beside its recipe, as a result tells it."""
+        return {"precision": self.precision, "processes": self.processes, "device": self.device_name}
+
+    def seed(self, seed: int) -> None:
+        """Seed every random generator; call it before the model is made."""
+        set_seed(seed)
+
+    def per_device_batch(self, recipe: Recipe, model: Any, sequences: int, requested: int | None) -> int:
+        """Settle the micro-batch, so that micro-batch x accumulation x processes is the recipe's batch.
+
+        Raises:
+            RequestError: the batch cannot be divided that way.
+        """
+        processes = self.processes
+        if recipe.batch_size % processes:
+            raise RequestError(f"a batch of {recipe.batch_size} cannot be shared by {processes} processes")
+        share = recipe.batch_size // processes
+        if requested is not None:
+            if share % requested:
+                raise RequestError(
+                    f"--per-device-batch-size {requested} does not divide the {share} examples of a batch per process"
+                )
+            return requested
+        budget = self._token_budget(model.config)
+        return per_device_batch_size(recipe.batch_size, processes, sequences * recipe.max_length, budget)
+
+    def _token_budget(self, config: Any) -> int:
+        return token_budget(self.device, config.hidden_size, getattr(config, "num_hidden_layers", 12))
+
+    def fit(
+        self,
+        model: Any,
+        dataset: Dataset,
+        recipe: Recipe,
+        *,
+        seed: int,
+        max_steps: int | None = None,
+        per_device: int | None = None,
+        end_of_epoch: Callable[[Any, int], None] | None = None,
+    ) -> tuple[Any, Cost]:
+        """Train `model` on encoded rows, and return it with what that took.
+
+        AdamW with decoupled weight decay (none on biases and norms), a linear schedule to 0 after a linear warm-up,
+        clipping. The loss of an update is the sum over its labelled words or examples divided by their number,
+        however it is cut into micro-batches and processes.
+
+        Args:
+            model: as loaded; its parameters are float32.
+            dataset: encoded rows.
+            recipe: the settings.
+            seed: with the epoch, it fixes the order of examples.
+            max_steps: ends the run, and its schedule, after this many updates.
+            per_device: examples per micro-batch; chosen by memory when None.
+            end_of_epoch: called with the model and the number of epochs done.
+
+        Raises:
+            RunError: the loss is not finite, or memory ran out.
+        """
+        plan = plan_run(recipe, len(dataset), max_steps)
+        sequences = 4 if self.collate.head == "choice" else 1
+        per_device = self.per_device_batch(recipe, model, sequences, per_device)
+        optimizer = _optimizer(model, recipe, self.device)
+        optimizer = self.accelerator.prepare_optimizer(optimizer)
+        if self.processes > 1:
+            model = self.accelerator.prepare_model(model)
+        schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
+        lengths = lengths_of(dataset) if recipe.group_by_length else None
+        meter = _Meter(self, plan, recipe)
+        done = epoch = 0
+        while done < plan.steps:
+            model.train()
+            for batch in epoch_batches(len(dataset), recipe.batch_size, seed, epoch, lengths):
+                if done == plan.steps:
+                    break
+                try:
+                    loss, tokens = self._update(model, optimizer, dataset, batch, per_device, recipe.max_grad_norm)
+                except torch.OutOfMemoryError as error:
+                    raise RunError(
+                        f"out of memory on {self.device_name} with {per_device} examples at a time; "
+                        f"use --per-device-batch-size {max(1, per_device // 2)} (the batch stays the recipe's)"
+                    ) from error
+                rate = schedule.get_last_lr()[0]
+                if not self.accelerator.optimizer_step_was_skipped:
+                    schedule.step()
+                done += 1
+                meter.add(loss, len(batch), tokens, done, rate)
+            epoch += 1
+            if end_of_epoch is not None:
+                meter.pause()
+                end_of_epoch(self.accelerator.unwrap_model(model), epoch)
+                meter.resume()
+        return self.accelerator.unwrap_model(model, keep_fp32_wrapper=False), meter.cost()
+
+    def _update(
+        self,
+        model: Any,
+        optimizer: Any,
+        dataset: Dataset,
+        indices: np.ndarray,
+        per_device: int,
+        max_norm: float,
+    ) -> tuple[torch.Tensor, int]:
+        """Make one update; return its loss (still on the device) and its tokens."""
+        process = self.accelerator.process_index
+        parts = [
+            # An empty share still takes part in the gradient exchange, with an example that weighs nothing.
+            (self.collate(dataset[part if len(part) else indices[:1]]), float(len(part) > 0))
+            for part in micro_batches(indices, process, self.processes, per_device)
+        ]
+        count = sum((self.head.count(_labels(batch)) * int(weight) for batch, weight in parts), torch.tensor(0))
+        if self.processes > 1:
+            count = self.accelerator.reduce(count.to(self.device), reduction="sum")
+        divisor = count.clamp(min=1).to(self.device)  # type: ignore[union-attr]
+        total = torch.zeros((), device=self.device)
+        for number, (batch, weight) in enumerate(parts, start=1):
+            moved = batch.to(self.device)
+            with nullcontext() if number == len(parts) else self.accelerator.no_sync(model):
+                with self.accelerator.autocast():
+                    logits = model(**moved.inputs).logits
+                # Gradients are averaged over processes, so the sum is restored by their number.
+                loss = self.head.loss(logits, _labels(moved)) * (weight / divisor)
+                self.accelerator.backward(loss * self.processes)
+            total += loss.detach()
+        self.accelerator.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return total, sum(batch.tokens for batch, _ in parts)
+
+    def predict(self, model: Any, dataset: Dataset, stage: str = "predict") -> Iterator[np.ndarray]:
+        """Yield one output per example, in order (see `Head.outputs`); memory does not grow with the dataset."""
+        since = time.perf_counter()
+        for start in range(0, len(dataset), _SCORING_CHUNK):
+            chunk = range(start, min(start + _SCORING_CHUNK, len(dataset)))
+            yield from self.predict_rows(model, dataset[chunk])
+            now = time.perf_counter()
+            self.report(Progress(stage, chunk.stop, len(dataset), examples_per_second=len(chunk) / (now - since)))
+            since = now
+
+    def predict_rows(self, model: Any, rows: dict[str, list[Any]]) -> list[np.ndarray]:
+        """Predict columns of encoded rows at once: sorted by length to save padding, returned in order."""
+        model.to(self.device).eval()
+        budget = _SCORING_TOKENS * self._token_budget(model.config)
+        widths = [max(map(len, sequences)) * len(sequences) for sequences in rows["input_ids"]]
+        groups: list[list[int]] = []
+        for index in sorted(range(len(widths)), key=lambda item: -widths[item]):
+            # Longest first: a group's padded size is its first example's width times its examples.
+            if groups and widths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+        outputs: list[tuple[int, np.ndarray]] = []
+        for group in groups[self.accelerator.process_index :: self.processes]:
+            batch = self.collate({name: [column[index] for index in group] for name, column in rows.items()})
+            with torch.inference_mode(), self.accelerator.autocast():
+                logits = model(**batch.to(self.device).inputs).logits
+            outputs += zip(group, self.head.outputs(logits, batch), strict=True)
+        if self.processes > 1:
+            outputs = gather_object(outputs)
+        return [output for _, output in sorted(outputs, key=lambda item: item[0])]
+
+
+class _Meter:
+    """Watches the loss without waiting for the device at every update, and measures speed."""
+
+    def __init__(self, trainer: Trainer, plan: Plan, recipe: Recipe) -> None:
+        self.trainer, self.plan, self.recipe = trainer, plan, recipe
+        self.losses: list[torch.Tensor] = []
+        self.examples = self.tokens = self.shown = 0
+        self.seconds = 0.0
+        self.since = self.last = time.perf_counter()
+
+    def add(self, loss: torch.Tensor, examples: int, tokens: int, done: int, rate: float) -> None:
+        """Take in one update; every few, look at the loss and report.
+
+        Raises:
+            RunError: the loss is not finite.
+        """
+        self.losses.append(loss)
+        self.examples += examples
+        self.tokens += tokens
+        if done % _LOG_EVERY and done != self.plan.steps:
+            return
+        losses = torch.stack(self.losses)
+        if self.trainer.processes > 1:
+            losses = self.trainer.accelerator.reduce(losses, reduction="sum")
+        values = losses.tolist()
+        self.losses.clear()
+        for number, value in enumerate(values, start=done - len(values) + 1):
+            if not math.isfinite(value):
+                raise RunError(
+                    f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
+                    f"lower --learning-rate ({self.recipe.learning_rate:g}) or use --precision fp32 "
+                    f"(now {self.trainer.precision})"
+                )
+        now = time.perf_counter()
+        speed = (self.examples - self.shown) / max(now - self.last, 1e-9)
+        self.last, self.shown = now, self.examples
+        self.trainer.report(
+            Progress(
+                "train",
+                done,
+                self.plan.steps,
+                loss=sum(values) / len(values),
+                examples_per_second=speed,
+                epoch=done / self.plan.steps_per_epoch,
+                learning_rate=rate,
+            )
+        )
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        self.seconds += time.perf_counter() - self.since
+
+    def resume(self) -> None:
+        """Start the clock again."""
+        self.since = self.last = time.perf_counter()
+        self.shown = self.examples
+
+    def cost(self) -> Cost:
+        """What training took so far; the clock stops."""
+        self.pause()
+        tokens = self.tokens * self.trainer.processes
+        return Cost(self.seconds, tokens / self.seconds, self.examples / self.seconds)
+
+
+def _labels(batch: Batch) -> torch.Tensor:
+    if batch.labels is None:
+        raise ValueError("training needs labels")
+    return batch.labels
+
+
+def _optimizer(model: Any, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
+    # Biases and the weights of norms are the parameters with one dimension.
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    model.to(device)
+    return torch.optim.AdamW(
+        groups,
+        lr=recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        eps=recipe.eps,
+        fused=device.type in _FUSED,
+    )
