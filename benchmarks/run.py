@@ -16,7 +16,7 @@ from ..tasks.task import Task
 from .results import Result, commit_result, now, write_predictions
 from .run_folder import TrainingLog, begin_run, finish_run, identity_of, note_failure, stored_result
 from .scoring import decode_split, predict_split, score_split, scored_fields
-from .settings import Folders, Limits, Settings, resolve_settings
+from .settings import Folders, Limits, Settings, resolve_settings, splits_needed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -116,7 +116,7 @@ def _flag(key: str) -> str:
 def _plan(settings: Settings) -> dict[str, Any]:
     """Say what `finetune` would do: the resolved recipe, the updates, and what would be cut."""
     from ..models.loading import load_tokenizer
-    from ..training.trainer import plan_run
+    from ..training.progress import plan_run
 
     task = settings.task
     tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
@@ -238,8 +238,7 @@ def _train_and_score(
 
 
 def _load_splits(settings: Settings) -> dict[str, Split]:
-    wanted = [settings.limits.train_split, *(["dev"] if settings.dev_is_held_out else []), "test"]
-    return {name: load_split(settings.task, name, settings.folders.data) for name in dict.fromkeys(wanted)}
+    return {name: load_split(settings.task, name, settings.folders.data) for name in splits_needed(settings.limits)}
 
 
 def _encode(settings: Settings, split: Split, tokenizer: Any) -> tuple[Dataset, Truncation]:
@@ -263,10 +262,12 @@ def _trial(task: Task, trainer: Trainer, model: Any, split: Split, encoded: Data
 
 
 def _save_model(model: Any, tokenizer: Any, settings: Settings, folder: Path) -> None:
+    from ..models.loading import save_model
+
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = settings.recipe.max_length
-    model.save_pretrained(folder)
+    save_model(model, folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -19,7 +19,8 @@ from .results import Place, Result, now, read_result, to_json
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..training.trainer import Progress, Trainer
+    from ..training.progress import Progress
+    from ..training.trainer import Trainer
 
 _RUN_FILE = "run.json"
 _FAILED = "failed.json"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from ..metrics.scores import Scored
-    from ..training.trainer import Progress, Trainer
+    from ..training.progress import Progress
+    from ..training.trainer import Trainer
 
     Report = Callable[[Progress], None]
 

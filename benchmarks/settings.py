@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,11 @@ class Limits:
     train_fraction: float = 1.0
     train_split: str = "train"
     select: str = "last"
+
+
+def splits_needed(limits: Limits) -> tuple[str, ...]:
+    """The splits that a run reads: what it trains on, dev unless that is dev, and test."""
+    return (limits.train_split, *(("dev",) if limits.train_split != "dev" else ()), "test")
 
 
 @dataclass(frozen=True)
@@ -163,9 +169,8 @@ def resolve_settings(
         if problem := problem_with(key, value):
             problems.append(f"{origin}: {problem}")
     problems += _limit_problems(limits, seeds, per_device, recipe_name, name, precision)
-    splits = dict.fromkeys([limits.train_split, *(["dev"] if limits.train_split != "dev" else []), "test"])
-    for split in splits:
-        _collect(problems, lambda split=split: require_split(found, split, folders.data))
+    for split in splits_needed(limits):
+        _collect(problems, partial(require_split, found, split, folders.data))
     if write:
         _collect(problems, lambda: require_writable(folders.runs, "the folder of runs"))
         _collect(problems, lambda: require_writable(folders.results, "the folder of results"))

@@ -94,7 +94,7 @@ def benchmark(
     plan = plan_suite(suite, models, seeds, tasks, recipe_name, Path(runs_dir), Path(results_dir))
     if on_plan:
         on_plan(plan)
-    folders = {"data_dir": data_dir, "runs_dir": runs_dir, "results_dir": results_dir}
+    folders: dict[str, Any] = {"data_dir": data_dir, "runs_dir": runs_dir, "results_dir": results_dir}
     runs = []
     for number, item in enumerate(() if dry_run else plan, start=1):
         if on_item:

@@ -17,7 +17,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..training.trainer import Progress as Sign
+    from ..training.progress import Progress as Sign
 
 _LINE_SECONDS = 15.0  # between two progress lines where standard error is no terminal
 
@@ -45,7 +45,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title:
     rows = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, header in enumerate(headers):
-        numeric = any(_is_number(row[index]) for row in rows)
+        column = [row[index] for row in rows if row[index]]
+        numeric = bool(column) and all(_is_number(cell) for cell in column)
         table.add_column(header, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
@@ -53,7 +54,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title:
 
 
 def _is_number(text: str) -> bool:
-    return bool(text) and text.split()[0].replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+    # "84.30", "78.21 ±0.12", "(5 of 13)" and "1-5" belong into a column of numbers.
+    return not any(character.isalpha() for character in text.replace(" of ", "", 1))
 
 
 def print_error(problems: Iterable[str]) -> None:

@@ -145,7 +145,7 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
         retry_if_failed=_RETRIES,
     )
     allowed = _hosts(mirror)
-    downloader = pooch.HTTPDownloader(
+    downloader: Any = pooch.HTTPDownloader(
         progressbar=progress, timeout=_TIMEOUT, hooks={"response": lambda reply, **_: _check_redirect(reply, allowed)}
     )
     pooch.get_logger().setLevel(logging.WARNING)

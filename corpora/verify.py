@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -49,27 +50,22 @@ class SplitReport:
     note: str = ""
 
 
-@dataclass
-class _Texts:
-    digests: set[bytes] = field(default_factory=set)
-    all: list[bytes] = field(default_factory=list)
-
-
 def verify(expected: Expected, data_dir: Path) -> dict[str, SplitReport]:
     """Report each split of one dataset, and note the texts that its splits share."""
     reports: dict[str, SplitReport] = {}
-    texts: dict[str, _Texts] = {}
+    texts: dict[str, Counter[bytes]] = {}
     for split in expected.counts:
         reports[split], texts[split] = _check(expected, data_dir, split)
     for first, second in combinations(expected.counts, 2):
-        shared = sum(digest in texts[first].digests for digest in texts[second].all)
+        shared = texts[first].keys() & texts[second].keys()
         if shared:
-            _add_note(reports[second], f"{shared} texts are also in {first}")
+            examples = sum(texts[second][digest] for digest in shared)
+            _add_note(reports[second], f"{len(shared)} texts ({examples} examples) are also in {first}")
     return reports
 
 
-def _check(expected: Expected, data_dir: Path, split: str) -> tuple[SplitReport, _Texts]:
-    official, texts = expected.counts[split], _Texts()
+def _check(expected: Expected, data_dir: Path, split: str) -> tuple[SplitReport, Counter[bytes]]:
+    official, texts = expected.counts[split], Counter[bytes]()
     path = prepared_path(data_dir, expected.release, split)
     if not path.exists():
         return SplitReport(official, None, "missing", expected.missing), texts
@@ -80,8 +76,7 @@ def _check(expected: Expected, data_dir: Path, split: str) -> tuple[SplitReport,
             text = expected.text(example)
             if text is not None:
                 digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).digest()
-                texts.digests.add(digest)
-                texts.all.append(digest)
+                texts[digest] += 1
     except RequestError as error:
         return SplitReport(official, None, "differs", str(error)), texts
     report = SplitReport(official, found, "ok" if count_is_official(expected, split, found) else "differs")

@@ -11,8 +11,19 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+import scipy.stats
+import seqeval.metrics
+import sklearn.metrics
 
 from . import METRICS
+
+# None of the three states the types of these functions as they are.
+_SCIPY_STATS: Any = scipy.stats
+_SEQEVAL_METRICS: Any = seqeval.metrics
+_SKLEARN_METRICS: Any = sklearn.metrics
+
+Labels = Sequence[str]
+Numbers = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,18 +80,24 @@ class _Metric(evaluate.Metric):
             features=datasets.Features({"predictions": self.feature, "references": self.feature}),
         )
 
+    def _compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> Numbers:
+        return self.score(list(predictions), list(references), options["labels"], options["negative"])
+
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """Score predictions in the prepared form: numbers by name, x100, and `notes`."""
+        raise NotImplementedError
+
 
 class EntityF1(_Metric):
     """Micro F1 over entities as seqeval counts them in its default (conlleval) mode."""
 
     feature = datasets.Sequence(datasets.Value("string"))
 
-    def _compute(self, predictions, references, labels, negative):
-        from seqeval.metrics import classification_report
-
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "no predicted samples": told as a note below
-            report = classification_report(references, predictions, output_dict=True, zero_division=0)
+            report = _SEQEVAL_METRICS.classification_report(references, predictions, output_dict=True, zero_division=0)
         total = report["micro avg"] if "micro avg" in report else {"precision": 0, "recall": 0, "f1-score": 0}
         detail = {}
         for name, values in report.items():
@@ -106,7 +123,8 @@ class WordMacroF1(_Metric):
 
     feature = datasets.Sequence(datasets.Value("string"))
 
-    def _compute(self, predictions, references, labels, negative):
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         gold = [tag for tags in references for tag in tags]
         predicted = [tag for tags in predictions for tag in tags]
         if len(gold) != len(predicted):
@@ -119,7 +137,8 @@ class MicroF1(_Metric):
 
     feature = datasets.Value("string")
 
-    def _compute(self, predictions, references, labels, negative):
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         return _f1("micro_f1", "micro", predictions, references, labels, negative)
 
 
@@ -128,12 +147,11 @@ class MultiLabelMicroF1(_Metric):
 
     feature = datasets.Sequence(datasets.Value("int8"))
 
-    def _compute(self, predictions, references, labels, negative):
-        from sklearn.metrics import precision_recall_fscore_support
-
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         gold, predicted = np.array(references), np.array(predictions)
-        total = precision_recall_fscore_support(gold, predicted, average="micro", zero_division=0)
-        each = precision_recall_fscore_support(gold, predicted, average=None, zero_division=0)
+        total = _SKLEARN_METRICS.precision_recall_fscore_support(gold, predicted, average="micro", zero_division=0)
+        each = _SKLEARN_METRICS.precision_recall_fscore_support(gold, predicted, average=None, zero_division=0)
         return {
             "multi_label_micro_f1": 100 * float(total[2]),
             "precision": 100 * float(total[0]),
@@ -148,12 +166,11 @@ class Pearson(_Metric):
 
     feature = datasets.Value("float64")
 
-    def _compute(self, predictions, references, labels, negative):
-        from scipy.stats import pearsonr
-
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         if len(predictions) < 2 or _constant(predictions) or _constant(references):
             return {"pearson": 0.0, "notes": ["Pearson's r is undefined for constant values: counted as 0"]}
-        r = float(pearsonr(predictions, references).statistic)
+        r = float(_SCIPY_STATS.pearsonr(predictions, references).statistic)
         if not math.isfinite(r):
             return {"pearson": 0.0, "notes": ["Pearson's r is not finite: counted as 0"]}
         return {"pearson": 100 * r, "notes": []}
@@ -164,9 +181,8 @@ class Accuracy(_Metric):
 
     feature = datasets.Value("string")
 
-    def _compute(self, predictions, references, labels, negative):
-        from sklearn.metrics import accuracy_score
-
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """See `_Metric.score`."""
         names = list(labels) or sorted({*references, *predictions})
         detail = {}
         for name in names:
@@ -175,15 +191,21 @@ class Accuracy(_Metric):
             ]
             if chosen:
                 detail[f"recall/{name}"] = 100 * sum(chosen) / len(chosen)
-        return {"accuracy": 100 * float(accuracy_score(references, predictions)), **detail, "notes": []}
+        return {
+            "accuracy": 100 * float(_SKLEARN_METRICS.accuracy_score(references, predictions)),
+            **detail,
+            "notes": [],
+        }
 
 
 def _f1(name: str, average: str, predicted, gold, labels, negative) -> dict[str, Any]:
-    from sklearn.metrics import precision_recall_fscore_support
-
     positive = [label for label in labels if label != negative]
-    total = precision_recall_fscore_support(gold, predicted, labels=positive, average=average, zero_division=0)
-    each = precision_recall_fscore_support(gold, predicted, labels=positive, average=None, zero_division=0)
+    total = _SKLEARN_METRICS.precision_recall_fscore_support(
+        gold, predicted, labels=positive, average=average, zero_division=0
+    )
+    each = _SKLEARN_METRICS.precision_recall_fscore_support(
+        gold, predicted, labels=positive, average=None, zero_division=0
+    )
     return {
         name: 100 * float(total[2]),
         "precision": 100 * float(total[0]),

@@ -154,6 +154,12 @@ def load_model(
     return model
 
 
+def save_model(model: Any, folder: Path) -> None:
+    """Save a model as safetensors with its configuration, so that `transformers` alone opens it."""
+    with _quiet_library():
+        model.save_pretrained(folder)
+
+
 def _config(path: Path) -> Any:
     from transformers import AutoConfig
 
@@ -166,9 +172,24 @@ def _config(path: Path) -> Any:
 
 @contextmanager
 def _loading(path: Path) -> Iterator[None]:
-    """Turn the many errors of a broken or unsuitable model folder into one; keep the library quiet meanwhile."""
+    """Turn the many errors of a broken or unsuitable model folder into one."""
     import torch
     from safetensors import SafetensorError
+
+    try:
+        with _quiet_library():
+            yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
+    except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, torch.OutOfMemoryError) as error:
+        raise RequestError(
+            f"{path}: its files are damaged or refused ({_first_line(error)}); get the model again"
+        ) from error
+
+
+@contextmanager
+def _quiet_library() -> Iterator[None]:
+    """Keep the reports and bars of transformers off the screen; what matters of them is checked and told here."""
     from transformers.utils import logging as library
 
     verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
@@ -176,12 +197,6 @@ def _loading(path: Path) -> Iterator[None]:
     library.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
-    except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, torch.OutOfMemoryError) as error:
-        raise RequestError(
-            f"{path}: its files are damaged or refused ({_first_line(error)}); get the model again"
-        ) from error
     finally:
         library.set_verbosity(verbosity)
         if bars:

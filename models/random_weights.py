@@ -11,10 +11,10 @@ def write_random_model(template: Path, folder: Path, seed: int = 0) -> None:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from .loading import load_tokenizer
+    from .loading import load_tokenizer, save_model
 
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(template, trust_remote_code=False, local_files_only=True)
     shutil.rmtree(folder, ignore_errors=True)
-    AutoModel.from_config(config, trust_remote_code=False).save_pretrained(folder)
+    save_model(AutoModel.from_config(config, trust_remote_code=False), folder)
     load_tokenizer(template, words=False).save_pretrained(folder)

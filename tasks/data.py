@@ -135,7 +135,8 @@ def encode_split(task: Task, split: Split, tokenizer: Any, max_length: int) -> t
 
     def rows() -> tuple[Iterable[Row], Callable[[], dict]]:
         truncation = Truncation()
-        encoded = task.family.encode(task, tokenizer, iter(split.examples), max_length, truncation)
+        examples: Any = split.examples
+        encoded = task.family.encode(task, tokenizer, examples, max_length, truncation)
         return encoded, lambda: asdict(truncation)
 
     dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, task.family.encoded(task), rows)

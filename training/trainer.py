@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,78 +19,14 @@ from ..models.heads import HEADS
 from ..tasks.recipe import Recipe
 from .batches import Batch, Collator, epoch_batches, lengths_of, micro_batches, per_device_batch_size
 from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
+from .progress import Cost, Meter, Progress, plan_run
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_LOG_EVERY = 10  # updates between two looks at the loss, each of which waits for the device
 _SCORING_CHUNK = 512  # examples sorted by length at a time while scoring
 _SCORING_TOKENS = 4  # a scoring batch holds this many times the tokens of a training one: no gradients are kept
 _FUSED = ("cpu", "cuda", "mps", "xpu")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A sign of life.
-
-    Attributes:
-        stage: `train`, or what is scored.
-        done: updates or examples done.
-        total: updates or examples in all.
-        loss: mean loss since the last sign, when training.
-        examples_per_second: since the last sign.
-        epoch: completed share of epochs, when training.
-        learning_rate: of the last update, when training.
-    """
-
-    stage: str
-    done: int
-    total: int
-    loss: float | None = None
-    examples_per_second: float | None = None
-    epoch: float | None = None
-    learning_rate: float | None = None
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a stage took: seconds, real tokens a second, examples a second."""
-
-    seconds: float
-    tokens_per_second: float
-    examples_per_second: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The arithmetic of a run.
-
-    Attributes:
-        steps_per_epoch: ceil(examples / batch).
-        steps: updates in all; the schedule ends there.
-        warmup: updates of warm-up among them.
-    """
-
-    steps_per_epoch: int
-    steps: int
-    warmup: int
-
-
-def plan_run(recipe: Recipe, examples: int, max_steps: int | None) -> Plan:
-    """Count the updates of a run.
-
-    Raises:
-        RequestError: the warm-up is longer than the run.
-    """
-    steps_per_epoch = math.ceil(examples / recipe.batch_size)
-    steps = steps_per_epoch * recipe.epochs if max_steps is None else max_steps
-    warmup = recipe.warmup_steps(steps)
-    if warmup > steps:
-        raise RequestError(
-            f"the warm-up of {warmup} updates is longer than the run of {steps}; "
-            "train longer or lower it, e.g. --set warmup=0.1"
-        )
-    return Plan(steps_per_epoch, steps, warmup)
 
 
 class Trainer:
@@ -207,15 +141,14 @@ class Trainer:
             RunError: the loss is not finite, or memory ran out.
         """
         plan = plan_run(recipe, len(dataset), max_steps)
-        sequences = 4 if self.collate.head == "choice" else 1
-        per_device = self.per_device_batch(recipe, model, sequences, per_device)
+        per_device = self.per_device_batch(recipe, model, len(dataset[0]["input_ids"]), per_device)
         optimizer = _optimizer(model, recipe, self.device)
         optimizer = self.accelerator.prepare_optimizer(optimizer)
         if self.processes > 1:
             model = self.accelerator.prepare_model(model)
         schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
         lengths = lengths_of(dataset) if recipe.group_by_length else None
-        meter = _Meter(self, plan, recipe)
+        meter = Meter(self.accelerator, plan, self.report)
         done = epoch = 0
         while done < plan.steps:
             model.train()
@@ -229,7 +162,7 @@ class Trainer:
                         f"out of memory on {self.device_name} with {per_device} examples at a time; "
                         f"use --per-device-batch-size {max(1, per_device // 2)} (the batch stays the recipe's)"
                     ) from error
-                rate = schedule.get_last_lr()[0]
+                rate = float(schedule.get_last_lr()[0])
                 if not self.accelerator.optimizer_step_was_skipped:
                     schedule.step()
                 done += 1
@@ -257,10 +190,11 @@ class Trainer:
             (self.collate(dataset[part if len(part) else indices[:1]]), float(len(part) > 0))
             for part in micro_batches(indices, process, self.processes, per_device)
         ]
-        count = sum((self.head.count(_labels(batch)) * int(weight) for batch, weight in parts), torch.tensor(0))
+        count: Any = torch.tensor(sum(int(self.head.count(_labels(batch))) * int(weight) for batch, weight in parts))
+        count = count.to(self.device)
         if self.processes > 1:
-            count = self.accelerator.reduce(count.to(self.device), reduction="sum")
-        divisor = count.clamp(min=1).to(self.device)  # type: ignore[union-attr]
+            count = self.accelerator.reduce(count, reduction="sum")
+        divisor = count.clamp(min=1)
         total = torch.zeros((), device=self.device)
         for number, (batch, weight) in enumerate(parts, start=1):
             moved = batch.to(self.device)
@@ -307,70 +241,6 @@ class Trainer:
         if self.processes > 1:
             outputs = gather_object(outputs)
         return [output for _, output in sorted(outputs, key=lambda item: item[0])]
-
-
-class _Meter:
-    """Watches the loss without waiting for the device at every update, and measures speed."""
-
-    def __init__(self, trainer: Trainer, plan: Plan, recipe: Recipe) -> None:
-        self.trainer, self.plan, self.recipe = trainer, plan, recipe
-        self.losses: list[torch.Tensor] = []
-        self.examples = self.tokens = self.shown = 0
-        self.seconds = 0.0
-        self.since = self.last = time.perf_counter()
-
-    def add(self, loss: torch.Tensor, examples: int, tokens: int, done: int, rate: float) -> None:
-        """Take in one update; every few, look at the loss and report.
-
-        Raises:
-            RunError: the loss is not finite.
-        """
-        self.losses.append(loss)
-        self.examples += examples
-        self.tokens += tokens
-        if done % _LOG_EVERY and done != self.plan.steps:
-            return
-        losses = torch.stack(self.losses)
-        if self.trainer.processes > 1:
-            losses = self.trainer.accelerator.reduce(losses, reduction="sum")
-        values = losses.tolist()
-        self.losses.clear()
-        for number, value in enumerate(values, start=done - len(values) + 1):
-            if not math.isfinite(value):
-                raise RunError(
-                    f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
-                    f"lower --learning-rate ({self.recipe.learning_rate:g}) or use --precision fp32 "
-                    f"(now {self.trainer.precision})"
-                )
-        now = time.perf_counter()
-        speed = (self.examples - self.shown) / max(now - self.last, 1e-9)
-        self.last, self.shown = now, self.examples
-        self.trainer.report(
-            Progress(
-                "train",
-                done,
-                self.plan.steps,
-                loss=sum(values) / len(values),
-                examples_per_second=speed,
-                epoch=done / self.plan.steps_per_epoch,
-                learning_rate=rate,
-            )
-        )
-
-    def pause(self) -> None:
-        """Stop the clock."""
-        self.seconds += time.perf_counter() - self.since
-
-    def resume(self) -> None:
-        """Start the clock again."""
-        self.since = self.last = time.perf_counter()
-        self.shown = self.examples
-
-    def cost(self) -> Cost:
-        """What training took so far; the clock stops."""
-        self.pause()
-        tokens = self.tokens * self.trainer.processes
-        return Cost(self.seconds, tokens / self.seconds, self.examples / self.seconds)
 
 
 def _labels(batch: Batch) -> torch.Tensor:

@@ -1,0 +1,147 @@
+"""The arithmetic of a run, its signs of life, and what it takes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import RequestError, RunError
+from ..tasks.recipe import Recipe
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_LOG_EVERY = 10  # updates between two looks at the loss, each of which waits for the device
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life.
+
+    Attributes:
+        stage: `train`, or what is scored.
+        done: updates or examples done.
+        total: updates or examples in all.
+        loss: mean loss since the last sign, when training.
+        examples_per_second: since the last sign.
+        epoch: completed share of epochs, when training.
+        learning_rate: of the last update, when training.
+    """
+
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None
+    examples_per_second: float | None = None
+    epoch: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took: seconds, real tokens a second, examples a second."""
+
+    seconds: float
+    tokens_per_second: float
+    examples_per_second: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arithmetic of a run.
+
+    Attributes:
+        steps_per_epoch: ceil(examples / batch).
+        steps: updates in all; the schedule ends there.
+        warmup: updates of warm-up among them.
+    """
+
+    steps_per_epoch: int
+    steps: int
+    warmup: int
+
+
+def plan_run(recipe: Recipe, examples: int, max_steps: int | None) -> Plan:
+    """Count the updates of a run.
+
+    Raises:
+        RequestError: the warm-up is longer than the run.
+    """
+    steps_per_epoch = math.ceil(examples / recipe.batch_size)
+    steps = steps_per_epoch * recipe.epochs if max_steps is None else max_steps
+    warmup = recipe.warmup_steps(steps)
+    if warmup > steps:
+        raise RequestError(
+            f"the warm-up of {warmup} updates is longer than the run of {steps}; "
+            "train longer or lower it, e.g. --set warmup=0.1"
+        )
+    return Plan(steps_per_epoch, steps, warmup)
+
+
+class Meter:
+    """Watches the loss without waiting for the device at every update, and measures speed."""
+
+    def __init__(self, accelerator: Accelerator, plan: Plan, report: Callable[[Progress], None]) -> None:
+        self.accelerator, self.plan, self.report = accelerator, plan, report
+        self.losses: list[torch.Tensor] = []
+        self.examples = self.tokens = self.shown = 0
+        self.seconds = 0.0
+        self.since = self.last = time.perf_counter()
+
+    def add(self, loss: torch.Tensor, examples: int, tokens: int, done: int, rate: float) -> None:
+        """Take in one update; every few, look at the loss and report.
+
+        Raises:
+            RunError: the loss is not finite.
+        """
+        self.losses.append(loss)
+        self.examples += examples
+        self.tokens += tokens
+        if done % _LOG_EVERY and done != self.plan.steps:
+            return
+        losses: Any = torch.stack(self.losses)
+        if self.accelerator.num_processes > 1:
+            losses = self.accelerator.reduce(losses, reduction="sum")
+        values = losses.tolist()
+        self.losses.clear()
+        for number, value in enumerate(values, start=done - len(values) + 1):
+            if not math.isfinite(value):
+                raise RunError(
+                    f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
+                    f"lower --learning-rate (now {rate:g}) or use --precision fp32 "
+                    f"(now {self.accelerator.mixed_precision.replace('no', 'fp32')})"
+                )
+        now = time.perf_counter()
+        speed = (self.examples - self.shown) / max(now - self.last, 1e-9)
+        self.last, self.shown = now, self.examples
+        self.report(
+            Progress(
+                "train",
+                done,
+                self.plan.steps,
+                loss=sum(values) / len(values),
+                examples_per_second=speed,
+                epoch=done / self.plan.steps_per_epoch,
+                learning_rate=rate,
+            )
+        )
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        self.seconds += time.perf_counter() - self.since
+
+    def resume(self) -> None:
+        """Start the clock again."""
+        self.since = self.last = time.perf_counter()
+        self.shown = self.examples
+
+    def cost(self) -> Cost:
+        """What training took so far; the clock stops."""
+        self.pause()
+        tokens = self.tokens * self.accelerator.num_processes
+        return Cost(self.seconds, tokens / self.seconds, self.examples / self.seconds)
