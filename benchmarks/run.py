@@ -144,6 +144,7 @@ def _plan(settings: Settings) -> dict[str, Any]:
 
 def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
     from ..models.loading import load_tokenizer
+    from ..training.progress import plan_run
     from ..training.trainer import Trainer
 
     task, place = settings.task, settings.place(seed)
@@ -155,6 +156,9 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
         return stored
     tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
     trainer = Trainer(task.head, tokenizer, settings.precision, report)
+    sample = _sample(settings, splits[settings.limits.train_split])
+    plan_run(settings.recipe, len(sample), settings.limits.max_steps)
+    trainer.check_batch(settings.recipe, settings.per_device)
     if trainer.is_main:
         begin_run(place, identity)
     trainer.accelerator.wait_for_everyone()

@@ -42,7 +42,11 @@ def _find_split(files: Sequence[Path], folders: tuple[str, ...]) -> Found:
 
 def _read_whole(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Iterator[Row]:
     questions = _questions(files[0], labels)
-    for pmid in split_pqal({key: row["label"] for key, row in questions.items()})[split]:
+    try:
+        pmids = split_pqal({key: row["label"] for key, row in questions.items()})[split]
+    except ValueError as error:
+        raise RequestError(f"{files[0]}: {error}; the whole file has 1000, get it again") from error
+    for pmid in pmids:
         yield questions[pmid]
 
 
@@ -82,6 +86,9 @@ def split_pqal(answers: Mapping[str, str]) -> dict[str, list[str]]:
 
     Args:
         answers: PMID -> yes, no or maybe, in the order of `ori_pqal.json`.
+
+    Raises:
+        ValueError: too few questions for ten folds.
     """
     stream = random.Random(0)  # noqa: S311 - a published split, not a secret
     half, test = _stratified(answers, 2, stream)
@@ -102,6 +109,8 @@ def _stratified(answers: Mapping[str, str], parts: int, stream: random.Random) -
     if len(output[-1]) != len(output[0]):
         # The last part came out short: it takes one from each of the others.
         for part in output[:-1]:
+            if not part:
+                raise ValueError(f"{len(answers)} questions are too few for {parts} folds")
             picked = stream.choice(part)
             part.remove(picked)
             output[-1].append(picked)

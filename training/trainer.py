@@ -89,8 +89,8 @@ class Trainer:
         """Seed every random generator; call it before the model is made."""
         set_seed(seed)
 
-    def per_device_batch(self, recipe: Recipe, model: Any, sequences: int, requested: int | None) -> int:
-        """Settle the micro-batch, so that micro-batch x accumulation x processes is the recipe's batch.
+    def check_batch(self, recipe: Recipe, requested: int | None) -> None:
+        """Make sure that micro-batch x accumulation x processes can be the recipe's batch.
 
         Raises:
             RequestError: the batch cannot be divided that way.
@@ -99,14 +99,10 @@ class Trainer:
         if recipe.batch_size % processes:
             raise RequestError(f"a batch of {recipe.batch_size} cannot be shared by {processes} processes")
         share = recipe.batch_size // processes
-        if requested is not None:
-            if share % requested:
-                raise RequestError(
-                    f"--per-device-batch-size {requested} does not divide the {share} examples of a batch per process"
-                )
-            return requested
-        budget = self._token_budget(model.config)
-        return per_device_batch_size(recipe.batch_size, processes, sequences * recipe.max_length, budget)
+        if requested is not None and share % requested:
+            raise RequestError(
+                f"--per-device-batch-size {requested} does not divide the {share} examples of a batch per process"
+            )
 
     def _token_budget(self, config: Any) -> int:
         return token_budget(self.device, config.hidden_size, getattr(config, "num_hidden_layers", 12))
@@ -141,7 +137,11 @@ class Trainer:
             RunError: the loss is not finite, or memory ran out.
         """
         plan = plan_run(recipe, len(dataset), max_steps)
-        per_device = self.per_device_batch(recipe, model, len(dataset[0]["input_ids"]), per_device)
+        self.check_batch(recipe, per_device)
+        if per_device is None:
+            tokens = len(dataset[0]["input_ids"]) * recipe.max_length
+            budget = self._token_budget(model.config)
+            per_device = per_device_batch_size(recipe.batch_size, self.processes, tokens, budget)
         optimizer = _optimizer(model, recipe, self.device)
         optimizer = self.accelerator.prepare_optimizer(optimizer)
         if self.processes > 1:

@@ -1,0 +1,44 @@
+"""Every supported architecture fine-tunes, saves and scores on every head."""
+
+import json
+
+import pytest
+
+ARCHITECTURES = ("bert", "roberta", "electra", "distilbert", "deberta-v2", "modernbert")
+TASKS = {"ncbi-disease": "token", "gad": "sequence", "hoc": "multi-label", "biosses": "regression", "medqa": "choice"}
+SMALL = ("--max-steps", 1, "--max-length", 64, "--batch-size", 4, "--set", "warmup=0", "--precision", "fp32")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_architecture_on_head(cli, kind, task, data_dir, make_model):
+    model = make_model(kind)
+    done = cli("finetune", task, "--model", model, "--data-dir", data_dir, *SMALL, "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    again = cli("eval", task, "--model", result["run_dir"], "--data-dir", data_dir, "--json", "-q")
+    assert again.exit_code == 0, again.stderr
+    assert json.loads(again.stdout)["score"] == result["score"]
+
+
+def test_roberta_uses_512_of_514_positions(make_model):
+    from linkbert.models.loading import inspect_model
+    from linkbert.models.sources import find_model
+
+    assert inspect_model(find_model(str(make_model("roberta", positions=512)))).max_positions == 512
+
+
+def test_maximum_length_beyond_the_positions_is_refused(cli, data_dir, make_model):
+    refused = cli("finetune", "gad", "--model", make_model("roberta"), "--data-dir", data_dir, "--max-length", 66)
+    assert refused.exit_code == 2
+    assert "maximum length 66 (--max-length) is beyond the 64 positions" in refused.stderr
+
+
+def test_a_decoder_is_refused_in_plain_words(cli, data_dir, tmp_path, tiny):
+    from transformers import AutoTokenizer, T5Config, T5EncoderModel
+
+    folder = tmp_path / "t5"
+    T5EncoderModel(T5Config(vocab_size=110, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
+    refused = cli("finetune", "medqa", "--model", folder, "--data-dir", data_dir, *SMALL)
+    assert refused.exit_code == 2 and refused.stderr.startswith("error: ")

@@ -1,0 +1,315 @@
+"""Every wrong request: exit code 2, one message with file, line and remedy, no traceback, nothing half-written."""
+
+import json
+import os
+import shutil
+import stat
+
+import pytest
+
+from linkbert.tasks.registry import TASKS
+
+SMALL = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--set", "warmup=0", "--precision", "fp32", "-q")
+
+
+def refused(result, *words, code=2):
+    assert result.exit_code == code, (result.exit_code, result.stderr, result.stdout)
+    assert result.stderr.startswith("error: ") or "\nerror: " in result.stderr, result.stderr
+    for word in words:
+        assert word in result.stderr, f"{word!r} not in {result.stderr!r}"
+
+
+@pytest.fixture
+def own_data(data_dir, tmp_path):
+    """A copy of the prepared corpora that a test may break."""
+    folder = tmp_path / "own-data"
+    shutil.copytree(data_dir, folder)
+    return folder
+
+
+def test_unknown_command_offers_the_nearest(cli):
+    refused(cli("finetun"), "finetun", "Did you mean 'finetune'")
+
+
+def test_unknown_option_is_a_plain_error(cli):
+    refused(cli("leaderboard", "--sweet"), "--sweet")
+
+
+def test_unknown_task_offers_the_nearest(cli, tiny):
+    refused(cli("finetune", "ncbi-diseas", "--model", tiny), "unknown task 'ncbi-diseas'", "ncbi-disease")
+
+
+def test_unknown_model_says_what_was_looked_up_and_offers_the_nearest(cli, data_dir):
+    result = cli("finetune", "gad", "--model", "biolinkbert-bas", "--data-dir", data_dir, *SMALL)
+    refused(result, "biolinkbert-bas", "did you mean biolinkbert-base", "--model FOLDER")
+
+
+def test_missing_model_folder(cli, data_dir):
+    refused(cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL), "./nowhere: no such folder")
+
+
+def test_missing_data_folder(cli, tiny):
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", "nodata", *SMALL), "nodata: no such data folder")
+
+
+def test_missing_split_names_the_file_and_how_to_get_it(cli, own_data, tiny):
+    (own_data / TASKS["gad"].release / "dev.json").unlink()
+    result = cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL)
+    refused(result, "dev.json", "the dev split of gad is missing", "linkbert data prepare gad")
+
+
+BROKEN_ROWS = {
+    "a truncated JSON line": ("gad", '{"id": "1", "sentence": "a', "not JSON"),
+    "no object": ("gad", "[1]", "expected a JSON object, found list"),
+    "a label outside the set": ("gad", '{"id": "x", "sentence": "a", "label": "2"}', "label '2' is not in the task's set"),
+    "a missing field": ("gad", '{"id": "x", "label": "1"}', "'sentence'"),
+    "a tag list of another length": (
+        "ncbi-disease",
+        '{"tokens": ["a", "b"], "ner_tags": ["O"], "id": "x"}',
+        "2 tokens but 1 tags",
+    ),
+    "a tag outside the set": (
+        "ncbi-disease",
+        '{"tokens": ["a"], "ner_tags": ["B-Gene"], "id": "x"}',
+        "tag 'B-Gene' is not in the task's set",
+    ),
+    "a number that is none": (
+        "biosses",
+        '{"sentence1": "a", "sentence2": "b", "label": "high", "id": "x"}',
+        "'high' is not a number",
+    ),
+    "NaN": ("biosses", '{"sentence1": "a", "sentence2": "b", "label": NaN, "id": "x"}', "NaN"),
+    "nine flags": ("hoc", '{"sentence": "a", "label": [0,0,0,0,0,0,0,0,1], "id": "x"}', "10 zeros and ones"),
+    "a choice out of range": (
+        "medqa",
+        '{"id": "x", "sent1": "q", "sent2": "", "ending0": "a", "ending1": "b", "ending2": "c", "ending3": "d", "label": 4}',
+        "not one of 0, 1, 2, 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ROWS)
+def test_a_broken_prepared_row_names_file_and_line(cli, own_data, tiny, case):
+    task, row, words = BROKEN_ROWS[case]
+    path = own_data / TASKS[task].release / "test.json"
+    number = path.read_text(encoding="utf-8").count("\n") + 1
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(row + "\n")
+    result = cli("finetune", task, "--model", tiny, "--data-dir", own_data, *SMALL)
+    refused(result, f"test.json:{number}: ", words)
+    assert not list(own_data.parent.glob("results/**/*.json"))
+
+
+def test_duplicate_ids_name_both_lines(cli, own_data, tiny):
+    path = own_data / TASKS["gad"].release / "train.json"
+    first = path.read_text(encoding="utf-8").splitlines(keepends=True)[0]
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(first)
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13", "line 1 already")
+
+
+def test_an_empty_file(cli, own_data, tiny):
+    (own_data / TASKS["gad"].release / "train.json").write_bytes(b"")
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json: the file is empty")
+
+
+def test_bytes_that_are_not_utf8(cli, own_data, tiny):
+    path = own_data / TASKS["gad"].release / "train.json"
+    path.write_bytes(path.read_bytes() + b'{"id": "x", "sentence": "\xff", "label": "1"}\n')
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13: not UTF-8", "0xff")
+
+
+def test_a_directory_where_a_file_should_be(cli, own_data, tiny):
+    path = own_data / TASKS["gad"].release / "train.json"
+    path.unlink()
+    path.mkdir()
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "expected a file, found a folder")
+
+
+BROKEN_SOURCES = {
+    "too few columns": ("gad", "index\tsentence\tlabel\n0\tonly two\n", "train.tsv:2: expected 3 tab-separated columns"),
+    "too many columns": ("chemprot", "1.T1.T2\ta\tfalse\textra\n", "train.tsv:1: expected 3 tab-separated columns"),
+    "a label outside the set": ("chemprot", "1.T1.T2\ta\tCPR:7\n", "train.tsv:1: label 'CPR:7'"),
+    "another header": ("biosses", "a\tb\tc\td\n", "train.tsv:1: expected the header line"),
+    "a score that is no number": ("biosses", "pair_id\tsent1\tsent2\tscore\n1\ta\tb\thigh\n", "train.tsv:2: expected a score"),
+    "a tag outside the set": ("ncbi_disease", "renal\tB-Gene\n", "train.tsv:1: tag 'B-Gene'"),
+    "a word without a tag": ("ncbi_disease", "renal\n", "train.tsv:1: expected 2 tab-separated columns (token, tag), found 1"),
+    "an empty file": ("ncbi_disease", "", "train.tsv: the file is empty"),
+    "duplicate ids": ("chemprot", "1.T1.T2\ta\tfalse\n1.T1.T2\tb\tfalse\n", "the id '1.T1.T2' occurs twice"),
+    "nine labels": ("hoc", "labels\tsentence\tindex\n0_0\ta\t1_s0\n", "train.tsv:2: expected 10 labels, found 1"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_SOURCES)
+def test_a_broken_source_names_file_and_line_and_writes_nothing(cli, tmp_path, case):
+    folder, text, words = BROKEN_SOURCES[case]
+    path = tmp_path / "source" / folder / "train.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), words)
+    assert not [item for item in (tmp_path / "out").rglob("*") if item.is_file()]
+
+
+def test_a_gzip_file_cut_short(cli, sources, tmp_path):
+    whole = (sources / "chemprot" / "blurb" / "train.tsv.gz").read_bytes()
+    path = tmp_path / "source" / "chemprot" / "train.tsv.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), "train.tsv.gz", "cut short")
+
+
+def test_prepare_of_a_named_task_with_nothing_found(cli, tmp_path):
+    (tmp_path / "source").mkdir()
+    refused(cli("data", "prepare", "bc2gm", "--source", "source"), "nothing of bc2gm was found")
+    assert cli("data", "prepare", "--source", "source").exit_code == 0
+
+
+def test_prepare_from_a_missing_folder(cli):
+    refused(cli("data", "prepare", "--source", "nowhere"), "nowhere: no such folder")
+
+
+def test_a_run_folder_that_is_none(cli, data_dir, tiny):
+    refused(cli("eval", "gad", "--model", tiny, "--data-dir", data_dir), "not a run folder")
+    refused(cli("eval", "gad", "--model", "nowhere", "--data-dir", data_dir), "no such run folder")
+    refused(cli("predict", "gad", "-", "--model", tiny, stdin="a\n"), "not a run folder")
+
+
+def test_a_run_folder_of_another_task(cli, data_dir, trained):
+    run = trained / "runs" / "gad" / "tiny" / "seed-1"
+    refused(cli("eval", "ddi", "--model", run, "--data-dir", data_dir), "a run of gad, not of ddi")
+    refused(cli("eval", "mmlu-professional-medicine", "--model", run, "--data-dir", data_dir), "not of medqa")
+
+
+def test_an_unfinished_run(cli, data_dir, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(about | {"status": "running"}), encoding="utf-8")
+    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "did not finish")
+
+
+def test_a_saved_model_whose_head_is_gone(cli, data_dir, trained, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    run = tmp_path / "run"
+    shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
+    weights = {k: v for k, v in load_file(run / "model.safetensors").items() if not k.startswith("classifier")}
+    save_file(weights, run / "model.safetensors", metadata={"format": "pt"})
+    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "missing from its weights", "classifier")
+
+
+def _predictions(data_dir, task="gad"):
+    path = data_dir / TASKS[task].release / "test.json"
+    return [{"id": row["id"], "prediction": row["label"]} for row in map(json.loads, path.read_text().splitlines())]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[:-2], "2 of 8 examples of gad test have no prediction"),
+        (lambda rows: [*rows, {"id": "zzz", "prediction": "1"}], "p.jsonl:9: the id 'zzz' is not in the test split"),
+        (lambda rows: [*rows, rows[0]], "p.jsonl:9: the id '0' stands on line 1 already"),
+        (lambda rows: [*rows[:-1], {"id": "7", "prediction": "2"}], "p.jsonl:8: label '2'"),
+        (lambda rows: [*rows[:-1], {"id": "7"}], "p.jsonl:8: expected the fields 'id' and 'prediction'"),
+        (lambda rows: [], "p.jsonl: the file is empty"),
+    ],
+)
+def test_a_predictions_file_with_missing_extra_or_repeated_ids(cli, data_dir, tmp_path, change, words):
+    rows = change(_predictions(data_dir))
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    refused(cli("eval", "gad", "--predictions", "p.jsonl", "--data-dir", data_dir, "--name", "x"), words)
+    assert not (tmp_path / "results").exists() or not list((tmp_path / "results").rglob("*.json"))
+
+
+def test_a_folder_that_holds_a_different_run_is_never_overwritten_unasked(cli, data_dir, tiny):
+    run = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL)
+    assert cli(*run).exit_code == 0
+    result = cli(*run, "--learning-rate", "0.001")
+    refused(result, "a different run is there", "learning_rate is 3e-05 there, 0.001 asked for", "--overwrite", "--name")
+    again = cli(*run, "--json")
+    assert again.exit_code == 0 and json.loads(again.stdout)["recipe"]["learning_rate"]["value"] == 3e-05
+    replaced = cli(*run, "--learning-rate", "0.001", "--overwrite", "--json")
+    assert json.loads(replaced.stdout)["recipe"]["learning_rate"]["value"] == 0.001
+
+
+def test_a_run_folder_with_something_else_in_it_is_left_alone(cli, data_dir, tiny, tmp_path):
+    folder = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42"
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").write_text("years of work", encoding="utf-8")
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "not a run")
+    assert (folder / "thesis.tex").read_text(encoding="utf-8") == "years of work"
+
+
+def test_a_read_only_output_folder(cli, data_dir, tiny, tmp_path):
+    if os.geteuid() == 0:
+        # Root writes anywhere, so a file stands in the way instead.
+        (tmp_path / "results").write_text("", encoding="utf-8")
+        words = "a file is in the way"
+    else:
+        (tmp_path / "results").mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
+        words = "cannot write"
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "results", words)
+
+
+def test_all_problems_are_told_together(cli, data_dir, tiny):
+    result = cli(
+        "finetune", "gad", "--model", "nothing-like-it", "--data-dir", data_dir, "--epochs", 0, "--learning-rate", -1,
+        "--max-steps", 0, "--select", "best", "--precision", "fp8", "--set", "warmup=-1",
+    )
+    for words in ("--epochs", "--learning-rate", "--max-steps", "--select", "--precision", "warmup"):
+        assert f"{words}" in result.stderr
+    assert result.exit_code == 2 and result.stderr.count("error: ") == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--epochs", 0), "epochs should be at least 1"),
+        (("--max-length", 65), "beyond the 64 positions"),
+        (("--set", "wormup=1"), "did you mean warmup"),
+        (("--set", "warmup"), "expected KEY=VALUE"),
+        (("--set", "warmup=soon"), "neither a number nor true or false"),
+        (("--set", "epochs=2", "--epochs", 3), "given twice"),
+        (("--set", "warmup=50", "--max-steps", 10), "warm-up of 50 updates is longer than the run of 10"),
+        (("--train-fraction", 0), "--train-fraction should be above 0"),
+        (("--train-split", "test"), "the test split is never trained on"),
+        (("--train-split", "dev", "--select", "best-dev"), "not trained on"),
+        (("--per-device-batch-size", 5), "does not divide"),
+        (("--name", "../x"), "use letters, digits"),
+        (("--recipe", "bas"), "did you mean base"),
+        (("--precision", "fp16"), "needs a GPU"),
+    ],
+)
+def test_wrong_settings(cli, data_dir, tiny, tmp_path, arguments, words):
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-length", 32, "-q", *arguments), words)
+    assert not list(tmp_path.glob("results/**/*.json"))
+
+
+def test_errors_put_nothing_on_standard_output(cli):
+    for command in (("finetune", "x", "--model", "y", "--json"), ("eval", "x", "--json"), ("leaderboard", "--format", "x")):
+        result = cli(*command)
+        assert result.exit_code == 2 and result.stdout == ""
+
+
+def test_eval_wants_a_model_or_predictions(cli):
+    refused(cli("eval", "gad"), "either --model RUN_DIR or --predictions FILE")
+
+
+def test_eval_of_a_split_that_the_task_has_not(cli, data_dir, trained):
+    run = trained / "runs" / "gad" / "tiny" / "seed-1"
+    refused(cli("eval", "gad", "--model", run, "--split", "val", "--data-dir", data_dir), "no split 'val'")
+
+
+def test_predict_input_errors(cli, trained):
+    gad, qa = (trained / "runs" / task / "tiny" / "seed-1" for task in ("gad", "pubmedqa"))
+    refused(cli("predict", "gad", "-", "--model", gad, stdin=""), "the input is empty")
+    refused(cli("predict", "gad", "nowhere.txt", "--model", gad), "nowhere.txt: no such file")
+    refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin="is it?\n"), "sentence1, sentence2")
+    refused(cli("predict", "gad", "-", "--model", gad, stdin='{"sentence": "a"}\n{"sent'), "standard input:2: not JSON")
+    refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin='{"sentence1": "a"}\n'), "standard input:1", "sentence2")
+
+
+def test_an_unknown_suite(cli, tiny):
+    refused(cli("benchmark", "blub", "--model", tiny), "did you mean blurb")
+    refused(cli("leaderboard", "--suite", "blub"), "did you mean blurb")
+    refused(cli("benchmark", "medqa", "--model", tiny, "--task", "gad"), "gad is not in the suite medqa")

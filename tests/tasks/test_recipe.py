@@ -1,0 +1,103 @@
+"""Recipes are the published ones, resolved once and with their origin."""
+
+import pytest
+
+from linkbert.errors import RequestError
+from linkbert.tasks.recipe import departures, load_recipes, parse_setting, published_recipe, recipe_seed, resolve_recipe
+from linkbert.tasks.registry import TASKS
+
+CHECKPOINT = {"dropout": 0.1, "attention_dropout": 0.1}
+# task: batch, learning rate, epochs, maximum length, warm-up, weight decay, beta2, eps, seed
+BASE = {
+    "pubmedqa": (16, 2e-5, 30, 512, 100, 0, 0.999, 1e-8, 42),
+    "bioasq": (16, 2e-5, 20, 512, 100, 0, 0.999, 1e-8, 42),
+    "biosses": (16, 1e-5, 30, 512, 0, 0, 0.999, 1e-8, 5),
+    "hoc": (32, 4e-5, 40, 512, 0, 0, 0.999, 1e-8, 42),
+    "chemprot": (32, 3e-5, 10, 256, 0, 0, 0.999, 1e-8, 42),
+    "ddi": (32, 2e-5, 5, 256, 0, 0, 0.999, 1e-8, 42),
+    "gad": (32, 3e-5, 10, 256, 0, 0, 0.999, 1e-8, 42),
+    "ebm-pico": (32, 5e-5, 1, 512, 0, 0, 0.999, 1e-8, 42),
+    "jnlpba": (16, 1e-5, 5, 512, 0.1, 0, 0.999, 1e-8, 42),
+    "ncbi-disease": (32, 5e-5, 20, 512, 0.1, 0, 0.999, 1e-8, 42),
+    "bc2gm": (32, 6e-5, 50, 512, 0.1, 0, 0.999, 1e-8, 42),
+    "bc5-disease": (16, 5e-5, 8, 512, 0.1, 0, 0.999, 1e-8, 42),
+    "bc5-chem": (32, 5e-5, 20, 512, 0.1, 0, 0.999, 1e-8, 42),
+    "medqa": (32, 2e-5, 2, 512, 100, 0, 0.999, 1e-8, 42),
+}
+LARGE = {
+    "pubmedqa": (32, 3e-5, 23, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "bioasq": (32, 3e-5, 30, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "biosses": (32, 3e-5, 100, 512, 0.5, 0.01, 0.98, 1e-6, 42),
+    "hoc": (32, 3e-5, 20, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "chemprot": (16, 2e-5, 4, 256, 0.5, 0, 0.999, 1e-8, 42),
+    "ddi": (16, 2e-5, 3, 256, 0.5, 0, 0.999, 1e-8, 42),
+    "gad": (16, 2e-5, 5, 256, 0.5, 0, 0.999, 1e-8, 42),
+    "ebm-pico": (16, 2e-5, 1, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "jnlpba": (16, 3e-5, 4, 512, 0.5, 0.01, 0.98, 1e-6, 3),
+    "ncbi-disease": (16, 2e-5, 10, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "bc2gm": (16, 2e-5, 30, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "bc5-disease": (32, 3e-5, 20, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "bc5-chem": (16, 2e-5, 8, 512, 0.5, 0, 0.999, 1e-8, 42),
+    "medqa": (64, 3e-5, 6, 512, 500, 0.01, 0.98, 1e-6, 42),
+}
+
+
+@pytest.mark.parametrize(("name", "table"), [("base", BASE), ("large", LARGE)])
+def test_published_recipes_to_the_letter(name, table):
+    assert {task for task in TASKS if TASKS[task].trained_on is None} == set(table)
+    for task, expected in table.items():
+        r = resolve_recipe(task, name, {}, CHECKPOINT)
+        found = (r.batch_size, r.learning_rate, r.epochs, r.max_length, r.warmup, r.weight_decay, r.beta2, r.eps)
+        assert (*found, recipe_seed(task, name)) == expected, task
+        assert (r.beta1, r.max_grad_norm, r.group_by_length) == (0.9, 1.0, False)
+        assert load_recipes(name)["published"] is True
+
+
+def test_the_recipe_of_small_encoders_is_ours_and_complete():
+    assert load_recipes("small")["published"] is False
+    assert all(task in load_recipes("small") for task in BASE)
+
+
+def test_width_chooses_the_published_recipe():
+    assert [published_recipe(size) for size in (384, 768, 1023, 1024)] == ["base", "base", "base", "large"]
+
+
+def test_each_value_knows_its_origin():
+    recipe = resolve_recipe("gad", "base", {"epochs": (3, "--epochs")}, CHECKPOINT)
+    assert recipe.origin["epochs"] == "--epochs"
+    assert recipe.origin["learning_rate"] == "recipe base (published)"
+    assert recipe.origin["weight_decay"] == "default"
+    assert recipe.origin["dropout"] == "checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("warmup", "steps", "expected"), [(100, 500, 100), (0.1, 501, 51), (0.5, 7, 4), (0, 10, 0), (0.1, 10, 1)]
+)
+def test_warm_up_is_steps_or_a_share_rounded_up(warmup, steps, expected):
+    recipe = resolve_recipe("gad", "base", {"warmup": (warmup, "--set")}, CHECKPOINT)
+    assert recipe.warmup_steps(steps) == expected
+
+
+def test_departures_name_both_values():
+    def of(overrides, name="base"):
+        recipe = resolve_recipe("gad", name, overrides, CHECKPOINT)
+        return departures(recipe, "gad", name, "base", CHECKPOINT)
+
+    assert of({}) == []
+    assert of({"epochs": (3, "--epochs")}) == ["epochs 3 instead of 10"]
+    assert of({"attention_dropout": (0.0, "--set")}) == ["attention_dropout 0 instead of 0.1"]
+    assert of({}, "small") == ["recipe small (ours) instead of base"]
+
+
+def test_settings_parse_as_numbers_and_words():
+    assert parse_setting("weight_decay=0.01") == ("weight_decay", 0.01)
+    assert parse_setting("warmup=100") == ("warmup", 100)
+    assert parse_setting("group_by_length=True") == ("group_by_length", True)
+    with pytest.raises(RequestError, match="KEY=VALUE"):
+        parse_setting("warmup")
+
+
+def test_all_wrong_overrides_are_told_together():
+    with pytest.raises(RequestError) as error:
+        resolve_recipe("gad", "base", {"epochs": (0, "--epochs"), "eps": (float("nan"), "--set eps")}, CHECKPOINT)
+    assert len(error.value.problems) == 2
