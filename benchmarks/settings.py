@@ -116,7 +116,7 @@ class Settings:
     def departures(self) -> list[str]:
         """Where the run differs from the published protocol."""
         published = published_recipe(self.model.hidden_size)
-        found = departures(self.recipe, self.task.name, self.recipe_name, published, _dropouts(self.model))
+        found = departures(self.recipe, self.task.recipe_section, self.recipe_name, published, _dropouts(self.model))
         if self.limits.select != "last":
             found.append(f"select {self.limits.select} instead of last")
         return found
@@ -179,7 +179,7 @@ def resolve_settings(
         raise RequestError(*problems)
     info = inspect_model(source)
     chosen = recipe_name or published_recipe(info.hidden_size)
-    recipe = resolve_recipe(task, chosen, overrides, _dropouts(info))
+    recipe = resolve_recipe(found.recipe_section, chosen, overrides, _dropouts(info))
     if info.max_positions is not None and recipe.max_length > info.max_positions:
         raise RequestError(
             f"maximum length {recipe.max_length} ({recipe.origin['max_length']}) is beyond the {info.max_positions} "
@@ -191,7 +191,7 @@ def resolve_settings(
         recipe=recipe,
         recipe_name=chosen,
         limits=limits,
-        seeds=tuple(dict.fromkeys(seeds)) or (recipe_seed(task, chosen),),
+        seeds=tuple(dict.fromkeys(seeds)) or (recipe_seed(found.recipe_section, chosen),),
         folders=folders,
         precision=precision,
         per_device=per_device,

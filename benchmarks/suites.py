@@ -154,7 +154,7 @@ def plan_suite(
         assert source is not None  # only without download
         recipe = recipe_name or published_recipe(inspect_model(source).hidden_size)
         for name in [*needed, *chosen]:
-            first = recipe_seed(TASKS[name].trained_on or name, recipe)
+            first = recipe_seed(TASKS[name].recipe_section, recipe)
             for seed in range(first, first + seeds):
                 place = Place(name, source.name, seed, runs_dir, results_dir)
                 action = "score" if TASKS[name].trained_on else "train"

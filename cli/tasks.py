@@ -46,9 +46,9 @@ def _unit(task: Task) -> str:
 
 
 def _card(task: Task) -> dict[str, Any]:
-    from ..tasks.recipe import RECIPES, load_recipes
+    from ..tasks.recipe import RECIPES, recipe_settings
 
-    recipes = {name: load_recipes(name).get(task.name) for name in RECIPES}
+    recipes = {name: recipe_settings(task.recipe_section, name) for name in RECIPES}
     return {
         "name": task.name,
         "title": task.title,
@@ -84,12 +84,12 @@ def _print_examples(task: Task, model: str, data_dir: Path) -> None:
     from ..models.loading import inspect_model, load_tokenizer
     from ..models.sources import find_model
     from ..tasks.data import require_split
-    from ..tasks.recipe import load_recipes, published_recipe
+    from ..tasks.recipe import published_recipe, recipe_settings
 
     source = find_model(model)
     assert source is not None  # only without download
-    recipe = load_recipes(published_recipe(inspect_model(source).hidden_size))
-    max_length = recipe[task.trained_on or task.name]["max_length"]
+    recipe = recipe_settings(task.recipe_section, published_recipe(inspect_model(source).hidden_size))
+    max_length = recipe["max_length"]
     tokenizer = load_tokenizer(source.path, words=task.head == "token")
     path = require_split(task, task.splits[0], data_dir)
     examples = list(islice(read_examples(path, task.parse), _EXAMPLES))

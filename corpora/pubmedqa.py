@@ -110,8 +110,14 @@ def _stratified(answers: Mapping[str, str], parts: int, stream: random.Random) -
         # The last part came out short: it takes one from each of the others.
         for part in output[:-1]:
             if not part:
-                raise ValueError(f"{len(answers)} questions are too few for {parts} folds")
+                raise ValueError(_too_few(answers, parts))
             picked = stream.choice(part)
             part.remove(picked)
             output[-1].append(picked)
+    if not all(output):
+        raise ValueError(_too_few(answers, parts))
     return output
+
+
+def _too_few(answers: Mapping[str, str], parts: int) -> str:
+    return f"{len(answers)} questions are too few for {parts} folds"

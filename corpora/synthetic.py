@@ -11,7 +11,7 @@ from ..files import atomic_write_text
 
 NOTICE = "synthetic"  # stands in every id and document name that has room for it
 SYNTHETIC_TASKS = ("ncbi-disease", "gad", "pubmedqa", "medqa")
-_SIZES = {"train": 320, "dev": 60, "test": 160}
+_SIZES = {"train": 240, "dev": 40, "test": 120}
 
 _SITES = ("renal", "hepatic", "cardiac", "pulmonary", "gastric", "retinal", "thyroid", "cerebral", "bone", "skin")
 _KINDS = ("carcinoma", "fibrosis", "dystrophy", "anemia", "neuropathy", "sclerosis", "dysplasia", "lymphoma")

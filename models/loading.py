@@ -95,6 +95,7 @@ def load_tokenizer(path: Path, *, words: bool) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
         if words and getattr(tokenizer, "is_fast", False) and _needs_prefix_space(tokenizer):
             tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **options)
+            _add_prefix_space(tokenizer.backend_tokenizer.pre_tokenizer)
     if not getattr(tokenizer, "is_fast", False):
         raise RequestError(f"{path}: its tokenizer has no fast version, which the alignment of words needs")
     if tokenizer.pad_token_id is None:
@@ -254,9 +255,21 @@ def _check_keys(path: Path, model: Any, loaded: dict[str, Any], *, fine_tuned: b
         raise RequestError(f"{path}: {what}: missing from its weights or of another shape: {shown}")
 
 
-def _needs_prefix_space(tokenizer: Any) -> bool:
-    import json
+def _byte_levels(pre_tokenizer: Any) -> Iterator[Any]:
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence
 
-    described = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
-    parts = [described, *((described or {}).get("pretokenizers") or [])]
-    return any(part and part.get("type") == "ByteLevel" and not part.get("add_prefix_space") for part in parts)
+    if isinstance(pre_tokenizer, ByteLevel):
+        yield pre_tokenizer
+    elif isinstance(pre_tokenizer, Sequence):
+        for part in pre_tokenizer:  # type: ignore[attr-defined]
+            yield from _byte_levels(part)
+
+
+def _needs_prefix_space(tokenizer: Any) -> bool:
+    return any(not part.add_prefix_space for part in _byte_levels(tokenizer.backend_tokenizer.pre_tokenizer))
+
+
+def _add_prefix_space(pre_tokenizer: Any) -> None:
+    # Tokenizer classes without an option of their own for it.
+    for part in _byte_levels(pre_tokenizer):
+        part.add_prefix_space = True

@@ -1,5 +1,7 @@
 """Named entity recognition: five corpora, entity F1."""
 
+from typing import Any
+
 from ..corpora.iob import ner_formats
 from . import encoding, families
 from .task import Family, Task
@@ -17,24 +19,25 @@ NER = Family(
 )
 
 
-def _ner(types: dict[str, str], **fields) -> Task:
+def ner_task(types: dict[str, str], **fields: Any) -> Task:
+    """Declare an NER corpus; `types` maps the types of its typed tags to the task's own one."""
     own = next(iter(types.values()))
-    return Task(
-        version=1,
-        family=NER,
-        suite="blurb",
-        task_type="ner",
-        unit="mentions",
-        metric="entity_f1",
-        labels=("O", f"B-{own}", f"I-{own}"),
-        tag_types=types,
-        formats=ner_formats(types),
-        access="public: `linkbert data download` gets it from the MTL-Bioinformatics-2016 repository",
-        **fields,
-    )
+    shared: dict[str, Any] = {
+        "version": 1,
+        "family": NER,
+        "suite": "blurb",
+        "task_type": "ner",
+        "unit": "mentions",
+        "metric": "entity_f1",
+        "labels": ("O", f"B-{own}", f"I-{own}"),
+        "tag_types": types,
+        "formats": ner_formats(types),
+        "access": "public: `linkbert data download` gets it from the MTL-Bioinformatics-2016 repository",
+    }
+    return Task(**(shared | fields))
 
 
-BC5_CHEM = _ner(
+BC5_CHEM = ner_task(
     {"Chemical": "Chemical"},
     name="bc5-chem",
     title="BC5CDR chemicals",
@@ -42,7 +45,7 @@ BC5_CHEM = _ner(
     counts=(5203, 5347, 5385),
     folders=("bc5chem", "bc5-chem", "BC5CDR-chem-IOB"),
 )
-BC5_DISEASE = _ner(
+BC5_DISEASE = ner_task(
     {"Disease": "Disease"},
     name="bc5-disease",
     title="BC5CDR diseases",
@@ -51,7 +54,7 @@ BC5_DISEASE = _ner(
     folders=("bc5disease", "bc5-disease", "BC5CDR-disease-IOB"),
     accepted={"dev": (4246, "BLURB's own file holds 4246: a sentence break cuts one mention, twice")},
 )
-NCBI_DISEASE = _ner(
+NCBI_DISEASE = ner_task(
     {"Disease": "Disease"},
     name="ncbi-disease",
     title="NCBI-disease",
@@ -59,7 +62,7 @@ NCBI_DISEASE = _ner(
     counts=(5134, 787, 960),
     folders=("ncbi_disease", "NCBI-disease-IOB"),
 )
-BC2GM = _ner(
+BC2GM = ner_task(
     {"GENE": "Gene", "Gene": "Gene"},
     name="bc2gm",
     title="BC2GM genes",
@@ -67,7 +70,7 @@ BC2GM = _ner(
     counts=(15197, 3061, 6325),
     folders=("BC2GM-IOB",),
 )
-JNLPBA = _ner(
+JNLPBA = ner_task(
     dict.fromkeys(("protein", "DNA", "RNA", "cell_line", "cell_type", "Entity"), "Entity"),
     name="jnlpba",
     title="JNLPBA (types merged)",

@@ -98,6 +98,12 @@ def load_recipes(name: str) -> dict[str, Any]:
     return data
 
 
+def recipe_settings(task: str, name: str) -> dict[str, Any]:
+    """What a recipe says of a task, its own defaults included; empty for a task that is never trained on."""
+    data = load_recipes(name)
+    return data.get("defaults", {}) | data[task] if task in data else {}
+
+
 def published_recipe(hidden_size: int) -> str:
     """The published recipe for an encoder of this width: large from 1024 on, else base."""
     return "large" if hidden_size >= LARGE_HIDDEN_SIZE else "base"
@@ -105,7 +111,7 @@ def published_recipe(hidden_size: int) -> str:
 
 def recipe_seed(task: str, name: str) -> int:
     """The seed of a recipe: 42 unless it says another."""
-    return load_recipes(name).get(task, {}).get("seed", DEFAULT_SEED)
+    return recipe_settings(task, name).get("seed", DEFAULT_SEED)
 
 
 def resolve_recipe(
@@ -122,15 +128,11 @@ def resolve_recipe(
     Raises:
         RequestError: the problems with all overrides together.
     """
-    data = load_recipes(name)
-    if task not in data:
-        raise RequestError(f"recipe {name!r} has no settings for {task!r}")
-    title = f"recipe {name} ({'published' if data['published'] else 'ours'})"
+    title = f"recipe {name} ({'published' if load_recipes(name)['published'] else 'ours'})"
     layers: list[tuple[Mapping[str, Any], str]] = [
         (_DEFAULTS, "default"),
         (checkpoint, "checkpoint"),
-        (data.get("defaults", {}), title),
-        (data[task], title),
+        (recipe_settings(task, name), title),
     ]
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}

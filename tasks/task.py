@@ -26,6 +26,8 @@ BLURB_TYPES = (
     "question-answering",
 )
 SUITES = ("blurb", "medqa", "mmlu")
+# The suite and task type of datasets beyond the published benchmark: they enter no BLURB score.
+EXTRA = "extra"
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Task:
         version: raised when the corpus, the label set or the metric changes.
         title: the name in print.
         family: what it shares with its like.
-        suite: `blurb`, `medqa` or `mmlu`.
+        suite: `blurb`, `medqa`, `mmlu`, or `EXTRA`.
         task_type: one of `BLURB_TYPES` within BLURB, else the suite.
         release: its folder in the authors' release.
         counts: official counts of its splits, in `unit`.
@@ -107,6 +109,7 @@ class Task:
         accepted: split -> (count of the benchmark's own file, why it differs from the printed one).
         masks: whether its texts carry entity masks such as `@GENE$`.
         trained_on: the task whose fine-tuned model it is evaluated with.
+        recipe_of: the task whose settings in the recipes it takes; its own when None.
         access: how to get it, in one sentence.
     """
 
@@ -129,13 +132,14 @@ class Task:
     accepted: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     masks: bool = False
     trained_on: str | None = None
+    recipe_of: str | None = None
     access: str = ""
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"task {self.name!r}: no metric {self.metric!r}; there are {', '.join(METRICS)}")
-        if self.suite not in SUITES:
-            raise ValueError(f"task {self.name!r}: no suite {self.suite!r}; there are {', '.join(SUITES)}")
+        if self.suite not in (*SUITES, EXTRA):
+            raise ValueError(f"task {self.name!r}: no suite {self.suite!r}; there are {', '.join((*SUITES, EXTRA))}")
         if self.task_type not in (BLURB_TYPES if self.suite == "blurb" else (self.suite,)):
             raise ValueError(f"task {self.name!r}: no task type {self.task_type!r} in the suite {self.suite!r}")
         if self.negative is not None and self.negative not in self.labels:
@@ -147,6 +151,11 @@ class Task:
     def head(self) -> str:
         """The kind of head that the task needs."""
         return self.family.head
+
+    @property
+    def recipe_section(self) -> str:
+        """The section of the recipes with its settings, or those of the task whose model it is evaluated with."""
+        return self.recipe_of or self.trained_on or self.name
 
     @property
     def official(self) -> dict[str, int]:

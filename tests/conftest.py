@@ -34,9 +34,8 @@ def shared_data() -> Path:
 @pytest.fixture
 def cli(tmp_path, monkeypatch):
     """Run a command line in this process, in an empty folder; returns a result with exit_code, stdout, stderr."""
-    from typer.testing import CliRunner
-
     from linkbert.cli.main import app
+    from typer.testing import CliRunner
 
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
@@ -102,17 +101,23 @@ def write_sources(folder: Path) -> None:
         _write(folder / "chemprot" / "blurb" / f"{split}.tsv.gz", "\n".join(chemprot) + "\n")
         _write(folder / "ddi" / "blurb" / f"{split}.tsv", "\n".join(ddi) + "\n")
         _write(folder / "gad" / "blurb" / f"{split}.tsv", "index\tsentence\tlabel\n" + "\n".join(gad) + "\n")
-        pairs = [f"{number}\tthe drug {number}\tthe\u00a0pain {number}\t{number % 5}.2".replace("4.2", "4.0")
-                 for number in range(size)]
-        _write(folder / "biosses" / "blurb" / f"{split}.tsv", "pair_id\tsent1\tsent2\tscore\n" + "\n".join(pairs) + "\n")
+        pairs = [
+            f"{number}\tthe drug {number}\tthe\u00a0pain {number}\t{number % 5}.2".replace("4.2", "4.0")
+            for number in range(size)
+        ]
+        _write(
+            folder / "biosses" / "blurb" / f"{split}.tsv", "pair_id\tsent1\tsent2\tscore\n" + "\n".join(pairs) + "\n"
+        )
         hoc = []
         for number in range(size):
             for sentence in range(2):
                 flags = ",".join(f"{k}_{int(k == (number + sentence) % 10 and number % 3 != 0)}" for k in range(10))
                 hoc.append(f'{flags}\t"drug" and fever {sentence} .\t{2000 + number}_s{sentence}')
         _write(folder / "hoc" / "blurb" / f"{split}.tsv", "labels\tsentence\tindex\n" + "\n".join(hoc) + "\n")
-        bioasq = [f'{number:024x}\tIs the "drug" for pain?\t the women had fever {number} \t{("yes", "no")[number % 2]}'
-                  for number in range(size)]
+        bioasq = [
+            f'{number:024x}\tIs the "drug" for pain?\t the women had fever {number} \t{("yes", "no")[number % 2]}'
+            for number in range(size)
+        ]
         _write(folder / "bioasq" / "blurb" / f"{split}.tsv", "\n".join(bioasq) + "\n")
         medqa = [
             json.dumps(
@@ -125,9 +130,7 @@ def write_sources(folder: Path) -> None:
             )
             for number in range(size)
         ]
-        _write(
-            folder / "medqa" / "4_options" / f"phrases_no_exclude_{split}.jsonl", "\n".join(medqa) + "\n"
-        )
+        _write(folder / "medqa" / "4_options" / f"phrases_no_exclude_{split}.jsonl", "\n".join(medqa) + "\n")
     answers = ("yes", "no", "yes", "maybe")
     questions = {
         str(900 + number): {
@@ -194,7 +197,9 @@ def _tokenizer(kind: str, folder: Path) -> None:
         tokenizer = DebertaV2Tokenizer(vocab=vocabulary, unk_id=3)
     else:
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] if kind == "roberta" else ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]
+        special = (
+            ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] if kind == "roberta" else ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]
+        )
         vocabulary = {piece: index for index, piece in enumerate([*special, *alphabet])}
         if kind == "roberta":
             tokenizer = RobertaTokenizer(vocab=vocabulary, merges=[])
@@ -206,7 +211,11 @@ def _tokenizer(kind: str, folder: Path) -> None:
                 single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 0), ("[SEP]", 2)]
             )
             tokenizer = PreTrainedTokenizerFast(
-                tokenizer_object=backend, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]",
+                tokenizer_object=backend,
+                cls_token="[CLS]",
+                sep_token="[SEP]",
+                pad_token="[PAD]",
+                unk_token="[UNK]",
                 model_input_names=["input_ids", "attention_mask"],
             )
     tokenizer.save_pretrained(folder)
@@ -215,7 +224,7 @@ def _tokenizer(kind: str, folder: Path) -> None:
 def write_model(kind: str, folder: Path, *, positions: int = 64, hidden: int = 16) -> Path:
     """Write a two-layer model with random weights of one architecture."""
     import torch
-    from transformers import AutoModel, AutoTokenizer, CONFIG_MAPPING
+    from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer(kind, folder)

@@ -1,7 +1,6 @@
 """The BLURB score comes out of the published scores."""
 
 import pytest
-
 from linkbert.benchmarks.aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
 from linkbert.benchmarks.leaderboard import published_scores
 

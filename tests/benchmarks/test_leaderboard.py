@@ -7,7 +7,6 @@ import json
 import logging
 
 import pytest
-
 from linkbert.benchmarks.formats import cells, notes, to_csv, to_markdown
 from linkbert.benchmarks.leaderboard import leaderboard, published_scores
 from linkbert.benchmarks.results import SCHEMA_VERSION

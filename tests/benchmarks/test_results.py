@@ -4,7 +4,6 @@ import hashlib
 import json
 
 import pytest
-
 from linkbert.benchmarks.results import Place, commit_result, problem_with_result, read_result, to_json
 from linkbert.errors import RequestError
 
@@ -31,7 +30,9 @@ def test_a_result_has_every_field_of_the_contract(stored):
     assert stored["cost"]["peak_memory_mb"] > 0
     assert stored["recipe"]["max_steps"] == {"value": 2, "origin": "--max-steps"}
     assert stored["recipe"]["batch_size"]["origin"] == "--batch-size"
-    assert "learning_rate" not in " ".join(stored["departures"]) and "batch_size 4 instead of 32" in stored["departures"]
+    assert (
+        "learning_rate" not in " ".join(stored["departures"]) and "batch_size 4 instead of 32" in stored["departures"]
+    )
     assert stored["started"].endswith("Z") and stored["truncation"]["test"]["examples"] == 8
 
 

@@ -38,7 +38,9 @@ def test_a_decoder_is_refused_in_plain_words(cli, data_dir, tmp_path, tiny):
     from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
     folder = tmp_path / "t5"
-    T5EncoderModel(T5Config(vocab_size=110, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(folder)
+    T5EncoderModel(T5Config(vocab_size=110, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(
+        folder
+    )
     AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
     refused = cli("finetune", "medqa", "--model", folder, "--data-dir", data_dir, *SMALL)
     assert refused.exit_code == 2 and refused.stderr.startswith("error: ")

@@ -6,7 +6,6 @@ import shutil
 import stat
 
 import pytest
-
 from linkbert.tasks.registry import TASKS
 
 SMALL = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--set", "warmup=0", "--precision", "fp32", "-q")
@@ -61,7 +60,11 @@ def test_missing_split_names_the_file_and_how_to_get_it(cli, own_data, tiny):
 BROKEN_ROWS = {
     "a truncated JSON line": ("gad", '{"id": "1", "sentence": "a', "not JSON"),
     "no object": ("gad", "[1]", "expected a JSON object, found list"),
-    "a label outside the set": ("gad", '{"id": "x", "sentence": "a", "label": "2"}', "label '2' is not in the task's set"),
+    "a label outside the set": (
+        "gad",
+        '{"id": "x", "sentence": "a", "label": "2"}',
+        "label '2' is not in the task's set",
+    ),
     "a missing field": ("gad", '{"id": "x", "label": "1"}', "'sentence'"),
     "a tag list of another length": (
         "ncbi-disease",
@@ -127,13 +130,25 @@ def test_a_directory_where_a_file_should_be(cli, own_data, tiny):
 
 
 BROKEN_SOURCES = {
-    "too few columns": ("gad", "index\tsentence\tlabel\n0\tonly two\n", "train.tsv:2: expected 3 tab-separated columns"),
+    "too few columns": (
+        "gad",
+        "index\tsentence\tlabel\n0\tonly two\n",
+        "train.tsv:2: expected 3 tab-separated columns",
+    ),
     "too many columns": ("chemprot", "1.T1.T2\ta\tfalse\textra\n", "train.tsv:1: expected 3 tab-separated columns"),
     "a label outside the set": ("chemprot", "1.T1.T2\ta\tCPR:7\n", "train.tsv:1: label 'CPR:7'"),
     "another header": ("biosses", "a\tb\tc\td\n", "train.tsv:1: expected the header line"),
-    "a score that is no number": ("biosses", "pair_id\tsent1\tsent2\tscore\n1\ta\tb\thigh\n", "train.tsv:2: expected a score"),
+    "a score that is no number": (
+        "biosses",
+        "pair_id\tsent1\tsent2\tscore\n1\ta\tb\thigh\n",
+        "train.tsv:2: expected a score",
+    ),
     "a tag outside the set": ("ncbi_disease", "renal\tB-Gene\n", "train.tsv:1: tag 'B-Gene'"),
-    "a word without a tag": ("ncbi_disease", "renal\n", "train.tsv:1: expected 2 tab-separated columns (token, tag), found 1"),
+    "a word without a tag": (
+        "ncbi_disease",
+        "renal\n",
+        "train.tsv:1: expected 2 tab-separated columns (token, tag), found 1",
+    ),
     "an empty file": ("ncbi_disease", "", "train.tsv: the file is empty"),
     "duplicate ids": ("chemprot", "1.T1.T2\ta\tfalse\n1.T1.T2\tb\tfalse\n", "the id '1.T1.T2' occurs twice"),
     "nine labels": ("hoc", "labels\tsentence\tindex\n0_0\ta\t1_s0\n", "train.tsv:2: expected 10 labels, found 1"),
@@ -225,7 +240,9 @@ def test_a_folder_that_holds_a_different_run_is_never_overwritten_unasked(cli, d
     run = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL)
     assert cli(*run).exit_code == 0
     result = cli(*run, "--learning-rate", "0.001")
-    refused(result, "a different run is there", "learning_rate is 3e-05 there, 0.001 asked for", "--overwrite", "--name")
+    refused(
+        result, "a different run is there", "learning_rate is 3e-05 there, 0.001 asked for", "--overwrite", "--name"
+    )
     again = cli(*run, "--json")
     assert again.exit_code == 0 and json.loads(again.stdout)["recipe"]["learning_rate"]["value"] == 3e-05
     replaced = cli(*run, "--learning-rate", "0.001", "--overwrite", "--json")
@@ -253,8 +270,24 @@ def test_a_read_only_output_folder(cli, data_dir, tiny, tmp_path):
 
 def test_all_problems_are_told_together(cli, data_dir, tiny):
     result = cli(
-        "finetune", "gad", "--model", "nothing-like-it", "--data-dir", data_dir, "--epochs", 0, "--learning-rate", -1,
-        "--max-steps", 0, "--select", "best", "--precision", "fp8", "--set", "warmup=-1",
+        "finetune",
+        "gad",
+        "--model",
+        "nothing-like-it",
+        "--data-dir",
+        data_dir,
+        "--epochs",
+        0,
+        "--learning-rate",
+        -1,
+        "--max-steps",
+        0,
+        "--select",
+        "best",
+        "--precision",
+        "fp8",
+        "--set",
+        "warmup=-1",
     )
     for words in ("--epochs", "--learning-rate", "--max-steps", "--select", "--precision", "warmup"):
         assert f"{words}" in result.stderr
@@ -281,12 +314,18 @@ def test_all_problems_are_told_together(cli, data_dir, tiny):
     ],
 )
 def test_wrong_settings(cli, data_dir, tiny, tmp_path, arguments, words):
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-length", 32, "-q", *arguments), words)
+    refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-length", 32, "-q", *arguments), words
+    )
     assert not list(tmp_path.glob("results/**/*.json"))
 
 
 def test_errors_put_nothing_on_standard_output(cli):
-    for command in (("finetune", "x", "--model", "y", "--json"), ("eval", "x", "--json"), ("leaderboard", "--format", "x")):
+    for command in (
+        ("finetune", "x", "--model", "y", "--json"),
+        ("eval", "x", "--json"),
+        ("leaderboard", "--format", "x"),
+    ):
         result = cli(*command)
         assert result.exit_code == 2 and result.stdout == ""
 
@@ -306,7 +345,9 @@ def test_predict_input_errors(cli, trained):
     refused(cli("predict", "gad", "nowhere.txt", "--model", gad), "nowhere.txt: no such file")
     refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin="is it?\n"), "sentence1, sentence2")
     refused(cli("predict", "gad", "-", "--model", gad, stdin='{"sentence": "a"}\n{"sent'), "standard input:2: not JSON")
-    refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin='{"sentence1": "a"}\n'), "standard input:1", "sentence2")
+    refused(
+        cli("predict", "pubmedqa", "-", "--model", qa, stdin='{"sentence1": "a"}\n'), "standard input:1", "sentence2"
+    )
 
 
 def test_an_unknown_suite(cli, tiny):

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from linkbert.tasks.registry import TASKS
 
 SMALL = ("--max-steps", 2, "--max-length", 32, "--batch-size", 4, "--set", "warmup=0", "--precision", "fp32")

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-
 from linkbert.metrics.scores import score
 
 

@@ -2,7 +2,6 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from linkbert.tasks.encoding import IGNORED, UNSCORED, place_words
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import Truncation
@@ -88,7 +87,9 @@ def test_of_equal_contexts_the_earlier_window_wins():
 
 def test_pairs_are_cut_longest_first_and_counted(tokenizer):
     question, context = "the pain", " ".join(["fever"] * 40)
-    ((row,), truncation) = encode(QA, tokenizer, [{"id": "1", "text": question, "text_pair": context, "label": "no"}], 20)
+    ((row,), truncation) = encode(
+        QA, tokenizer, [{"id": "1", "text": question, "text_pair": context, "label": "no"}], 20
+    )
     pieces = tokenizer.convert_ids_to_tokens(row["input_ids"][0])
     assert pieces[:4] == ["[CLS]", "the", "pain", "[SEP]"] and len(pieces) == 20 and pieces[-1] == "[SEP]"
     assert row["token_type_ids"][0] == [0] * 4 + [1] * 16 and row["labels"] == 1
@@ -99,7 +100,10 @@ def test_a_lost_entity_mask_is_counted_once_per_example(tokenizer):
     long = "@GENE$ " + "the " * 60 + "@DISEASE$ and @GENE$"
     kept = "@GENE$ and @DISEASE$ " + "the " * 60
     _, truncation = encode(
-        GAD, tokenizer, [{"id": str(n), "text": t, "text_pair": None, "label": "1"} for n, t in enumerate((long, kept))], 40
+        GAD,
+        tokenizer,
+        [{"id": str(n), "text": t, "text_pair": None, "label": "1"} for n, t in enumerate((long, kept))],
+        40,
     )
     assert (truncation.examples_cut, truncation.masks_lost) == (2, 1)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from linkbert.tasks.registry import TASKS
 
 
@@ -19,7 +18,9 @@ def test_bare_and_typed_tags_become_the_tasks_own_labels():
     assert tags("ebm-pico", "I-PAR", "B-INT", "O") == ["B-PAR", "B-INT", "O"]
 
 
-@pytest.mark.parametrize(("task", "tag"), [("ncbi-disease", "B-Gene"), ("ebm-pico", "B"), ("jnlpba", "X"), ("bc2gm", "")])
+@pytest.mark.parametrize(
+    ("task", "tag"), [("ncbi-disease", "B-Gene"), ("ebm-pico", "B"), ("jnlpba", "X"), ("bc2gm", "")]
+)
 def test_other_tags_are_refused(task, tag):
     with pytest.raises(ValueError, match="not in the task's set"):
         tags(task, tag)

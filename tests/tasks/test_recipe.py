@@ -1,7 +1,6 @@
 """Recipes are the published ones, resolved once and with their origin."""
 
 import pytest
-
 from linkbert.errors import RequestError
 from linkbert.tasks.recipe import departures, load_recipes, parse_setting, published_recipe, recipe_seed, resolve_recipe
 from linkbert.tasks.registry import TASKS

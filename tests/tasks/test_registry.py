@@ -3,7 +3,6 @@
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
-
 from linkbert.errors import RequestError
 from linkbert.tasks.registry import TASKS, get_task
 

@@ -1,0 +1,218 @@
+"""Downloads from a server on this machine: whole or not at all, checksums kept, no way out of the target."""
+
+import http.server
+import io
+import json
+import threading
+import zipfile
+
+import pytest
+from linkbert.corpora.download import PUBLIC, RELEASE_URL, Remote, check_mirror, fetch, unpack_release
+from linkbert.errors import RequestError, RunError
+from linkbert.tasks.registry import TASKS
+
+REMOTE = Remote("https://raw.githubusercontent.com/x/y/file.txt", "sub/file.txt")
+
+
+class Server:
+    """Serves what is in `content`; a value may be bytes, a status, or a redirect."""
+
+    def __init__(self):
+        self.content, self.asked = {}, []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.path)
+                reply = outer.content.get(self.path, 404)
+                reply = reply.pop(0) if isinstance(reply, list) and len(reply) > 1 else reply
+                reply = reply[0] if isinstance(reply, list) else reply
+                if isinstance(reply, int):
+                    self.send_error(reply)
+                elif isinstance(reply, str):
+                    self.send_response(302)
+                    self.send_header("Location", reply)
+                    self.end_headers()
+                else:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(reply)))
+                    self.end_headers()
+                    self.wfile.write(reply)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+
+
+def test_a_file_is_fetched_once_and_its_checksum_kept(server, tmp_path):
+    server.content["/x/y/file.txt"] = b"hello"
+    (path,) = fetch([REMOTE], tmp_path, server.url)
+    assert path.read_bytes() == b"hello" and path == tmp_path / "sub" / "file.txt"
+    known = json.loads((tmp_path / "checksums.json").read_text())
+    assert len(known["sub/file.txt"]) == 64
+    fetch([REMOTE], tmp_path, server.url)
+    assert len(server.asked) == 1
+
+
+def test_a_changed_file_is_refused_afterwards(server, tmp_path):
+    server.content["/x/y/file.txt"] = b"hello"
+    (path,) = fetch([REMOTE], tmp_path, server.url)
+    path.unlink()
+    server.content["/x/y/file.txt"] = b"changed"
+    with pytest.raises(RunError, match="has changed since it was first downloaded"):
+        fetch([REMOTE], tmp_path, server.url)
+    assert not path.exists()
+
+
+def test_a_damaged_local_file_is_fetched_again(server, tmp_path):
+    server.content["/x/y/file.txt"] = b"hello"
+    (path,) = fetch([REMOTE], tmp_path, server.url)
+    path.write_bytes(b"hel")
+    assert fetch([REMOTE], tmp_path, server.url)[0].read_bytes() == b"hello"
+
+
+def test_a_passing_failure_is_tried_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    server.content["/x/y/file.txt"] = [500, b"hello"]
+    assert fetch([REMOTE], tmp_path, server.url)[0].read_bytes() == b"hello"
+
+
+def test_a_missing_file_is_a_plain_error_and_leaves_nothing(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(RunError, match="the download failed"):
+        fetch([REMOTE], tmp_path, server.url)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "target", ["http://example.org/file", "https://example.org/file", "http://raw.githubusercontent.com/f"]
+)
+def test_redirects_leave_neither_the_listed_hosts_nor_tls(server, tmp_path, target):
+    server.content["/x/y/file.txt"] = target
+    with pytest.raises(RunError, match="not a listed host over TLS"):
+        fetch([REMOTE], tmp_path, server.url)
+
+
+def test_redirects_within_the_mirror_are_followed(server, tmp_path):
+    server.content["/x/y/file.txt"] = f"{server.url}/elsewhere"
+    server.content["/elsewhere"] = b"hello"
+    assert fetch([REMOTE], tmp_path, server.url)[0].read_bytes() == b"hello"
+
+
+@pytest.mark.parametrize("mirror", ["http://example.org", "ftp://127.0.0.1", "http://10.0.0.1", "file:///etc", "x"])
+def test_a_mirror_without_tls_must_be_on_this_machine(mirror):
+    with pytest.raises(RequestError, match="--mirror"):
+        check_mirror(mirror)
+
+
+@pytest.mark.parametrize(
+    "mirror", [None, "https://example.org/m", "http://127.0.0.1:8", "http://localhost:8", "http://[::1]:8"]
+)
+def test_mirrors_that_are_fine(mirror):
+    check_mirror(mirror)
+
+
+def test_all_addresses_are_over_tls_on_listed_hosts():
+    for remote in [Remote(RELEASE_URL, ""), *(remote for remotes in PUBLIC.values() for remote in remotes)]:
+        assert remote.url.startswith(
+            ("https://nlp.stanford.edu/", "https://raw.githubusercontent.com/", "https://huggingface.co/datasets/")
+        )
+
+
+def make_zip(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_unpacking_takes_the_wanted_files_and_nothing_else(tmp_path):
+    archive = make_zip(
+        tmp_path / "data.zip",
+        {"data/seqcls/GAD_hf/test.json": "{}\n", "../evil": "x", "/etc/evil": "x", "data/other.txt": "x"},
+    )
+    target = tmp_path / "out"
+    assert unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, target) == [target / "seqcls" / "GAD_hf" / "test.json"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()].count("evil") == 0
+
+
+def test_links_and_broken_archives_are_refused(tmp_path):
+    link = zipfile.ZipInfo("data/seqcls/GAD_hf/test.json")
+    link.external_attr = 0o120777 << 16
+    archive = make_zip(tmp_path / "data.zip", {link: "/etc/passwd"})
+    with pytest.raises(RunError, match="is a link"):
+        unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
+    archive.write_bytes(b"PK no more")
+    with pytest.raises(RunError, match="not a whole zip"):
+        unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
+    empty = make_zip(tmp_path / "empty.zip", {"x": "y"})
+    with pytest.raises(RunError, match="none of the expected files"):
+        unpack_release(empty, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
+
+
+def test_download_through_the_command_line(server, cli, sources, data_dir, tmp_path):
+    whole = (sources / "pubmedqa" / "data" / "ori_pqal.json").read_bytes()
+    server.content["/pubmedqa/pubmedqa/master/data/ori_pqal.json"] = whole
+    done = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
+    assert done.exit_code == 0, done.stderr
+    release = TASKS["pubmedqa"].release
+    for split in ("train", "dev", "test"):
+        made = (tmp_path / "data" / release / f"{split}.json").read_bytes()
+        assert made == (data_dir / release / f"{split}.json").read_bytes()
+
+
+def test_the_release_needs_its_terms_accepted(server, cli, data_dir, tmp_path):
+    refused = cli("data", "download", "gad", "--mirror", server.url)
+    assert refused.exit_code == 2 and "--accept-terms" in refused.stderr and "research" in refused.stdout
+    assert not server.asked
+    buffer = io.BytesIO()
+    release = TASKS["gad"].release
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for split in ("train", "dev", "test"):
+            archive.writestr(f"data/{release}/{split}.json", (data_dir / release / f"{split}.json").read_bytes())
+    server.content["/projects/myasu/LinkBERT/data.zip"] = buffer.getvalue()
+    done = cli("data", "download", "gad", "--mirror", server.url, "--accept-terms", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "data" / release / "dev.json").read_bytes() == (data_dir / release / "dev.json").read_bytes()
+
+
+def test_what_needs_registration_has_its_steps(cli):
+    refused = cli("data", "download", "bioasq")
+    assert refused.exit_code == 2 and "participants-area.bioasq.org" in refused.stderr
+
+
+def test_a_failed_download_exits_1(server, cli, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    failed = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
+    assert failed.exit_code == 1 and failed.stderr.startswith("error: ") and "download failed" in failed.stderr
+
+
+def test_the_hubs_files_are_prepared(server, cli, data_dir, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for split in ("train", "dev", "test"):
+        path = data_dir / TASKS["medqa"].release / f"{split}.json"
+        server.content[f"/datasets/GBaker/MedQA-USMLE-4-options-hf/resolve/main/{split}.json"] = path.read_bytes()
+    for part in ("dev", "validation", "test"):
+        buffer = io.BytesIO()
+        pq.write_table(pa.table({"question": ["q"], "choices": [["a", "b", "c", "d"]], "answer": [3]}), buffer)
+        name = f"/datasets/cais/mmlu/resolve/main/professional_medicine/{part}-00000-of-00001.parquet"
+        server.content[name] = buffer.getvalue()
+    done = cli("data", "download", "medqa", "mmlu-professional-medicine", "--mirror", server.url, "-q")
+    assert done.exit_code == 0, done.stderr
+    made = tmp_path / "data" / TASKS["medqa"].release / "test.json"
+    assert made.read_bytes() == (data_dir / TASKS["medqa"].release / "test.json").read_bytes()
+    val = json.loads((tmp_path / "data" / TASKS["mmlu-professional-medicine"].release / "val.json").read_text())
+    assert val["id"] == "professional_medicine_val-00000" and val["label"] == 3

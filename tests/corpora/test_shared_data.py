@@ -1,0 +1,82 @@
+"""The real benchmark files, where they are at hand."""
+
+import pytest
+from linkbert.corpora.prepare import prepare
+from linkbert.corpora.verify import verify
+from linkbert.tasks.data import checksums, expected
+from linkbert.tasks.registry import TASKS
+from linkbert.tasks.task import Truncation
+
+MISSING = {
+    "bc5-disease": {"train", "dev", "test"}, "bc2gm": {"train", "dev", "test"}, "ebm-pico": {"train"},
+    "medqa": {"train", "dev"}, "mmlu-professional-medicine": {"val"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real(shared_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    return prepare([task.corpus for task in TASKS.values()], shared_data, folder), folder
+
+
+def test_every_split_that_is_there_has_its_official_count(real):
+    _, folder = real
+    for name, task in TASKS.items():
+        for split, report in verify(expected(task), folder).items():
+            status = "missing" if split in MISSING.get(name, ()) else "ok"
+            assert report.status == status, (name, split, report)
+            assert "counts only" not in report.note
+
+
+def test_shared_texts_are_those_known(real):
+    _, folder = real
+    notes = {name: verify(expected(TASKS[name]), folder) for name in ("gad", "jnlpba")}
+    assert "5 texts (8 examples) are also in train" in notes["gad"]["test"].note
+    assert "39 texts (39 examples) are also in train" in notes["gad"]["dev"].note
+    assert "(101 examples) are also in train" in notes["jnlpba"]["test"].note
+
+
+def test_formats_agree_wherever_two_are_there(real):
+    written = real[0].written
+    twice = {
+        (name, split) for name, splits in written.items() for split, (_, files) in splits.items() if len(files) > 1
+    }
+    assert twice == {
+        *((name, split) for name in ("ncbi-disease", "jnlpba") for split in ("dev", "test")),
+        *((name, split) for name in ("ddi", "hoc") for split in ("train", "dev", "test")),
+        ("bioasq", "test"),
+    }
+
+
+def test_the_pubmedqa_split_is_the_authors(shared_data, real):
+    import json
+
+    for split in ("train", "dev", "test"):
+        pmids = (shared_data / "pubmedqa" / "derived_split" / f"{split}_pmids.txt").read_text().split()
+        path = real[1] / TASKS["pubmedqa"].release / f"{split}.json"
+        assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == pmids
+
+
+def test_checksums_are_known_for_all_that_is_there(real):
+    known = {(name, split) for name, splits in checksums().items() for split in splits}
+    assert known == {(name, split) for name, splits in real[0].written.items() for split in splits}
+
+
+@pytest.mark.parametrize(
+    ("task", "split", "length", "cut", "masks"),
+    [
+        ("bioasq", "test", 512, 37, 0), ("hoc", "test", 512, 30, 0), ("pubmedqa", "test", 512, 19, 0),
+        ("medqa", "test", 512, 5, 0), ("chemprot", "dev", 256, 16, 4),
+    ],
+)  # fmt: skip
+def test_truncation_counts_of_the_uncased_vocabulary(real, task, split, length, cut, masks):
+    from linkbert.corpora.prepared import read_examples
+    from linkbert.models.loading import load_tokenizer
+    from linkbert.models.sources import find_model
+
+    task = TASKS[task]
+    tokenizer, truncation = load_tokenizer(find_model("minilm").path, words=False), Truncation()
+    examples = read_examples(real[1] / task.release / f"{split}.json", task.parse)
+    for _ in task.family.encode(task, tokenizer, examples, length, truncation):
+        pass
+    assert (truncation.examples_cut, truncation.masks_lost) == (cut, masks)

@@ -1,0 +1,118 @@
+"""Where models come from, without a network."""
+
+import pytest
+from linkbert.errors import RequestError
+from linkbert.models.presets import PRESETS
+from linkbert.models.sources import find_model, safe_name, weight_files, weights_sha256
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def lay_out_cache(cache, hub_id, model, commit="0123456789abcdef0123456789abcdef01234567"):
+    """Lay out a model as the Hugging Face cache does."""
+    folder = cache / f"models--{hub_id.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit, encoding="utf-8")
+    snapshot = folder / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for file in model.iterdir():
+        (snapshot / file.name).write_bytes(file.read_bytes())
+    return commit
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_the_presets():
+    assert {name: preset.hub_id for name, preset in PRESETS.items()} == {
+        "biolinkbert-base": "michiyasunaga/BioLinkBERT-base",
+        "biolinkbert-large": "michiyasunaga/BioLinkBERT-large",
+        "pubmedbert-base": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+        "linkbert-base": "michiyasunaga/LinkBERT-base",
+        "linkbert-large": "michiyasunaga/LinkBERT-large",
+        "minilm": None,
+    }
+
+
+def test_minilm_is_the_packaged_one():
+    assert weights_sha256(find_model("minilm").path) == MINILM_SHA256
+
+
+def test_minilm_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setattr("linkbert.models.sources.find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"linkbert\[demo\]"):
+        find_model("minilm")
+
+
+def test_a_folder_is_named_by_its_last_part(tiny):
+    found = find_model(str(tiny))
+    assert (found.name, found.path, found.revision) == ("tiny-bert", tiny, None)
+    assert find_model(str(tiny), "other").name == "other"
+
+
+def test_a_preset_loads_offline_from_the_cache(hub_cache, tiny):
+    commit = lay_out_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
+    found = find_model("biolinkbert-base")
+    assert (found.name, found.source, found.revision) == ("biolinkbert-base", "michiyasunaga/BioLinkBERT-base", commit)
+
+
+def test_any_hub_id_loads_from_the_cache_and_names_paths_without_a_slash(hub_cache, tiny):
+    lay_out_cache(hub_cache, "someone/some-bert", tiny)
+    assert find_model("someone/some-bert").name == "someone--some-bert"
+
+
+def test_a_cached_model_fine_tunes_offline(hub_cache, tiny, cli, data_dir):
+    lay_out_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
+    small = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--precision", "fp32", "-q")
+    done = cli("finetune", "gad", "--model", "biolinkbert-base", "--data-dir", data_dir, *small)
+    assert done.exit_code == 0, done.stderr
+    assert "results/gad/biolinkbert-base/seed-42.json" in done.stdout
+
+
+def test_a_missing_model_says_what_was_looked_up_and_how_to_provide_it(hub_cache):
+    with pytest.raises(RequestError) as error:
+        find_model("pubmedbert-base")
+    for words in (
+        "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
+        str(hub_cache),
+        "--model FOLDER",
+        "hf download",
+    ):
+        assert words in str(error.value)
+
+
+def test_a_cache_without_weights_is_no_model(hub_cache, tiny):
+    lay_out_cache(hub_cache, "someone/half", tiny)
+    (path,) = hub_cache.rglob("model.safetensors")
+    path.unlink()
+    with pytest.raises(RequestError, match="not in the cache"):
+        find_model("someone/half")
+
+
+def test_a_folder_without_configuration_or_weights(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match="no config.json"):
+        find_model(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RequestError, match="no weights"):
+        find_model(str(tmp_path / "empty"))
+
+
+def test_shards_have_one_checksum(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text("{}", encoding="utf-8")
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"x" * number)
+    assert len(weight_files(tmp_path)) == 2 and len(weights_sha256(tmp_path)) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"),
+    [("a", True), ("Bio-1.0_x", True), ("", False), ("..", False), ("a/b", False), (".hidden", False), ("a b", False)],
+)
+def test_names_that_can_be_folders(name, fine):
+    assert safe_name(name) is fine

@@ -1,0 +1,146 @@
+"""The house: imports point down, nothing heavy loads early, and every file is in the wheel."""
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("metrics", "corpora", "models", "tasks", "training", "benchmarks", "cli")
+MAY_IMPORT = {
+    "metrics": set(),
+    "corpora": set(),
+    "models": set(),
+    "tasks": {"models", "corpora", "metrics"},
+    "training": {"tasks", "models"},
+    "benchmarks": {"training", "tasks", "models", "corpora", "metrics"},
+    "cli": {"benchmarks", "training", "tasks", "models", "corpora", "metrics"},
+}
+# The trainer knows the contract of a task and its recipe, and no task.
+TRAINING_MAY_IMPORT_OF_TASKS = {"task", "recipe"}
+
+
+def modules():
+    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.level, (node.module or "").split("."), [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name.split("."), []
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    room = path.relative_to(ROOT).parts[0]
+    for level, module, names in imports(path):
+        assert not (level == 0 and module[0] == "linkbert"), "inside the package imports are relative"
+        if level < 2:
+            continue
+        target = module[0] if module != [""] else names[0]
+        if target in ROOMS and target != room:
+            assert target in MAY_IMPORT[room], f"{room} imports {target}"
+            if room == "training" and target == "tasks":
+                assert module[1] in TRAINING_MAY_IMPORT_OF_TASKS
+
+
+def test_no_task_is_named_in_the_trainer():
+    from linkbert.tasks.registry import TASKS
+
+    for path in (ROOT / "training").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not [name for name in TASKS if re.search(rf"\b{name}\b", text)], path
+
+
+def test_only_the_command_line_prints():
+    for path in modules():
+        if path.relative_to(ROOT).parts[0] != "cli":
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"\bprint\(", text) and "sys.stdout" not in text, path
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tasks"], ["--version"]])
+def test_looking_around_loads_nothing_heavy(arguments):
+    code = (
+        "import sys; sys.argv = ['linkbert', *sys.argv[1:]]\n"
+        "from linkbert.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit as done: code = done.code\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'accelerate', 'sklearn', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
+    )
+    since = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Generous: the claim of 0.7 s is measured by hand, this only catches a heavy import.
+    assert time.perf_counter() - since < 10
+
+
+def test_python_dash_m_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "linkbert", "--version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("linkbert ")
+
+
+def test_every_module_and_data_file_is_in_the_wheel(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {
+        f"linkbert/{path.relative_to(ROOT)}"
+        for path in [*ROOT.glob("*.py"), ROOT / "py.typed", *modules(), *ROOT.glob("*/**/*.toml")]
+        if path.relative_to(ROOT).parts[0] in (*ROOMS, path.name)
+    }
+    assert expected <= names, expected - names
+    assert not [name for name in names if "/tests/" in name or "/results/" in name]
+
+
+def readme_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:console|sh|bash)?\n(.*?)```", text, flags=re.S)
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    commands = []
+    for line in lines:
+        for part in line.split("&&"):
+            words = shlex.split(part.split("|")[0], comments=True)
+            if words[:1] == ["linkbert"]:
+                commands.append(words[1:])
+    return commands
+
+
+def test_each_command_in_the_readme_parses():
+    from linkbert.cli.main import app
+    from typer.main import get_command
+
+    commands = readme_commands()
+    assert len(commands) > 8
+    for words in commands:
+        command, rest = get_command(app), list(words)
+        while hasattr(command, "commands"):
+            assert rest and rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        command.make_context("linkbert", rest, resilient_parsing=False)
+
+
+def test_public_functions_are_the_commands_functions():
+    import linkbert
+    from linkbert.benchmarks import evaluation, leaderboard, predicting, run
+
+    assert linkbert.finetune is run.finetune and linkbert.evaluate is evaluation.evaluate
+    assert linkbert.leaderboard is leaderboard.leaderboard and linkbert.predict is predicting.predict
+    with pytest.raises(AttributeError):
+        _ = linkbert.nothing

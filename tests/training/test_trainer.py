@@ -1,0 +1,177 @@
+"""The loop does what the protocol says."""
+
+import copy
+import math
+
+import pytest
+import torch
+from datasets import Dataset
+from linkbert.errors import RequestError, RunError
+from linkbert.models.loading import load_model
+from linkbert.tasks.data import encode_split, load_split
+from linkbert.tasks.recipe import Recipe
+from linkbert.tasks.registry import TASKS
+from linkbert.training.progress import plan_run
+from linkbert.training.trainer import Trainer
+
+HEADS = {"ncbi-disease": "token", "gad": "sequence", "hoc": "multi-label", "biosses": "regression", "medqa": "choice"}
+
+
+def recipe(**changes):
+    settings = {"learning_rate": 1e-3, "batch_size": 6, "epochs": 2, "max_length": 32}
+    return Recipe(**(settings | changes))
+
+
+@pytest.fixture
+def prepared(data_dir, tiny, tokenizer):
+    def prepare(name):
+        task = TASKS[name]
+        encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
+        torch.manual_seed(0)
+        model = load_model(tiny, task.head, task.labels, fine_tuned=False, dropout=0.0, attention_dropout=0.0)
+        return task, encoded, model
+
+    return prepare
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_micro_batches_do_not_change_what_is_learnt(prepared, tokenizer, name):
+    """The loss of an update is a sum divided by the number of labelled words or examples of the whole update."""
+    task, encoded, model = prepared(name)
+    trained = []
+    for per_device in (6, 2, 1):
+        trainer = Trainer(task.head, tokenizer, "fp32")
+        copied, _ = trainer.fit(copy.deepcopy(model), encoded, recipe(eps=1e-5), seed=3, per_device=per_device)
+        trained.append(weights(copied))
+    moved = (trained[0] - weights(model)).abs().max()
+    # Float sums differ by their order. The bias of a choice head has no gradient but that noise, which Adam would
+    # scale up to whole steps of 1e-3 with its usual eps.
+    for other in trained[1:]:
+        assert (other - trained[0]).abs().max() < 2e-5 < 5e-4 < moved
+
+
+def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    reference = copy.deepcopy(model)
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    fitted, _ = trainer.fit(model, encoded, recipe(batch_size=12, epochs=1, weight_decay=0.01), seed=1, per_device=12)
+    decayed = [p for p in reference.parameters() if p.ndim >= 2]
+    spared = [p for p in reference.parameters() if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
+    batch = trainer.collate(encoded[:12])
+    loss = torch.nn.functional.cross_entropy(reference(**batch.inputs).logits, batch.labels)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
+    optimizer.step()
+    assert torch.allclose(weights(fitted), weights(reference), atol=2e-5)
+
+
+def test_biases_and_norms_are_spared_from_weight_decay(prepared):
+    from linkbert.training.trainer import _optimizer
+
+    _, _, model = prepared("gad")
+    optimizer = _optimizer(model, recipe(weight_decay=0.1), torch.device("cpu"))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    spared = {names[id(p)] for p in optimizer.param_groups[1]["params"]}
+    assert optimizer.param_groups[0]["weight_decay"] == 0.1 and optimizer.param_groups[1]["weight_decay"] == 0
+    assert spared == {name for name in names.values() if name.endswith("bias") or "LayerNorm" in name}
+
+
+def test_the_schedule_warms_up_from_zero_and_decays_to_zero(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    rates = []
+
+    class Spy(torch.optim.AdamW):
+        def step(self, *args, **options):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*args, **options)
+
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    original, torch.optim.AdamW = torch.optim.AdamW, Spy
+    try:
+        trainer.fit(model, encoded, recipe(batch_size=3, epochs=2, warmup=0.5), seed=1)
+    finally:
+        torch.optim.AdamW = original
+    assert rates == pytest.approx([1e-3 * factor for factor in (0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25)])
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch", "epochs", "max_steps", "expected"),
+    [(10178, 32, 2, None, 638), (1295, 32, 20, None, 820), (10, 4, 3, None, 9), (10, 4, 3, 2, 2), (10, 4, 3, 100, 100)],
+)
+def test_updates_of_a_run(examples, batch, epochs, max_steps, expected):
+    assert plan_run(recipe(batch_size=batch, epochs=epochs), examples, max_steps).steps == expected
+
+
+def test_max_steps_shortens_the_schedule_itself():
+    plan = plan_run(recipe(warmup=0.5), 1000, 10)
+    assert (plan.steps, plan.warmup) == (10, 5)
+
+
+def test_a_warm_up_longer_than_the_run_is_an_error():
+    with pytest.raises(RequestError, match="longer than the run"):
+        plan_run(recipe(warmup=100), 12, None)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    with torch.no_grad():
+        model.classifier.bias.fill_(math.nan)
+    with pytest.raises(RunError, match=r"not finite \(nan\) at update 1 of 4; lower --learning-rate"):
+        Trainer(task.head, tokenizer, "fp32").fit(model, encoded, recipe(), seed=1)
+
+
+def test_the_same_seed_gives_the_same_weights(data_dir, tiny, tokenizer):
+    task = TASKS["gad"]
+    encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
+    found = []
+    for seed in (5, 5, 6):
+        trainer = Trainer(task.head, tokenizer, "fp32")
+        trainer.seed(seed)
+        model = load_model(tiny, task.head, task.labels, fine_tuned=False)
+        found.append(weights(trainer.fit(model, encoded, recipe(), seed=seed)[0]))
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name):
+    task, encoded, model = prepared(name)
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    rows = [encoded[index] for index in range(len(encoded))]
+    for number, row in enumerate(rows):
+        if number % 3 == 0:
+            for key in ("input_ids", "token_type_ids"):
+                row[key] = [sequence[:1] + sequence[1:-1] * 2 + sequence[-1:] for sequence in row[key]]
+            if task.head == "token":
+                row["word_index"] = [window + [-1] * (len(window) - 2) for window in row["word_index"]]
+                row["labels"] = [window + [-100] * (len(window) - 2) for window in row["labels"]]
+    mixed = Dataset.from_list(rows)
+    together = list(trainer.predict(model, mixed))
+    alone = [trainer.predict_rows(model, mixed[index : index + 1])[0] for index in range(len(rows))]
+    for one, other in zip(together, alone, strict=True):
+        assert one.shape == other.shape and abs(one - other).max() < 1e-5
+
+
+def test_bf16_trains_float32_weights(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    trainer = Trainer(task.head, tokenizer, "bf16")
+    fitted, cost = trainer.fit(model, encoded, recipe(), seed=1)
+    assert all(parameter.dtype == torch.float32 for parameter in fitted.parameters())
+    assert trainer.precision == "bf16" and cost.tokens_per_second > 0
+
+
+def test_fp16_needs_a_gpu(tokenizer):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RequestError, match="fp16 needs a GPU"):
+        Trainer("sequence", tokenizer, "fp16")
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tokenizer):
+    with pytest.raises(RequestError, match="does not divide the 6 examples"):
+        Trainer("sequence", tokenizer, "fp32").check_batch(recipe(), 4)
