@@ -111,12 +111,13 @@ def test_every_module_and_data_file_is_in_the_wheel(tmp_path):
 
 def readme_commands():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:console|sh|bash)?\n(.*?)```", text, flags=re.S)
-    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"```console\n(.*?)```", text, flags=re.S)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    lines += [line.strip() for line in text.splitlines() if line.startswith("    pip install")]
     commands = []
     for line in lines:
-        for part in line.split("&&"):
-            words = shlex.split(part.split("|")[0], comments=True)
+        for part in re.split(r"&&|\|", line):
+            words = shlex.split(part, comments=True)
             if words[:1] == ["linkbert"]:
                 commands.append(words[1:])
     return commands
