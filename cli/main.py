@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -44,6 +45,12 @@ class Group(TyperGroup):
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             print_error([f"{where}{error.strerror or error}"])
+            code = 1
+        except Exception as error:
+            # A defect of ours. Its traceback helps us, not the user: it is shown on demand.
+            if os.environ.get("LINKBERT_DEBUG"):
+                raise
+            print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from ..corpora.sources import Row
+from ..models.heads import IGNORED
 from .task import Task, Truncation
 
 VERSION = 1  # part of the cache key: raise it when encoding changes
-IGNORED = -100  # label of a piece that the loss leaves out
 UNSCORED = -1  # word index of a piece at which nothing is predicted
 _CHUNK = 256
 _MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
@@ -87,11 +87,12 @@ def place_words(windows: list[list[int | None]], step: int) -> list[list[int]]:
             if word is not None:
                 first.setdefault(word, piece)
                 last[word] = piece
+    capacity = spans[0][1]  # no window is longer than the first
     for word, piece in first.items():
         _, best = max(
-            (min(piece - start, end - 1 - last[word]), -number)
-            for number, (start, end, _) in enumerate(spans)
-            if start <= piece < end
+            (min(piece - spans[number][0], spans[number][1] - 1 - last[word]), -number)
+            for number in range(max(0, (piece - capacity) // step), min(piece // step + 1, len(spans)))
+            if piece < spans[number][1]
         )
         start, _, offset = spans[-best]
         placed[-best][piece - start + offset] = word

@@ -13,6 +13,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["COLUMNS"] = "200"
+os.environ["LINKBERT_DEBUG"] = "1"  # a defect shows where it is
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -2,7 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbert.tasks.encoding import IGNORED, UNSCORED, place_words
+from linkbert.models.heads import IGNORED
+from linkbert.tasks.encoding import UNSCORED, place_words
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import Truncation
 

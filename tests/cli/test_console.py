@@ -1,0 +1,79 @@
+"""Standard output holds documents and tables; everything else goes to standard error, unwrapped."""
+
+import json
+
+import pytest
+
+from linkbert.cli.console import print_error, print_table, progress, set_up_logging
+from linkbert.training.progress import Progress
+
+
+def test_an_error_is_one_line_however_long(capsys):
+    print_error(["x" * 500 + "\nmore", "second"])
+    assert capsys.readouterr().err == f"error: {'x' * 500} more\nerror: second\n"
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(capsys):
+    with progress(quiet=False) as report:
+        for done in range(1, 101):
+            report(Progress("train", done, 100, loss=0.5, examples_per_second=10.0))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and lines[-1] == "train 100/100 loss 0.5000 10.0 examples/s"
+
+
+def test_quiet_reports_nothing(capsys):
+    with progress(quiet=True) as report:
+        assert report is None
+    assert capsys.readouterr().err == ""
+
+
+def test_remarks_go_to_standard_error_and_quiet_keeps_warnings(capsys):
+    import logging
+
+    logger = logging.getLogger("linkbert.x")
+    for quiet in (False, True):
+        set_up_logging(quiet=quiet)
+        logger.info("remark")
+        logger.warning("careful")
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err == "remark\nwarning: careful\nwarning: careful\n"
+
+
+def test_numbers_go_to_the_right_and_markup_is_text(capsys):
+    print_table(("name", "score"), [("[bold]a", "1.5"), ("b", "10.25 ±0.10")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("[bold]a") and lines[1].rstrip().endswith("1.5") and "10.25" in lines[2]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("finetune", "--help"), ("data", "--help"), ("--version",)])
+def test_help_exits_with_0(cli, arguments):
+    done = cli(*arguments)
+    assert done.exit_code == 0 and done.stdout and not done.stderr
+
+
+def test_json_documents_stand_alone_on_standard_output(cli, data_dir, tiny):
+    small = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--precision", "fp32")
+    done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *small, "--json")
+    assert json.loads(done.stdout)["task"] == "gad" and "train 1/1" in done.stderr
+
+
+def test_the_data_folder_comes_from_the_environment(cli, data_dir, monkeypatch):
+    monkeypatch.setenv("LINKBERT_DATA_DIR", str(data_dir))
+    listed = json.loads(cli("data", "list", "gad", "--json").stdout)
+    assert listed[0]["prepared"] == {"train": True, "dev": True, "test": True}
+
+
+def test_a_defect_is_one_line_without_a_traceback(cli, monkeypatch):
+    monkeypatch.delenv("LINKBERT_DEBUG")
+    monkeypatch.setattr("linkbert.benchmarks.leaderboard.read_results", lambda folder: 1 / 0)
+    done = cli("leaderboard")
+    assert done.exit_code == 1 and done.stdout == ""
+    assert done.stderr.startswith("error: ZeroDivisionError") and done.stderr.count("\n") == 1
+
+
+def test_a_broken_result_is_named_on_standard_error(cli, tmp_path):
+    bad = tmp_path / "results" / "gad" / "m" / "seed-1.json"
+    bad.parent.mkdir(parents=True)
+    bad.write_text("{", encoding="utf-8")
+    done = cli("leaderboard", "--json")
+    assert done.exit_code == 0 and str(bad.relative_to(tmp_path)) in done.stderr and len(json.loads(done.stdout)["rows"]) == 5
