@@ -13,8 +13,9 @@ import numpy as np
 
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.task import Task
+from .evaluation import evaluate
 from .results import Result, commit_result, now, write_predictions
-from .run_folder import TrainingLog, begin_run, finish_run, identity_of, note_failure, stored_result
+from .run_folder import TrainingLog, begin_run, finish_run, identity_of, look_up, note_failure
 from .scoring import decode_split, predict_split, score_split, scored_fields
 from .settings import Folders, Limits, Settings, resolve_settings, splits_needed
 
@@ -150,15 +151,22 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
     task, place = settings.task, settings.place(seed)
     splits = _load_splits(settings)
     identity = identity_of(settings, seed, splits)
-    stored = stored_result(settings, place, identity)
-    if stored is not None:
+    found = look_up(settings, place, identity)
+    if found.result is not None:
         _log.info("%s: finished already; this is its result", place.result_file)
-        return stored
+        return found.result
+    if found.finished:
+        _log.info("%s: trained already, its result is missing: scoring it", place.run_dir)
+        folders = asdict(settings.folders)
+        return evaluate(
+            task.name, model=place.run_dir, report=report, **{f"{name}_dir": path for name, path in folders.items()}
+        )
     tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
     trainer = Trainer(task.head, tokenizer, settings.precision, report)
     sample = _sample(settings, splits[settings.limits.train_split])
     plan_run(settings.recipe, len(sample), settings.limits.max_steps)
     trainer.check_batch(settings.recipe, settings.per_device)
+    trainer.accelerator.wait_for_everyone()
     if trainer.is_main:
         begin_run(place, identity)
     trainer.accelerator.wait_for_everyone()

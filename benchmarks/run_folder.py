@@ -7,6 +7,7 @@ import logging
 import shutil
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,25 +66,41 @@ def differences(identity: dict[str, Any], other: dict[str, Any], precision: str 
     return found
 
 
-def stored_result(settings: Settings, place: Place, identity: dict[str, Any]) -> Result | None:
-    """Return the result of the same run if it is there.
+@dataclass(frozen=True)
+class Found:
+    """What is there of the run asked for.
+
+    Attributes:
+        result: its stored result.
+        finished: whether its folder holds the trained model.
+    """
+
+    result: Result | None = None
+    finished: bool = False
+
+
+def look_up(settings: Settings, place: Place, identity: dict[str, Any]) -> Found:
+    """Look for the same run's result and folder; with `overwrite` a different run counts as nothing.
 
     Raises:
         RequestError: a different run's result or folder is there, and `overwrite` is off.
     """
-    result = read_result(place.result_file) if place.result_file.exists() else None
-    run = read_run(place.run_dir) if (place.run_dir / _RUN_FILE).exists() else None
-    for path, other in ((place.result_file, result), (place.run_dir, run)):
-        if other is None or settings.overwrite:
-            continue
-        if found := differences(identity, other, settings.precision):
+    there: dict[Path, dict[str, Any]] = {}
+    if place.result_file.exists():
+        there[place.result_file] = read_result(place.result_file)
+    if (place.run_dir / _RUN_FILE).exists():
+        there[place.run_dir] = read_run(place.run_dir)
+    for path, other in there.items():
+        found = differences(identity, other, settings.precision)
+        if found and settings.overwrite:
+            return Found()
+        if found:
             raise RequestError(
                 f"{path}: a different run is there: {'; '.join(found)}. Use --overwrite to replace it, or --name to "
                 "keep both"
             )
-    if settings.overwrite and result is not None and differences(identity, result, settings.precision):
-        return None
-    return result
+    run = there.get(place.run_dir, {})
+    return Found(there.get(place.result_file), run.get("status") == "finished")
 
 
 def begin_run(place: Place, identity: dict[str, Any]) -> None:

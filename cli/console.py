@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +87,7 @@ class _Plain(logging.Formatter):
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[Sign], None] | None]:
     """Show signs of life: bars on a terminal, a line now and then elsewhere, nothing with `quiet`."""
-    if quiet:
+    if quiet or os.environ.get("RANK", "0") != "0":
         yield None
     elif sys.stderr.isatty():
         with _bars() as bars:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +25,9 @@ class Group(TyperGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit."""
         extra["standalone_mode"] = False
+        if os.environ.get("RANK", "0") != "0":
+            # Under `accelerate launch` the first process speaks for all.
+            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
         try:
             code = super().main(args=args, prog_name="linkbert", **extra)
         except LinkbertError as error:

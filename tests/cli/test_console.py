@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from linkbert.cli.console import print_error, print_table, progress, set_up_logging
 from linkbert.training.progress import Progress
 
@@ -76,4 +75,8 @@ def test_a_broken_result_is_named_on_standard_error(cli, tmp_path):
     bad.parent.mkdir(parents=True)
     bad.write_text("{", encoding="utf-8")
     done = cli("leaderboard", "--json")
-    assert done.exit_code == 0 and str(bad.relative_to(tmp_path)) in done.stderr and len(json.loads(done.stdout)["rows"]) == 5
+    assert (
+        done.exit_code == 0
+        and str(bad.relative_to(tmp_path)) in done.stderr
+        and len(json.loads(done.stdout)["rows"]) == 5
+    )

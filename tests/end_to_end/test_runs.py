@@ -15,6 +15,24 @@ def test_a_finished_run_prints_its_stored_result(cli, data_dir, tiny):
     assert json.loads(first.stdout) == json.loads(second.stdout)
 
 
+def test_a_trained_run_whose_result_is_missing_is_scored_and_not_trained_again(cli, data_dir, tiny, tmp_path):
+    command = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, *SMALL, "--json")
+    first = json.loads(cli(*command).stdout)
+    weights = tmp_path / first["run_dir"] / "model.safetensors"
+    trained = weights.stat().st_mtime_ns
+    second = json.loads(cli(*command, "--results-dir", "elsewhere").stdout)
+    assert second["score"] == first["score"] and second["result_file"].startswith("elsewhere/")
+    assert weights.stat().st_mtime_ns == trained
+
+
+def test_overwrite_replaces_a_finished_run(cli, data_dir, tiny, tmp_path):
+    command = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, "--json")
+    first = json.loads(cli(*command, "--max-steps", 1).stdout)
+    second = json.loads(cli(*command, "--max-steps", 2, "--overwrite").stdout)
+    assert first["result_file"] == second["result_file"] and second["recipe"]["max_steps"]["value"] == 2
+    assert json.loads((tmp_path / second["result_file"]).read_text()) == second
+
+
 def test_several_seeds_give_a_list(cli, data_dir, tiny):
     seeds = ("--seed", 1, "--seed", 2)
     done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, *seeds, *SMALL, "--json")
