@@ -83,13 +83,19 @@ def _evaluate_run(
     trainer = Trainer(task.head, tokenizer, run["precision"] if precision == "auto" else precision, report)
     encoded, truncation = encode_split(task, split, tokenizer, run["recipe"]["max_length"]["value"])
     predicted, cost = predict_split(task, trainer, model, split, encoded)
-    fresh = _result_of_run(task, run, predicted, truncation, cost, trainer, folder)
-    if name != "test" or not trainer.is_main:
-        return fresh
+    stored: Result | None = None
+    if trainer.is_main:
+        fresh = _result_of_run(task, run, predicted, truncation, cost, trainer, folder)
+        stored = _store(task, run, predicted, fresh, folders) if name == "test" else fresh
+    return trainer.share(stored)
+
+
+def _store(task: Task, run: dict[str, Any], predicted: Predicted, fresh: Result, folders: Folders) -> Result:
+    """Store the result of a run's test split if there is none, and compare it if there is one."""
     place = Place(task.name, run["model"]["name"], run["seed"], folders.runs, folders.results)
     if place.result_file.exists():
         stored = read_result(place.result_file)
-        _require_same_run(place, stored, run, split)
+        _require_same_run(place, stored, run, predicted.split)
         return fresh | {"result_file": str(place.result_file), "stored_score": stored["score"]}
     require_writable(place.result_file.parent, "the folder of results")
     return commit_result(place, fresh, predicted.lines())

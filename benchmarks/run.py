@@ -14,9 +14,9 @@ import numpy as np
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.task import Task
 from .evaluation import evaluate
-from .results import Result, commit_result, now, write_predictions
+from .results import Place, Result, commit_result, now, write_predictions
 from .run_folder import TrainingLog, begin_run, finish_run, identity_of, look_up, note_failure
-from .scoring import decode_split, predict_split, score_split, scored_fields
+from .scoring import Predicted, decode_split, predict_split, score_split, scored_fields
 from .settings import Folders, Limits, Settings, resolve_settings, splits_needed
 
 if TYPE_CHECKING:
@@ -222,31 +222,34 @@ def _train_and_score(
         name: predict_split(task, trainer, model, splits[name], encoded[name][0])
         for name in (["dev"] if dev else []) + ["test"]
     }
-    if not trainer.is_main:
-        return scored_fields(task, predicted["test"][0])
-    test, score_cost = predicted["test"]
-    run = identity | {
-        **trainer.conditions(),
-        "truncation": {name: asdict(truncation) for name, (_, truncation) in encoded.items()},
-        "departures": settings.departures(),
-        "cost": {
-            "train": asdict(cost),
-            "test": score_cost,
-            "peak_memory_mb": round(trainer.peak_memory_mb, 1),
-        },
-        "started": started,
-        "finished": now(),
-        "dev": None,
-    }
-    if dev:
-        scored = score_split(task, predicted["dev"][0])
-        run["dev"] = {"score": scored.score, "metrics": scored.metrics, "notes": list(scored.notes)}
-        if best:
-            run["dev"]["selected_epoch"] = best.epoch
-        write_predictions(place.run_dir / "dev.predictions.jsonl", predicted["dev"][0].lines())
-    _save_model(model, tokenizer, settings, place.run_dir)
-    finish_run(place.run_dir, run)
-    return commit_result(place, run | scored_fields(task, test), test.lines())
+    stored: Result | None = None
+    if trainer.is_main:
+        run = identity | {
+            **trainer.conditions(),
+            "truncation": {name: asdict(truncation) for name, (_, truncation) in encoded.items()},
+            "departures": settings.departures(),
+            "cost": {
+                "train": asdict(cost),
+                "test": predicted["test"][1],
+                "peak_memory_mb": round(trainer.peak_memory_mb, 1),
+            },
+            "started": started,
+            "finished": now(),
+            "dev": _dev_result(task, predicted["dev"][0], place, best) if dev else None,
+        }
+        _save_model(model, tokenizer, settings, place.run_dir)
+        finish_run(place.run_dir, run)
+        test = predicted["test"][0]
+        stored = commit_result(place, run | scored_fields(task, test), test.lines())
+    return trainer.share(stored)
+
+
+def _dev_result(task: Task, predicted: Predicted, place: Place, best: _BestDev | None) -> dict[str, Any]:
+    """Score dev, and leave its predictions in the run folder."""
+    scored = score_split(task, predicted)
+    write_predictions(place.run_dir / "dev.predictions.jsonl", predicted.lines())
+    result = {"score": scored.score, "metrics": scored.metrics, "notes": list(scored.notes)}
+    return result | ({"selected_epoch": best.epoch} if best else {})
 
 
 def _load_splits(settings: Settings) -> dict[str, Split]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from transformers import get_linear_schedule_with_warmup
 
 from ..errors import RequestError, RunError
@@ -48,10 +48,12 @@ class Trainer:
     ) -> None:
         # One process may run several precisions one after the other; accelerate keeps the first otherwise.
         AcceleratorState._reset_state()
-        device = Accelerator().device
+        # Without a word, accelerate would take several CPU processes for as many runs of one process.
+        cpu = not torch.accelerator.is_available()
+        device: Any = PartialState(cpu=cpu).device
         self.precision = resolve_precision(precision, device)
-        AcceleratorState._reset_state()
-        self.accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(self.precision, self.precision))
+        mixed = {"fp32": "no"}.get(self.precision, self.precision)
+        self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed)
         self.head = HEADS[head]
         self.collate = Collator(head, tokenizer.pad_token_id, "token_type_ids" in tokenizer.model_input_names)
         self.report = report or (lambda progress: None)
@@ -84,6 +86,14 @@ class Trainer:
     def conditions(self) -> dict[str, Any]:
         """What the run's numbers depend on beside its recipe, as a result tells it."""
         return {"precision": self.precision, "processes": self.processes, "device": self.device_name}
+
+    def share(self, value: Any) -> Any:
+        """Give the main process's value to all of them."""
+        if self.processes == 1:
+            return value
+        shared = [value]
+        broadcast_object_list(shared)
+        return shared[0]
 
     def seed(self, seed: int) -> None:
         """Seed every random generator; call it before the model is made."""
