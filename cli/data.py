@@ -65,14 +65,12 @@ def prepare_command(
     """Recognise what lies in a folder and write the prepared format; the same bytes on every run."""
     set_up_logging(quiet=quiet)
     chosen = _chosen(tasks)
-    report = prepare([task.corpus for task in chosen], source, data_dir)
-    _tell_prepared(report, source, data_dir, quiet=quiet, json=json)
-    empty = [task.name for task in chosen if not report.written.get(task.name)]
-    if tasks and empty:
-        raise RequestError(*(f"{source}: nothing of {name} was found; {get_task(name).access}" for name in empty))
+    report = prepare([task.corpus for task in chosen], source, data_dir, require_all=bool(tasks))
+    # Without all tasks, a file that is passed over may well belong to another one.
+    _tell_prepared(report, data_dir, quiet=quiet or bool(tasks), json=json)
 
 
-def _tell_prepared(report: Prepared, source: Path, data_dir: Path, *, quiet: bool, json: bool) -> None:
+def _tell_prepared(report: Prepared, data_dir: Path, *, quiet: bool, json: bool) -> None:
     if json:
         print_json(
             {
@@ -158,7 +156,7 @@ def download_command(
     if public:
         fetch([remote for task in public for remote in PUBLIC[task.name]], store, mirror, progress=bars)
         report = prepare([task.corpus for task in public], store, data_dir)
-        _tell_prepared(report, store, data_dir, quiet=True, json=False)
+        _tell_prepared(report, data_dir, quiet=True, json=False)
     if other and accept_terms:
         print_text(RELEASE_TERMS)
         (archive,) = fetch([Remote(RELEASE_URL, "linkbert-data.zip")], store, mirror, progress=bars)

@@ -24,6 +24,7 @@ class Corpus:
         splits: the splits that it has.
         folders: the names (letters and digits) that its folder has in the source layouts.
         formats: the original formats, best first.
+        access: how to get it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Corpus:
     splits: tuple[str, ...]
     folders: tuple[str, ...]
     formats: tuple[Format, ...]
+    access: str = ""
 
 
 @dataclass
@@ -57,10 +59,11 @@ def find_sources(corpus: Corpus, files: Sequence[Path]) -> dict[str, list[Source
     return found
 
 
-def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path) -> Prepared:
+def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path, *, require_all: bool = False) -> Prepared:
     """Write every split that `source` holds into `data_dir`; all of a dataset's splits or none.
 
-    A split that several files hold is read from all of them, and they must agree row by row.
+    A split that several files hold is read from all of them, and they must agree row by row. With `require_all`, a
+    dataset without any file is an error, and nothing is written.
 
     Raises:
         RequestError: the source is no folder, a file is malformed, two sources disagree, or `data_dir` cannot be
@@ -71,9 +74,13 @@ def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path) -> Prepared
     require_writable(data_dir, "the data folder")
     files = list_files(source)
     used: set[Path] = set()
+    found_sources = {corpus.name: find_sources(corpus, files) for corpus in corpora}
+    empty = [corpus for corpus in corpora if not any(found_sources[corpus.name].values())]
+    if require_all and empty:
+        raise RequestError(*(f"{source}: nothing of {corpus.name} was found; {corpus.access}" for corpus in empty))
     report, problems = Prepared(), []
     for corpus in corpora:
-        sources = find_sources(corpus, files)
+        sources = found_sources[corpus.name]
         used.update(path for found in sources.values() for item in found for path in item.files)
         try:
             report.written[corpus.name] = _write(corpus, sources, data_dir)

@@ -167,7 +167,7 @@ class Task:
         """The dataset as `corpora.prepare` sees it."""
         folders = tuple(plain(name) for name in (*self.folders, self.release.split("/")[-1].removesuffix("_hf")))
         formats = (*self.formats, release_format(self.release, self.splits))
-        return Corpus(self.name, self.release, self.splits, folders, formats)
+        return Corpus(self.name, self.release, self.splits, folders, formats, self.access)
 
     def parse(self, row: Row) -> Row:
         """Turn a prepared row into an example; ValueError where it breaks the task's rules."""
