@@ -15,7 +15,6 @@ from ..models.sources import find_model, safe_name
 from ..tasks.data import require_split
 from ..tasks.recipe import (
     RECIPES,
-    Recipe,
     departures,
     problem_with,
     published_recipe,
@@ -23,7 +22,7 @@ from ..tasks.recipe import (
     resolve_recipe,
 )
 from ..tasks.registry import get_task
-from ..tasks.task import Task
+from ..tasks.task import Recipe, Task
 from .results import Place
 
 SELECTIONS = ("last", "best-dev")

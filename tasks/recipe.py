@@ -5,61 +5,17 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError, nearest
+from .task import Recipe
 
 RECIPES = ("base", "large", "small")
 LARGE_HIDDEN_SIZE = 1024
 DEFAULT_SEED = 42
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of one fine-tuning run. Defaults are those of PROTOCOL: AdamW, linear decay, clipping at 1.
-
-    Attributes:
-        learning_rate: peak of the schedule.
-        batch_size: examples per update, over all processes and micro-batches.
-        epochs: passes over the training split.
-        max_length: word pieces per sequence, special tokens counted.
-        warmup: an integer is updates, a float below 1 a share of all updates, rounded up.
-        weight_decay: of AdamW; biases and normalisation weights are spared.
-        beta1: of AdamW.
-        beta2: of AdamW.
-        eps: of AdamW.
-        max_grad_norm: gradients are clipped to this norm.
-        dropout: hidden dropout; the checkpoint's own when None.
-        attention_dropout: attention dropout; the checkpoint's own when None.
-        group_by_length: draw batches of examples of like length (departs from the published order).
-        origin: setting -> where its value came from.
-    """
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    max_length: int
-    warmup: float = 0
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    max_grad_norm: float = 1.0
-    dropout: float | None = None
-    attention_dropout: float | None = None
-    group_by_length: bool = False
-    origin: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def values(self) -> dict[str, Any]:
-        """All settings by name, without their origins."""
-        return {name: getattr(self, name) for name in KEYS}
-
-    def warmup_steps(self, steps: int) -> int:
-        """Updates of warm-up in a run of `steps` updates."""
-        return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
 
 
 KEYS = tuple(item.name for item in fields(Recipe) if item.name != "origin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,51 @@ class Truncation:
     masks_lost: int = 0
     gold_labels_lost: int = 0
     windowed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one fine-tuning run. Defaults are those of PROTOCOL: AdamW, linear decay, clipping at 1.
+
+    Attributes:
+        learning_rate: peak of the schedule.
+        batch_size: examples per update, over all processes and micro-batches.
+        epochs: passes over the training split.
+        max_length: word pieces per sequence, special tokens counted.
+        warmup: an integer is updates, a float below 1 a share of all updates, rounded up.
+        weight_decay: of AdamW; biases and normalisation weights are spared.
+        beta1: of AdamW.
+        beta2: of AdamW.
+        eps: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        dropout: hidden dropout; the checkpoint's own when None.
+        attention_dropout: attention dropout; the checkpoint's own when None.
+        group_by_length: draw batches of examples of like length (departs from the published order).
+        origin: setting -> where its value came from.
+    """
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    max_length: int
+    warmup: float = 0
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    max_grad_norm: float = 1.0
+    dropout: float | None = None
+    attention_dropout: float | None = None
+    group_by_length: bool = False
+    origin: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def values(self) -> dict[str, Any]:
+        """All settings by name, without their origins."""
+        return {name: getattr(self, name) for name in KEYS}
+
+    def warmup_steps(self, steps: int) -> int:
+        """Updates of warm-up in a run of `steps` updates."""
+        return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
 
 
 @dataclass(frozen=True)

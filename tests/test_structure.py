@@ -23,8 +23,8 @@ MAY_IMPORT = {
     "benchmarks": {"training", "tasks", "models", "corpora", "metrics"},
     "cli": {"benchmarks", "training", "tasks", "models", "corpora", "metrics"},
 }
-# The trainer knows the contract of a task and its recipe, and no task.
-TRAINING_MAY_IMPORT_OF_TASKS = {"task", "recipe"}
+# The trainer knows the contract of a task, and no task.
+TRAINING_MAY_IMPORT_OF_TASKS = {"task"}
 
 
 def modules():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import RequestError, RunError
-from ..tasks.recipe import Recipe
+from ..tasks.task import Recipe
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -16,7 +16,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from ..errors import RequestError, RunError
 from ..models.heads import HEADS
-from ..tasks.recipe import Recipe
+from ..tasks.task import Recipe
 from .batches import Batch, Collator, epoch_batches, lengths_of, micro_batches, per_device_batch_size
 from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
 from .progress import Cost, Meter, Progress, plan_run

@@ -9,8 +9,8 @@ from datasets import Dataset
 from linkbert.errors import RequestError, RunError
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
-from linkbert.tasks.recipe import Recipe
 from linkbert.tasks.registry import TASKS
+from linkbert.tasks.task import Recipe
 from linkbert.training.progress import plan_run
 from linkbert.training.trainer import Trainer
 
