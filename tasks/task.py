@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ..corpora.prepare import Corpus
@@ -90,7 +90,7 @@ class Recipe:
 
     def values(self) -> dict[str, Any]:
         """All settings by name, without their origins."""
-        return {name: getattr(self, name) for name in KEYS}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "origin"}
 
     def warmup_steps(self, steps: int) -> int:
         """Updates of warm-up in a run of `steps` updates."""
