@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _SCORING_CHUNK = 512  # examples sorted by length at a time while scoring
-_SCORING_TOKENS = 4  # a scoring batch holds this many times the tokens of a training one: no gradients are kept
 _FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -233,7 +232,7 @@ class Trainer:
     def predict_rows(self, model: Any, rows: dict[str, list[Any]]) -> list[np.ndarray]:
         """Predict columns of encoded rows at once: sorted by length to save padding, returned in order."""
         model.to(self.device).eval()
-        budget = _SCORING_TOKENS * self._token_budget(model.config)
+        budget = self._token_budget(model.config)
         widths = [max(map(len, sequences)) * len(sequences) for sequences in rows["input_ids"]]
         groups: list[list[int]] = []
         for index in sorted(range(len(widths)), key=lambda item: -widths[item]):
