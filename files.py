@@ -48,14 +48,22 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def require_writable(folder: Path, what: str) -> None:
+def require_writable(folder: Path, what: str, *, create: bool = True) -> None:
     """Create `folder` if need be and make sure that files can be written into it.
+
+    Args:
+        folder: the folder.
+        what: what it is, for the message.
+        create: with False, a folder that is missing is judged by the nearest one above it, and not made.
 
     Raises:
         RequestError: the folder is a file, or cannot be created or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (FileExistsError, NotADirectoryError) as error:

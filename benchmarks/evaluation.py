@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from ..tasks.data import Split, encode_split, load_split
 from ..tasks.registry import get_task
 from ..tasks.task import Task
 from .results import Place, Result, commit_result, now, read_result
-from .run_folder import finished_run
+from .run_folder import finished_run, scoring_precision
 from .scoring import predict_split, read_predictions, scored_fields
-from .settings import Folders, check_name
+from .settings import Folders, check_name, seed_is_fine
 
 if TYPE_CHECKING:
     from ..tasks.task import Truncation
@@ -65,8 +66,8 @@ def evaluate(
     folders = Folders(Path(data_dir), Path(runs_dir), Path(results_dir))
     if predictions is not None:
         return _evaluate_predictions(found, Path(predictions), split, name, seed, folders, overwrite)
-    if name is not None or seed is not None:
-        raise RequestError("--name and --seed go with --predictions; a run folder knows its own")
+    if name is not None or seed is not None or overwrite:
+        raise RequestError("--name, --seed and --overwrite go with --predictions; a run folder knows its own")
     return _evaluate_run(found, Path(model or ""), split, folders, precision, report)
 
 
@@ -80,7 +81,7 @@ def _evaluate_run(
     split = load_split(task, name, folders.data)
     tokenizer = load_tokenizer(folder, words=task.head == "token")
     model = load_model(folder, task.head, task.labels, fine_tuned=True)
-    trainer = Trainer(task.head, tokenizer, run["precision"] if precision == "auto" else precision, report)
+    trainer = Trainer(task.head, tokenizer, scoring_precision(run, precision), report)
     encoded, truncation = encode_split(task, split, tokenizer, run["recipe"]["max_length"]["value"])
     predicted, cost = predict_split(task, trainer, model, split, encoded)
     stored: Result | None = None
@@ -174,8 +175,8 @@ def _evaluate_predictions(
     check_name(name)
     if name is not None and split_name != "test":
         raise RequestError("only results of the test split are stored; leave --name out to print this score")
-    if seed is not None and name is None:
-        raise RequestError("--seed goes with --name, which stores the result")
+    if seed is not None and (name is None or not seed_is_fine(seed)):
+        raise RequestError("--seed goes with --name, which stores the result, and is from 0 to 4294967295")
     split = load_split(task, split_name, folders.data)
     predicted = read_predictions(task, split, path)
     place = Place(task.name, name or "", seed, folders.runs, folders.results)
@@ -210,7 +211,8 @@ def _evaluate_predictions(
     require_writable(place.result_file.parent, "the folder of results")
     if place.result_file.exists() and not overwrite:
         stored = read_result(place.result_file)
-        if stored["metrics"] == result["metrics"] and stored["data"] == result["data"]:
+        digest = hashlib.sha256(b"".join(predicted.lines())).hexdigest()
+        if stored["predictions_sha256"] == digest and stored["data"] == result["data"]:
             return stored
         raise RequestError(
             f"{place.result_file}: a different result is there (score {stored['score']:.2f}, this one "

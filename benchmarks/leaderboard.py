@@ -15,7 +15,7 @@ from ..tasks.data import checksums
 from ..tasks.registry import TASKS
 from ..tasks.task import SUITES
 from .aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
-from .results import Result, is_limited, read_results
+from .results import Result, limits_of, read_results
 
 Row = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -45,15 +45,32 @@ def leaderboard(results_dir: str | Path = "results", *, suite: str | None = None
     if suite not in (None, "all", *SUITES):
         raise RequestError(f"unknown suite {suite!r}; {nearest(str(suite), ('all', *SUITES))}")
     results, problems = read_results(Path(results_dir))
+    known = []
+    for result in results:
+        problem = _problem(result)
+        if problem:
+            problems.append(f"{result['task']} {result['model']['name']} seed {result['seed']}: {problem}")
+        else:
+            known.append(result)
     for problem in problems:
         _log.warning("left out: %s", problem)
-    known = [result for result in results if result["task"] in TASKS]
-    for result in results:
-        if result["task"] not in TASKS:
-            _log.warning("left out: %s: unknown task %r", result["result_file"], result["task"])
     chosen = [name for name, task in TASKS.items() if suite in (None, "all", task.suite)]
     rows = [*_published_rows(chosen), *_measured_rows(known, chosen)]
     return {"rows": sorted(rows, key=lambda row: _rank(row, suite))}
+
+
+def _problem(result: Result) -> str | None:
+    """Say why a readable result cannot stand in the same column as the others, or None."""
+    task = TASKS.get(result["task"])
+    if task is None:
+        return "unknown task"
+    if result["task_version"] != task.version:
+        return f"version {result['task_version']} of the task, this is version {task.version}"
+    if result["split"] != "test":
+        return f"a score of the {result['split']} split"
+    if result["metric"] != task.metric:
+        return f"scored by {result['metric']}, not by {task.metric}"
+    return None
 
 
 def _published_rows(tasks: Sequence[str]) -> Iterable[Row]:
@@ -69,7 +86,7 @@ def _measured_rows(results: Sequence[Result], tasks: Sequence[str]) -> Iterable[
     groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:
         if result["task"] in tasks:
-            groups[result["model"]["name"], bool(is_limited(result))].append(result)
+            groups[result["model"]["name"], bool(limits_of(result))].append(result)
     mixed = _mixed_data(results)
     for (model, limited), members in groups.items():
         cells = {}
@@ -123,26 +140,33 @@ def _test_data(result: Result) -> str:
 def _marks(results: Sequence[Result], mixed: dict[str, set[str]]) -> list[str]:
     """What a reader must know of a row, each with the tasks that it holds for."""
     tasks: dict[str, dict[str, None]] = defaultdict(dict)
-    recipes: dict[str, set[str]] = defaultdict(set)
     for result in results:
-        task = result["task"]
-        for limit in is_limited(result):
-            tasks[f"limited: {limit}"][task] = None
-        for departure in result["departures"]:
-            tasks[departure][task] = None
-        unofficial = [split for split, item in result["data"].items() if not item.get("official")]
-        if unofficial:
-            tasks[f"data not the benchmark's: {', '.join(unofficial)}"][task] = None
-        if _test_data(result) in mixed.get(task, ()):
-            tasks["test data differ from other rows"][task] = None
-        for note in result["notes"]:
-            tasks[note][task] = None
-        values = {key: item.get("value") for key, item in result["recipe"].items() if isinstance(item, dict)}
-        recipes[task].add(str(sorted(values.items(), key=str)))
-    for task, found in recipes.items():
-        if len(found) > 1:
-            tasks["seeds with different recipes"][task] = None
-    return [f"{mark} ({', '.join(where)})" for mark, where in tasks.items()]
+        for mark in _marks_of(result, mixed):
+            tasks[mark][result["task"]] = None
+    for task in dict.fromkeys(result["task"] for result in results):
+        seeds = [result for result in results if result["task"] == task]
+        for what, values in (("recipes", map(_recipe, seeds)), ("precision", (seed["precision"] for seed in seeds))):
+            if len(set(values)) > 1:
+                tasks[f"seeds with different {what}"][task] = None
+    marks = [f"{mark} ({', '.join(where)})" for mark, where in tasks.items()]
+    if len({result["model"].get("weights_sha256") for result in results if result["recipe"]}) > 1:
+        marks.append("runs of different pretrained weights under one name")
+    return marks
+
+
+def _marks_of(result: Result, mixed: dict[str, set[str]]) -> Iterable[str]:
+    yield from (f"limited: {limit}" for limit in limits_of(result))
+    yield from result["departures"]
+    unofficial = [split for split, item in result["data"].items() if not item.get("official")]
+    if unofficial:
+        yield f"data not the benchmark's: {', '.join(unofficial)}"
+    if _test_data(result) in mixed.get(result["task"], ()):
+        yield "test data differ from other rows"
+    yield from result["notes"]
+
+
+def _recipe(result: Result) -> str:
+    return str(sorted(((key, item.get("value")) for key, item in result["recipe"].items()), key=str))
 
 
 def blurb_datasets(row: Row) -> int:

@@ -11,7 +11,7 @@ from ..corpora.json_files import parse_object
 from ..errors import RequestError
 from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
-from .run_folder import finished_run
+from .run_folder import finished_run, scoring_precision
 
 _CHUNK = 256
 Item = dict[str, Any]
@@ -41,7 +41,7 @@ def predict(
     found, folder = get_task(task), Path(model)
     run = finished_run(folder, found)
     tokenizer = load_tokenizer(folder, words=found.head == "token")
-    trainer = Trainer(found.head, tokenizer, run["precision"] if precision == "auto" else precision)
+    trainer = Trainer(found.head, tokenizer, scoring_precision(run, precision))
     encoder = load_model(folder, found.head, found.labels, fine_tuned=True)
     max_length = run["recipe"]["max_length"]["value"]
     examples = iter(read_inputs(found, lines, name))

@@ -198,8 +198,12 @@ def problem_with_result(result: Any) -> str | None:
         return f"the score {result['score']} is not between -100 and 100"
     if not isinstance(result["model"].get("name"), str) or not result["model"]["name"]:
         return "model.name is missing"
-    if not all(isinstance(item, str) for item in result["departures"]):
-        return "departures should be strings"
+    for key in ("departures", "notes"):
+        if not all(isinstance(item, str) for item in result[key]):
+            return f"{key} should be strings"
+    for key in ("data", "recipe"):
+        if not all(isinstance(item, dict) for item in result[key].values()):
+            return f"{key} should hold objects"
     return None
 
 
@@ -213,10 +217,9 @@ def read_results(folder: Path) -> tuple[list[Result], list[str]]:
     for path in sorted(folder.glob("*/*/*.json")):
         try:
             result = read_result(path)
-            if (result["task"], result["model"]["name"]) != (path.parent.parent.name, path.parent.name):
-                raise RequestError(
-                    f"{path}: holds a result of {result['model']['name']} on {result['task']}, which belongs elsewhere"
-                )
+            place = Place(result["task"], result["model"]["name"], result["seed"], folder, folder)
+            if place.result_file != path:
+                raise RequestError(f"{path}: holds a result that belongs to {place.result_file}")
         except RequestError as error:
             problems.append(str(error))
         else:
@@ -224,9 +227,9 @@ def read_results(folder: Path) -> tuple[list[Result], list[str]]:
     return results, problems
 
 
-def is_limited(result: Result) -> list[str]:
+def limits_of(result: Result) -> list[str]:
     """Say by what a run was limited (`--max-steps`, a part of the data, another split); such runs are not ranked."""
-    recipe = {key: item.get("value") if isinstance(item, dict) else None for key, item in result["recipe"].items()}
+    recipe = {key: item.get("value") for key, item in result["recipe"].items()}
     found = []
     if recipe.get("max_steps") is not None:
         found.append(f"--max-steps {recipe['max_steps']}")

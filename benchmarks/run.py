@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..training.trainer import Trainer
     from .scoring import Report
 
-_TRIAL_EXAMPLES = 16  # dev examples that are scored before the first update
+_TRIAL_BATCHES = 2  # batches of dev that are scored before the first update
 _SAMPLE_SEED = 0  # a fraction of the data is the same one for every seed of a run
 _log = logging.getLogger(__name__)
 
@@ -196,15 +196,17 @@ def _train_and_score(
         task.head,
         task.labels,
         fine_tuned=False,
-        dropout=recipe.dropout,
-        attention_dropout=recipe.attention_dropout,
+        # The checkpoint's own may differ from part to part; only what was asked for replaces them.
+        dropout=recipe.dropout if recipe.origin["dropout"] != "checkpoint" else None,
+        attention_dropout=recipe.attention_dropout if recipe.origin["attention_dropout"] != "checkpoint" else None,
     )
     with trainer.accelerator.main_process_first():
         encoded = {name: _encode(settings, split, tokenizer) for name, split in splits.items()}
     train = encoded[limits.train_split][0].select(_sample(settings, splits[limits.train_split]))
     dev = splits["dev"] if settings.dev_is_held_out else None
     held_out = dev or splits["test"]
-    _trial(task, trainer, model, held_out, encoded[held_out.name][0])
+    few = min(_TRIAL_BATCHES * recipe.batch_size, len(held_out.examples))
+    _trial(task, trainer, model, held_out, encoded[held_out.name][0], range(few))
     best = _BestDev(task, trainer, dev, encoded["dev"][0]) if dev and limits.select == "best-dev" else None
     with TrainingLog(place.run_dir, trainer) as log:
         model, cost = trainer.fit(
@@ -269,9 +271,8 @@ def _sample(settings: Settings, split: Split) -> list[int]:
     return sorted(int(index) for index in chosen)
 
 
-def _trial(task: Task, trainer: Trainer, model: Any, split: Split, encoded: Dataset) -> None:
+def _trial(task: Task, trainer: Trainer, model: Any, split: Split, encoded: Dataset, few: range) -> None:
     """Score a few examples before the first update: a bug in scoring must not wait for the end of training."""
-    few = range(min(_TRIAL_EXAMPLES, len(encoded)))
     part = replace(split, examples=split.examples.select(few))
     score_split(task, decode_split(task, part, trainer.predict(model, encoded.select(few), stage="trial")))
 

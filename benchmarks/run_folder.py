@@ -110,14 +110,16 @@ def begin_run(place: Place, identity: dict[str, Any]) -> None:
         RequestError: the folder holds something that is no run, or an output folder cannot be written.
     """
     folder = place.run_dir
-    if folder.exists() and any(folder.iterdir()):
+    require_writable(folder, "the run folder")
+    if any(folder.iterdir()):
         if not any((folder / name).exists() for name in (_RUN_FILE, _FAILED)):
             raise RequestError(
                 f"{folder}: the run folder holds something that is not a run; choose another --runs-dir or --name"
             )
-        _log.info("%s: an earlier run did not finish; it begins anew", folder)
+        finished = (folder / _RUN_FILE).exists() and read_run(folder).get("status") == "finished"
+        _log.info("%s: %s", folder, "replaced" if finished else "an earlier run did not finish; it begins anew")
         shutil.rmtree(folder)
-    require_writable(folder, "the run folder")
+        require_writable(folder, "the run folder")
     require_writable(place.result_file.parent, "the folder of results")
     atomic_write_text(folder / _RUN_FILE, to_json(identity | {"status": "running", "started": now()}))
 
@@ -170,6 +172,12 @@ def finished_run(folder: Path, task: Task) -> dict[str, Any]:
     if run.get("status") != "finished":
         raise RequestError(f"{folder}: the run did not finish; run the same `linkbert finetune` again")
     return run
+
+
+def scoring_precision(run: dict[str, Any], requested: str) -> str:
+    """The number format in which a run is scored: its own by default, but fp16 only where the device chooses it."""
+    own = run.get("precision", "auto")
+    return own if requested == "auto" and own != "fp16" else requested
 
 
 class TrainingLog:

@@ -167,12 +167,12 @@ def resolve_settings(
     for key, (value, origin) in overrides.items():
         if problem := problem_with(key, value):
             problems.append(f"{origin}: {problem}")
-    problems += _limit_problems(limits, seeds, per_device, recipe_name, name, precision)
+    problems += _limit_problems(limits, seeds, per_device, recipe_name, precision)
     for split in splits_needed(limits):
         _collect(problems, partial(require_split, found, split, folders.data))
     if write:
-        _collect(problems, lambda: require_writable(folders.runs, "the folder of runs"))
-        _collect(problems, lambda: require_writable(folders.results, "the folder of results"))
+        _collect(problems, lambda: require_writable(folders.runs, "the folder of runs", create=False))
+        _collect(problems, lambda: require_writable(folders.results, "the folder of results", create=False))
     source = _collect(problems, lambda: find_model(model, name, download=not problems))
     if problems or source is None:
         raise RequestError(*problems)
@@ -199,6 +199,11 @@ def resolve_settings(
     )
 
 
+def seed_is_fine(seed: int) -> bool:
+    """Tell whether every random generator takes this seed."""
+    return 0 <= seed < 2**32
+
+
 def check_name(name: str | None) -> None:
     """Make sure that a model's name can be the name of a folder.
 
@@ -214,7 +219,6 @@ def _limit_problems(
     seeds: Sequence[int],
     per_device: int | None,
     recipe_name: str | None,
-    name: str | None,
     precision: str,
 ) -> list[str]:
     from ..training.precision import PRECISIONS
@@ -237,7 +241,7 @@ def _limit_problems(
             limits.select == "last" or limits.train_split != "dev",
             "--select best-dev needs a dev split that is not trained on",
         ),
-        (all(0 <= seed < 2**32 for seed in seeds), "--seed should be from 0 to 4294967295"),
+        (all(map(seed_is_fine, seeds)), "--seed should be from 0 to 4294967295"),
         (per_device is None or per_device > 0, "--per-device-batch-size should be at least 1"),
         (recipe_name in (None, *RECIPES), f"--recipe {recipe_name!r}: {nearest(str(recipe_name), RECIPES)}"),
         (precision in PRECISIONS, f"--precision {precision!r}: {nearest(precision, PRECISIONS)}"),

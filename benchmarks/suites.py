@@ -115,9 +115,11 @@ def benchmark(
                     **folders,
                 )
             )
-        except LinkbertError as error:
-            _log.error("%s failed: %s", item, error)
-            runs.append({"task": item.task, "model": item.name, "seed": item.seed, "error": str(error)})
+        except Exception as error:
+            # Whatever it is, the other runs do not depend on it; the command ends with exit code 1.
+            reason = str(error) if isinstance(error, LinkbertError) else f"{type(error).__name__}: {error}"
+            _log.error("%s failed: %s", item, reason)
+            runs.append({"task": item.task, "model": item.name, "seed": item.seed, "error": reason})
     return {"runs": runs, "leaderboard": leaderboard(results_dir)}
 
 

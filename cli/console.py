@@ -41,6 +41,11 @@ def print_text(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
+def print_remark(text: str) -> None:
+    """Print text as it is, on standard error."""
+    sys.stderr.write(text + "\n")
+
+
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
     """Print a table; columns of numbers go to the right."""
     rows = [list(row) for row in rows]

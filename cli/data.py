@@ -12,14 +12,15 @@ import typer
 from ..corpora.prepare import Prepared, prepare
 from ..corpora.prepared import prepared_path
 from ..corpora.verify import verify
-from ..errors import RequestError
+from ..errors import LinkbertError, RequestError, RunError
 from ..tasks.data import expected
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task
 from . import options
 from .console import print_json, print_table, print_text, set_up_logging
+from .group import Group
 
-app = typer.Typer(help="Get and check the corpora.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Group, help="Get and check the corpora.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _chosen(names: list[str] | None) -> list[Task]:
@@ -28,9 +29,13 @@ def _chosen(names: list[str] | None) -> list[Task]:
 
 @app.command("list")
 def list_command(
-    tasks: options.Tasks = None, data_dir: options.DataDir = options.DATA_DIR, json: options.Json = False
+    tasks: options.Tasks = None,
+    data_dir: options.DataDir = options.DATA_DIR,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
 ) -> None:
     """Show where each corpus stands: which splits are prepared, and how to get the others."""
+    set_up_logging(quiet=quiet)
     rows = []
     for task in _chosen(tasks):
         there = {split: prepared_path(data_dir, task.release, split).is_file() for split in task.splits}
@@ -101,9 +106,13 @@ def _tell_prepared(report: Prepared, data_dir: Path, *, quiet: bool, json: bool)
 
 @app.command("verify")
 def verify_command(
-    tasks: options.Tasks = None, data_dir: options.DataDir = options.DATA_DIR, json: options.Json = False
+    tasks: options.Tasks = None,
+    data_dir: options.DataDir = options.DATA_DIR,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
 ) -> None:
     """Hold the prepared corpora against the benchmark's official counts."""
+    set_up_logging(quiet=quiet)
     if not data_dir.is_dir():
         raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
     reports: dict[str, dict[str, Any]] = {}
@@ -135,30 +144,63 @@ def download_command(
         bool, typer.Option("--accept-terms", help="Accept the terms of the corpora in the authors' release.")
     ] = False,
     quiet: options.Quiet = False,
+    json: options.Json = False,
 ) -> None:
     """Download what may be downloaded, and prepare it."""
     set_up_logging(quiet=quiet)
-    from ..corpora.download import PUBLIC, RELEASE_TERMS, RELEASE_URL, Remote, check_mirror, fetch, unpack_release
+    from ..corpora.download import (
+        PUBLIC,
+        RELEASE_TERMS,
+        RELEASE_URL,
+        Remote,
+        check_mirror,
+        fetch,
+        forget,
+        unpack_release,
+    )
 
     check_mirror(mirror)
     chosen = _chosen(tasks)
     public = [task for task in chosen if task.name in PUBLIC]
     other = [task for task in chosen if task.name not in PUBLIC]
+    steps = [f"{task.name}: {task.access}" for task in other]
     if other and not accept_terms:
-        print_text(RELEASE_TERMS)
-        steps = [f"{task.name}: {task.access}" for task in other]
+        sys.stderr.write(RELEASE_TERMS + "\n")
         if not public or tasks:
             raise RequestError(*steps, "nothing was downloaded; with --accept-terms the authors' release is")
         for step in steps:
             sys.stderr.write(f"not downloaded: {step}\n")
     store = data_dir / "downloads"
     bars = not quiet and sys.stderr.isatty()
+    total = Prepared()
     if public:
-        fetch([remote for task in public for remote in PUBLIC[task.name]], store, mirror, progress=bars)
-        report = prepare([task.corpus for task in public], store, data_dir)
-        _tell_prepared(report, data_dir, quiet=True, json=False)
+        remotes = [remote for task in public for remote in PUBLIC[task.name]]
+        fetch(remotes, store, mirror, progress=bars)
+        _prepare_downloads(public, store, data_dir, remotes, store, total)
     if other and accept_terms:
-        print_text(RELEASE_TERMS)
-        (archive,) = fetch([Remote(RELEASE_URL, "linkbert-data.zip")], store, mirror, progress=bars)
-        for path in unpack_release(archive, {task.release: task.splits for task in other}, data_dir):
-            print_text(f"{path}: from the authors' release")
+        sys.stderr.write(RELEASE_TERMS + "\n")
+        remotes = [Remote(RELEASE_URL, "linkbert-data.zip")]
+        (archive,) = fetch(remotes, store, mirror, progress=bars)
+        unpacked = store / "release"
+        try:
+            unpack_release(archive, {task.release: task.splits for task in other}, unpacked)
+        except LinkbertError:
+            forget(remotes, store)
+            raise
+        _prepare_downloads(other, unpacked, data_dir, remotes, store, total)
+    _tell_prepared(total, data_dir, quiet=True, json=json)
+
+
+def _prepare_downloads(
+    tasks: list[Task], source: Path, data_dir: Path, remotes: list[Any], store: Path, total: Prepared
+) -> None:
+    """Prepare what was downloaded; what cannot be prepared is not kept, so that the next try fetches it again."""
+    from ..corpora.download import forget
+
+    try:
+        report = prepare([task.corpus for task in tasks], source, data_dir)
+    except RequestError as error:
+        forget(remotes, store)
+        raise RunError(*(f"what was downloaded is not the corpus: {problem}" for problem in error.problems)) from error
+    total.written |= report.written
+    total.not_found |= report.not_found

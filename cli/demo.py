@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .console import print_text, progress, set_up_logging
+from .console import print_json, print_remark, print_text, progress, set_up_logging
 from .leaderboard import print_leaderboard
 
 # Enough for the templates to be learnt, and under three minutes on two cores.
+_RANDOM = "random-minilm"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "ncbi-disease": {"epochs": 3, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
     "gad": {"epochs": 4, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
@@ -26,6 +27,7 @@ def command(
         Path | None, typer.Option("--folder", help="Where to work; a temporary folder that is kept by default.")
     ] = None,
     quiet: options.Quiet = False,
+    json: options.Json = False,
 ) -> None:
     """Try everything without data or network: a synthetic corpus, two models, their leaderboard."""
     set_up_logging(quiet=True)
@@ -43,19 +45,22 @@ def command(
     folder = folder or Path(tempfile.mkdtemp(prefix="linkbert-demo-"))
     require_writable(folder, "the demo's folder")
     source, data, runs, results = (folder / part for part in ("source", "data", "runs", "results"))
-    print_text(
-        f"Everything below is SYNTHETIC text made by this program, in {folder}; its scores say nothing of medicine."
+    # With --json, standard output is for the leaderboard alone.
+    tell = print_remark if json else print_text
+    tell(
+        f"Everything below is SYNTHETIC text made by this program; its scores say nothing of medicine.\n\n$ cd {folder}"
     )
     write_synthetic(source)
-    print_text(f"\n$ linkbert data prepare {' '.join(SYNTHETIC_TASKS)} --source {source} --data-dir {data}")
+    tell(f"$ linkbert data prepare {' '.join(SYNTHETIC_TASKS)} --source source")
     prepare([get_task(name).corpus for name in SYNTHETIC_TASKS], source, data)
-    random_model = folder / "random-minilm"
-    write_random_model(pretrained.path, random_model)
-    print_text(f"(random-minilm: the shape of minilm with random weights, in {random_model})")
-    where = f"--data-dir {data} --runs-dir {runs} --results-dir {results}"
+    write_random_model(pretrained.path, folder / _RANDOM)
+    tell(f"(./{_RANDOM} has the shape of minilm and random weights)")
     for task in SYNTHETIC_TASKS:
-        for model, name in (("minilm", "minilm-synthetic"), (str(random_model), "random-minilm-synthetic")):
-            print_text(f"\n$ linkbert finetune {task} --model {model} --name {name} {_flags(task)} {where}")
+        for model, shown, name in (
+            ("minilm", "minilm", "minilm-synthetic"),
+            (str(folder / _RANDOM), f"./{_RANDOM}", f"{_RANDOM}-synthetic"),
+        ):
+            tell(f"\n$ linkbert finetune {task} --model {shown} --name {name} {_flags(task)}")
             with progress(quiet=quiet) as report:
                 result: Any = finetune(
                     task,
@@ -67,14 +72,14 @@ def command(
                     report=report,
                     **_SETTINGS[task],
                 )
-            print_text(f"{task} (synthetic), {name}: test {result['metric']} {result['score']:.2f}")
-    print_text(f"\n$ linkbert leaderboard --results-dir {results}")
+            tell(f"{task} (synthetic), {name}: test {result['metric']} {result['score']:.2f}")
+    tell("\n$ linkbert leaderboard --detail")
     board = leaderboard(results)
-    rows = [row for row in board["rows"] if row["source"] == "measured"]
-    print_leaderboard(rows, detail=True)
-    print_text(
-        "\nThese scores are of SYNTHETIC text; the published rows are left out here, as they cannot be compared."
-    )
+    if json:
+        print_json(board)
+        return
+    print_leaderboard([row for row in board["rows"] if row["source"] == "measured"], detail=True)
+    tell("\nThese scores are of SYNTHETIC text; the published rows are left out here, as they cannot be compared.")
 
 
 def _flags(task: str) -> str:

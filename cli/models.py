@@ -6,11 +6,12 @@ from dataclasses import asdict
 
 from ..models.presets import PRESETS
 from . import options
-from .console import print_json, print_table, print_text
+from .console import print_json, print_table, print_text, set_up_logging
 
 
-def command(json: options.Json = False) -> None:
+def command(quiet: options.Quiet = False, json: options.Json = False) -> None:
     """List the models with a short name; any hub id or local folder works as well."""
+    set_up_logging(quiet=quiet)
     if json:
         print_json([asdict(preset) for preset in PRESETS.values()])
         return

@@ -22,12 +22,19 @@ def command(
     model: Annotated[str, typer.Option("--model", metavar="RUN_DIR", help="A run folder of the task.")],
     precision: options.Precision = "auto",
     quiet: options.Quiet = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="JSON lines are what it prints in any case.")] = True,
 ) -> None:
     """Apply a fine-tuned model to raw text (one example a line) or JSON lines; prints JSON lines."""
     set_up_logging(quiet=quiet)
-    from ..benchmarks.predicting import predict
+    from ..benchmarks.predicting import predict, read_inputs
+    from ..tasks.registry import get_task
 
     name = "standard input" if file == "-" else file
+    if file != "-":
+        # A file is checked to its end before anything is printed; standard input is answered as it comes.
+        with _lines(file) as lines:
+            for _ in read_inputs(get_task(task), lines, name):
+                pass
     with _lines(file) as lines:
         for item in predict(task, model=model, lines=lines, name=name, precision=precision):
             sys.stdout.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")

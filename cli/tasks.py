@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import RequestError
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task, Truncation
 from . import options
@@ -21,10 +22,13 @@ def command(
         str | None, typer.Option("--model", metavar="MODEL", help="Show three examples as this model sees them.")
     ] = None,
     data_dir: options.DataDir = options.DATA_DIR,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """List the datasets, or show one's card and examples."""
-    set_up_logging(quiet=False)
+    set_up_logging(quiet=quiet)
+    if model and (task is None or json):
+        raise RequestError("--model shows examples of one TASK as text; name one, without --json")
     chosen = [get_task(task)] if task else list(TASKS.values())
     if json:
         print_json([_card(item) for item in chosen])

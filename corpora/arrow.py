@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _ROWS_PER_BATCH = 1000
+_log = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
@@ -44,22 +46,32 @@ def cached_dataset(
     Raises:
         RunError: the cache cannot be written.
     """
+    import pyarrow as pa
     from datasets import Dataset
 
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_dir() / f"{name}-{digest}.arrow"
     notes_path = path.with_suffix(".json")
-    if not (path.exists() and notes_path.exists()):
-        iterator, notes = rows()
+    for attempt in range(2):
+        if not (path.exists() and notes_path.exists()):
+            iterator, notes = rows()
+            try:
+                write_arrow(path, schema, iterator)
+                with atomic_write(notes_path) as handle:
+                    handle.write(json.dumps(notes()).encode())
+            except OSError as error:
+                raise RunError(
+                    f"{path.parent}: the cache cannot be written ({error.strerror}); "
+                    "free space or set LINKBERT_CACHE_DIR"
+                ) from error
         try:
-            write_arrow(path, schema, iterator)
-            with atomic_write(notes_path) as handle:
-                handle.write(json.dumps(notes()).encode())
-        except OSError as error:
-            raise RunError(
-                f"{path.parent}: the cache cannot be written ({error.strerror}); free space or set LINKBERT_CACHE_DIR"
-            ) from error
-    return Dataset.from_file(str(path)), json.loads(notes_path.read_text(encoding="utf-8"))
+            return Dataset.from_file(str(path)), json.loads(notes_path.read_text(encoding="utf-8"))
+        except (pa.ArrowException, OSError, ValueError):
+            if attempt:
+                raise
+            _log.warning("%s: the cached file is damaged; it is made again", path)
+            path.unlink(missing_ok=True)
+    raise RunError(f"{path}: the cached file cannot be read; remove it")
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[dict]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -122,7 +124,7 @@ def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *,
     check_mirror(mirror)
     require_writable(folder, "the download folder")
     known_file = folder / _CHECKSUMS
-    known: dict[str, str] = read_json(known_file) if known_file.exists() else {}
+    known = _known(known_file)
     paths = []
     for remote in remotes:
         path = _fetch_one(remote, folder, mirror, known.get(remote.file), progress)
@@ -130,6 +132,22 @@ def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *,
         atomic_write_text(known_file, _as_json(known))
         paths.append(path)
     return paths
+
+
+def forget(remotes: Sequence[Remote], folder: Path) -> None:
+    """Remove downloads that turned out to be of no use, so that the next try fetches them again."""
+    known = _known(folder / _CHECKSUMS)
+    for remote in remotes:
+        (folder / remote.file).unlink(missing_ok=True)
+        known.pop(remote.file, None)
+    atomic_write_text(folder / _CHECKSUMS, _as_json(known))
+
+
+def _known(path: Path) -> dict[str, str]:
+    known = read_json(path) if path.exists() else {}
+    if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+        raise RequestError(f"{path}: expected an object of file -> sha256; remove it to download afresh")
+    return known
 
 
 def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | None, progress: bool) -> Path:
@@ -196,8 +214,6 @@ def _reason(error: Exception) -> str:
 
 
 def _as_json(value: Mapping[str, str]) -> str:
-    import json
-
     return json.dumps(dict(sorted(value.items())), indent=2) + "\n"
 
 
@@ -231,7 +247,7 @@ def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_
                 with release_zip.open(member) as source, atomic_write(target) as handle:
                     _copy(source, handle, member, archive)
                 written.append(target)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise RunError(f"{archive}: not a whole zip archive ({_reason(error)}); remove it and try again") from error
     if not written:
         raise RunError(f"{archive}: none of the expected files is in it")

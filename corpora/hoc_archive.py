@@ -36,7 +36,7 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Itera
         with zipfile.ZipFile(archive) as corpus:
             for name in names:
                 yield _abstract(archive, corpus, name, labels)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, OSError) as error:
         raise RequestError(f"{archive}: not a whole zip archive ({error}); get it again") from error
 
 

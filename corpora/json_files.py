@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def read_json(path: Path) -> Any:
     with open_binary(path) as handle:
         content = handle.read()
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
     except json.JSONDecodeError as error:
@@ -49,7 +50,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         RequestError: not JSON, or JSON that is no object.
     """
     try:
-        value = json.loads(text, parse_constant=_reject_constant)
+        value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise RequestError(
             f"{where}: not JSON ({error.msg} at column {error.colno}); the line may be cut short, get the file again"
@@ -73,6 +74,31 @@ def field(record: Any, key: str, kind: type | tuple[type, ...], where: str) -> A
     value = record[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RequestError(f"{where}: the field {key!r} should be {names}, found {type(value).__name__}")
+    if isinstance(value, str):
+        try:
+            check_text(value)
+        except ValueError as error:
+            raise RequestError(f"{where}: the field {key!r} holds {error}") from error
+    return value
+
+
+def check_text(text: str) -> None:
+    """Make sure that a text can be written as UTF-8.
+
+    Raises:
+        ValueError: it holds a lone surrogate, which JSON can spell and no text can have.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"a lone surrogate at character {error.start + 1} of a text") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is out of range")
     return value
 
 

@@ -48,7 +48,7 @@ def decode_lines(handle: Iterable[bytes], path: Path | str) -> Iterator[tuple[in
             yield number, text.removesuffix("\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RequestError(
-            f"{path}:{number + 1}: the gzip stream is damaged or cut short; get the file again"
+            f"{path}:{number + 1}: the compressed data are damaged or cut short; get the file again"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from .json_files import field, read_json_lines
+from .json_files import check_text, read_json_lines
 from .sources import Format, Found, Row
 
 FILE_SPLITS = ("train", "dev", "val", "test")
@@ -45,10 +45,12 @@ def read_examples(path: Path, parse: Callable[[Row], Row]) -> Iterator[Row]:
         if first != number:
             raise RequestError(f"{where}: the id {example['id']!r} stands on line {first} already; ids must be unique")
         yield example
+    if not seen:
+        raise RequestError(f"{path}: no example in it; prepare the corpus again")
 
 
-def release_format(release: str, splits: tuple[str, ...]) -> Format:
-    """The authors' release itself: a folder `release` with prepared files, read and written again."""
+def release_format(release: str, splits: tuple[str, ...], parse: Callable[[Row], Row]) -> Format:
+    """The authors' release itself: a folder `release` with prepared files, checked and written again as they are."""
     folder = tuple(release.split("/"))
 
     def find(files: Iterable[Path], folders: tuple[str, ...]) -> Found:
@@ -59,7 +61,11 @@ def release_format(release: str, splits: tuple[str, ...]) -> Format:
 
     def read(files: tuple[Path, ...], split: str) -> Iterator[Row]:
         for number, row in read_json_lines(files[0]):
-            field(row, "id", str, f"{files[0]}:{number}")
+            try:
+                if "label" not in parse(row):
+                    raise ValueError("the row has no label")
+            except ValueError as error:
+                raise RequestError(f"{files[0]}:{number}: {error}; correct the line or get the file again") from error
             yield row
 
     return Format("authors' release", find, read)
@@ -74,6 +80,7 @@ def text_field(row: Row, key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str):
         raise ValueError(f"the field {key!r} should be a string, found {describe(row, key)}")
+    check_text(value)
     return value
 
 
@@ -86,6 +93,7 @@ def identifier_of(row: Row) -> str:
     value = row.get("id")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"the field 'id' should be a string, found {describe(row, 'id')}")
+    check_text(str(value))
     return str(value)
 
 

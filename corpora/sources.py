@@ -12,6 +12,9 @@ Row = dict[str, Any]
 Found = Iterator[tuple[str, tuple[Path, ...]]]
 
 
+_FILE_SUFFIXES = (".tsv", ".json", ".jsonl", ".csv", ".gz", ".zip", ".parquet")
+
+
 @dataclass(frozen=True)
 class Format:
     """One original format of a corpus.
@@ -54,6 +57,8 @@ def list_files(folder: Path) -> list[Path]:
             continue
         seen.add(real)
         folders.sort()
+        # A folder that is called like a file is an error of whoever made it, and the reader says so.
+        found.extend(Path(parent) / name for name in folders if Path(name).suffix in _FILE_SUFFIXES)
         found.extend(Path(parent) / name for name in sorted(files))
     return found
 

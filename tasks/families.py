@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..corpora.iob import begin_tag
+from ..corpora.json_files import check_text
 from ..corpora.prepared import describe, identifier_of, text_field
 from ..corpora.sources import Row
 from .task import Task
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+_LARGEST_NUMBER = 1e30  # a similarity beyond it is none
 _MIN_SHARED_WORDS = 6  # shorter sentences ("Abstract .") recur in any two corpora
 
 
@@ -52,6 +54,8 @@ def parse_words(task: Task, row: Row) -> Row:
     tokens = row.get("tokens")
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) and token for token in tokens):
         raise ValueError(f"the field 'tokens' should be a list of non-empty strings, found {describe(row, 'tokens')}")
+    for token in tokens:
+        check_text(token)
     example = {"id": identifier_of(row), "tokens": tokens}
     if "ner_tags" in row:
         example["label"] = read_tags(task, row["ner_tags"], len(tokens))
@@ -145,8 +149,8 @@ def read_label(task: Task, label: Any) -> Any:
 
 def read_number(label: Any) -> float:
     """Check a regression label: a finite number."""
-    if isinstance(label, bool) or not isinstance(label, int | float) or label != label or abs(label) == float("inf"):
-        raise ValueError(f"label {label!r} is not a number")
+    if isinstance(label, bool) or not isinstance(label, int | float) or not abs(label) < _LARGEST_NUMBER:
+        raise ValueError(f"label {str(label)[:40]!r} is not a number, or not one of this size")
     return float(label)
 
 

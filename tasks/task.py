@@ -212,7 +212,7 @@ class Task:
     def corpus(self) -> Corpus:
         """The dataset as `corpora.prepare` sees it."""
         folders = tuple(plain(name) for name in (*self.folders, self.release.split("/")[-1].removesuffix("_hf")))
-        formats = (*self.formats, release_format(self.release, self.splits))
+        formats = (*self.formats, release_format(self.release, self.splits, self.parse))
         return Corpus(self.name, self.release, self.splits, folders, formats, self.access)
 
     def parse(self, row: Row) -> Row:

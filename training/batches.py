@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # With `group_by_length`, examples are sorted within pools of this many batches.
 _POOL = 50
+_ROWS = 1000  # read at a time when lengths are counted
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,17 @@ def _pad(sequences: Iterable[Sequence[int]], width: int, value: int, rows: int |
 
 
 def lengths_of(dataset: Dataset) -> np.ndarray:
-    """Tokens of each example, all its sequences together."""
+    """Tokens of each example, all its sequences together, in the order of the dataset."""
     import pyarrow.compute
 
     pc: Any = pyarrow.compute  # its functions are made at run time
-
     lengths = []
-    for chunk in dataset.data.column("input_ids").chunks:
-        tokens = pc.list_value_length(pc.list_flatten(chunk)).to_numpy(zero_copy_only=False)
-        owners = pc.list_parent_indices(chunk).to_numpy(zero_copy_only=False)
-        lengths.append(np.bincount(owners, weights=tokens, minlength=len(chunk)).astype(np.int64))
+    tables: Any = dataset.with_format("arrow").iter(_ROWS)
+    for table in tables:
+        for chunk in table["input_ids"].chunks:
+            tokens = pc.list_value_length(pc.list_flatten(chunk)).to_numpy(zero_copy_only=False)
+            owners = pc.list_parent_indices(chunk).to_numpy(zero_copy_only=False)
+            lengths.append(np.bincount(owners, weights=tokens, minlength=len(chunk)).astype(np.int64))
     return np.concatenate(lengths)
 
 

@@ -20,7 +20,7 @@ def result(task, score, *, model="m", seed=1, **changes):
         "schema_version": SCHEMA_VERSION, "task": task, "task_version": 1, "split": "test",
         "suite": TASKS[task].suite if task in TASKS else "blurb",
         "model": {"name": model, "source": "s", "revision": None, "weights_sha256": "a", "parameters": 1},
-        "score": score, "metric": "m", "metrics": {}, "notes": [], "n_examples": 1, "truncation": {}, "dev": None,
+        "score": score, "metric": TASKS[task].metric if task in TASKS else "accuracy", "metrics": {}, "notes": [], "n_examples": 1, "truncation": {}, "dev": None,
         "recipe": {"epochs": {"value": 1, "origin": "x"}, "max_steps": {"value": None, "origin": "default"},
                    "train_fraction": {"value": 1.0, "origin": "default"},
                    "train_split": {"value": "train", "origin": "default"}},
@@ -128,7 +128,19 @@ def test_seeds_with_different_recipes_are_marked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema_version": 1}', '{"schema_version": 99}', "\xff", json.dumps(result("gad", 999.0))]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema_version": 1}',
+        '{"schema_version": 99}',
+        "\xff",
+        json.dumps(result("gad", 999.0)),
+        json.dumps(result("gad", 80.0, model="bad", data={"test": "x"})),
+        json.dumps(result("gad", 80.0, model="bad", notes=[{}])),
+        json.dumps(result("gad", 80.0, model="bad", seed=5)),
+    ],
 )
 def test_a_result_that_cannot_be_read_is_named_and_left_out(tmp_path, caplog, text):
     store(tmp_path, result("gad", 80.0))
@@ -139,6 +151,21 @@ def test_a_result_that_cannot_be_read_is_named_and_left_out(tmp_path, caplog, te
     with caplog.at_level(logging.WARNING, logger="linkbert"):
         assert [row["model"] for row in measured(tmp_path)] == ["m"]
     assert str(bad) in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"task_version": 99}, {"split": "dev"}, {"metric": "accuracy"}, {"task": "glue"}])
+def test_a_result_of_another_kind_is_left_out(tmp_path, change):
+    store(tmp_path, result("gad", 80.0), result("gad", 20.0, seed=2) | change)
+    assert measured(tmp_path)[0]["tasks"]["gad"]["n"] == 1
+
+
+def test_different_weights_or_precision_under_one_name_are_marked(tmp_path):
+    other = result("hoc", 81.0)
+    other["model"] = other["model"] | {"weights_sha256": "b"}
+    store(tmp_path, result("gad", 80.0), result("gad", 80.0, seed=2, precision="bf16"), other)
+    marks = measured(tmp_path)[0]["marks"]
+    assert "runs of different pretrained weights under one name" in marks
+    assert "seeds with different precision (gad)" in marks
 
 
 def test_suites_choose_tasks_and_order(tmp_path):

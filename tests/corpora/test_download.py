@@ -174,7 +174,12 @@ def test_download_through_the_command_line(server, cli, sources, data_dir, tmp_p
 
 def test_the_release_needs_its_terms_accepted(server, cli, data_dir, tmp_path):
     refused = cli("data", "download", "gad", "--mirror", server.url)
-    assert refused.exit_code == 2 and "--accept-terms" in refused.stderr and "research" in refused.stdout
+    assert (
+        refused.exit_code == 2
+        and "--accept-terms" in refused.stderr
+        and "research" in refused.stderr
+        and refused.stdout == ""
+    )
     assert not server.asked
     buffer = io.BytesIO()
     release = TASKS["gad"].release
@@ -185,6 +190,31 @@ def test_the_release_needs_its_terms_accepted(server, cli, data_dir, tmp_path):
     done = cli("data", "download", "gad", "--mirror", server.url, "--accept-terms", "-q")
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "data" / release / "dev.json").read_bytes() == (data_dir / release / "dev.json").read_bytes()
+
+
+def test_a_page_instead_of_the_corpus_is_not_kept(server, cli, sources):
+    address = "/pubmedqa/pubmedqa/master/data/ori_pqal.json"
+    server.content[address] = b"<html>sign in</html>"
+    failed = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
+    assert failed.exit_code == 1 and "not the corpus" in failed.stderr
+    server.content[address] = (sources / "pubmedqa" / "data" / "ori_pqal.json").read_bytes()
+    assert cli("data", "download", "pubmedqa", "--mirror", server.url, "-q").exit_code == 0
+
+
+def test_a_release_with_a_broken_file_writes_nothing(server, cli, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(f"data/{TASKS['gad'].release}/dev.json", "not json at all")
+    server.content["/projects/myasu/LinkBERT/data.zip"] = buffer.getvalue()
+    failed = cli("data", "download", "gad", "--mirror", server.url, "--accept-terms", "-q")
+    assert failed.exit_code == 1 and "dev.json:1" in failed.stderr
+    assert not (tmp_path / "data" / TASKS["gad"].release / "dev.json").exists()
+
+
+def test_checksums_of_another_shape(server, tmp_path):
+    (tmp_path / "checksums.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(RequestError, match="checksums.json"):
+        fetch([REMOTE], tmp_path, server.url)
 
 
 def test_what_needs_registration_has_its_steps(cli):

@@ -52,6 +52,15 @@ def test_the_authors_release_is_a_source_and_a_data_folder(data_dir, tmp_path):
     assert contents(tmp_path) == contents(data_dir) and not report.skipped
 
 
+def test_the_release_is_checked_as_well(data_dir, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(data_dir, source)
+    path = source / TASKS["gad"].release / "dev.json"
+    path.write_text('{"id": "1", "sentence": "a", "label": "banana"}\n', encoding="utf-8")
+    with pytest.raises(RequestError, match=r"dev.json:1: label 'banana'"):
+        prepare([TASKS["gad"].corpus], source, tmp_path / "out")
+
+
 def test_the_same_corpus_from_two_formats_gives_the_same_bytes(sources, data_dir, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(sources / "ncbi_disease", source / "ncbi_disease")

@@ -21,6 +21,22 @@ def test_architecture_on_head(cli, kind, task, data_dir, make_model):
     assert json.loads(again.stdout)["score"] == result["score"]
 
 
+def test_the_checkpoints_own_dropouts_stay(cli, data_dir, make_model, tmp_path):
+    import shutil
+
+    folder = tmp_path / "own"
+    shutil.copytree(make_model("distilbert"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"seq_classif_dropout": 0.2}))
+    done = cli("finetune", "gad", "--model", folder, "--data-dir", data_dir, *SMALL, "-q", "--json")
+    saved = json.loads((tmp_path / json.loads(done.stdout)["run_dir"] / "config.json").read_text())
+    assert (saved["seq_classif_dropout"], saved["dropout"]) == (0.2, 0.1)
+    done = cli("finetune", "gad", "--model", folder, "--name", "x", "--data-dir", data_dir, *SMALL, "-q", "--json",
+               "--set", "dropout=0")  # fmt: skip
+    saved = json.loads((tmp_path / json.loads(done.stdout)["run_dir"] / "config.json").read_text())
+    assert (saved["seq_classif_dropout"], saved["dropout"]) == (0, 0)
+
+
 def test_roberta_uses_512_of_514_positions(make_model):
     from linkbert.models.loading import inspect_model
     from linkbert.models.sources import find_model

@@ -27,7 +27,8 @@ def own_data(data_dir, tmp_path):
 
 
 def test_unknown_command_offers_the_nearest(cli):
-    refused(cli("finetun"), "finetun", "Did you mean 'finetune'")
+    refused(cli("finetun"), "unknown command 'finetun'", "did you mean finetune")
+    refused(cli("data", "get"), "unknown command 'get'", "verify")
 
 
 def test_unknown_option_is_a_plain_error(cli):
@@ -163,6 +164,58 @@ def test_a_broken_source_names_file_and_line_and_writes_nothing(cli, tmp_path, c
     path.write_text(text, encoding="utf-8")
     refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), words)
     assert not [item for item in (tmp_path / "out").rglob("*") if item.is_file()]
+
+
+def test_a_folder_where_a_source_file_should_be(cli, sources, tmp_path):
+    shutil.copytree(sources / "gad", tmp_path / "source" / "gad")
+    (tmp_path / "source" / "gad" / "blurb" / "dev.tsv").unlink()
+    (tmp_path / "source" / "gad" / "blurb" / "dev.tsv").mkdir()
+    refused(cli("data", "prepare", "--source", "source"), "dev.tsv: expected a file, found a folder")
+
+
+def test_blank_lines_alone_are_no_corpus(cli, own_data, tiny):
+    (own_data / TASKS["gad"].release / "test.json").write_bytes(b"\n\n")
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "test.json: no example in it")
+
+
+def test_lone_surrogates_and_numbers_out_of_range(cli, own_data, tiny, trained, data_dir, tmp_path):
+    path = own_data / TASKS["gad"].release / "test.json"
+    path.write_text('{"id": "x", "sentence": "\\ud800", "label": "1"}\n', encoding="utf-8")
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "test.json:1: a lone surrogate")
+    run = trained / "runs" / "gad" / "tiny" / "seed-1"
+    refused(
+        cli("predict", "gad", "-", "--model", run, stdin='{"sentence": "\\udc00"}\n'), "standard input:1", "surrogate"
+    )
+    (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1e999}\n', encoding="utf-8")
+    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "out of range")
+    (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1' + "0" * 400 + "}\n", encoding="utf-8")
+    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "not a number")
+
+
+def test_a_wrong_request_leaves_no_folders_behind(cli, data_dir, tmp_path):
+    refused(cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_place_of_the_run_folder(cli, data_dir, tiny, tmp_path):
+    path = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42"
+    path.parent.mkdir(parents=True)
+    path.write_text("", encoding="utf-8")
+    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "a file is in the way")
+
+
+def test_an_input_file_is_checked_before_anything_is_printed(cli, trained, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"sentence": "a"}\n' * 300 + '{"sentence": 5}\n', encoding="utf-8")
+    result = cli("predict", "gad", "in.jsonl", "--model", trained / "runs" / "gad" / "tiny" / "seed-1")
+    refused(result, "in.jsonl:301")
+    assert result.stdout == ""
+
+
+def test_flags_that_would_do_nothing_are_refused(cli, trained, data_dir, tiny):
+    run = trained / "runs" / "gad" / "tiny" / "seed-1"
+    refused(cli("eval", "gad", "--model", run, "--overwrite", "--data-dir", data_dir), "go with --predictions")
+    refused(cli("tasks", "--model", tiny), "name one")
+    refused(cli("eval", "gad", "--predictions", "x", "--name", "y", "--seed", -1, "--data-dir", data_dir), "--seed")
 
 
 def test_a_gzip_file_cut_short(cli, sources, tmp_path):

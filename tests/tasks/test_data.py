@@ -1,5 +1,7 @@
 """Cached encodings are keyed by everything that they depend on."""
 
+from pathlib import Path
+
 from linkbert.models.loading import load_tokenizer
 from linkbert.tasks.data import encode_split, load_split, tokenizer_fingerprint
 from linkbert.tasks.registry import TASKS
@@ -38,6 +40,15 @@ def test_notes_of_what_was_cut_are_cached_with_the_encoding(data_dir, tokenizer)
     split = load_split(NER, "test", data_dir)
     first, second = (encode_split(NER, split, tokenizer, 6)[1] for _ in range(2))
     assert first == second and first.windowed == len(split.examples)
+
+
+def test_a_damaged_cache_file_is_made_again(data_dir, tokenizer):
+    split = load_split(NER, "test", data_dir)
+    (path,) = {item["filename"] for item in encode_split(NER, split, tokenizer, 20)[0].cache_files}
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: len(whole) // 2])
+    assert len(encode_split(NER, split, tokenizer, 20)[0]) == len(split.examples)
+    assert Path(path).read_bytes() == whole
 
 
 def test_datasets_are_memory_mapped(data_dir):

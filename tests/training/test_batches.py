@@ -1,9 +1,17 @@
 """Which examples make a batch."""
 
 import numpy as np
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
-from linkbert.training.batches import Collator, epoch_batches, epoch_order, micro_batches, per_device_batch_size
+from linkbert.training.batches import (
+    Collator,
+    epoch_batches,
+    epoch_order,
+    lengths_of,
+    micro_batches,
+    per_device_batch_size,
+)
 
 sizes = st.integers(1, 200)
 
@@ -53,6 +61,12 @@ def test_processes_share_an_update_and_make_equally_many_micro_batches(examples,
 def test_the_micro_batch_divides_the_share(processes, share, tokens, budget):
     size = per_device_batch_size(share * processes, processes, tokens, budget)
     assert share % size == 0 and (size == 1 or size * tokens <= budget)
+
+
+def test_lengths_follow_a_selection():
+    rows = Dataset.from_dict({"input_ids": [[[1] * (number + 1), [1]] for number in range(10)]})
+    assert lengths_of(rows).tolist() == list(range(2, 12))
+    assert lengths_of(rows.select([7, 2, 5])).tolist() == [9, 4, 7]
 
 
 def test_batches_are_padded_to_their_own_longest_sequence():
