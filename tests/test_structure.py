@@ -95,7 +95,9 @@ def test_python_dash_m_is_the_command():
 def test_every_module_and_data_file_is_in_the_wheel(tmp_path):
     # From a copy: an old build/ would hide a module that has gone, and a checkout stays as it is.
     source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "tests", "results"))
+    shutil.copytree(
+        ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "tests", "results")
+    )
     done = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)],
         capture_output=True, text=True, check=False, env=os.environ | {"PYTHONWARNINGS": "ignore"},
