@@ -24,11 +24,8 @@ _LINE_SECONDS = 15.0  # between two progress lines where standard error is no te
 
 
 def out() -> Console:
-    """The console of standard output; lines wrap only on a terminal."""
-    console = Console(highlight=False, emoji=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, emoji=False, markup=False, width=400)
-    return console
+    """The console of standard output. Wide: a table that does not fit goes on at the edge, its numbers are not cut."""
+    return Console(highlight=False, emoji=False, markup=False, width=400)
 
 
 def print_json(document: Any) -> None:

@@ -16,9 +16,9 @@ from .leaderboard import print_leaderboard
 _RANDOM = "random-minilm"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "ncbi-disease": {"epochs": 3, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
-    "gad": {"epochs": 4, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
+    "gad": {"epochs": 3, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
     "pubmedqa": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-4, "max_length": 96, "warmup": 0.1},
-    "medqa": {"epochs": 3, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64, "warmup": 0.1},
+    "medqa": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64, "warmup": 0.1},
 }
 
 

@@ -42,7 +42,6 @@ class Group(TyperGroup):
                 print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
             code = 2
         except (typer.Abort, KeyboardInterrupt):
-            print_error(["stopped"])
             code = _INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has gone, e.g. `| head`.
@@ -58,6 +57,8 @@ class Group(TyperGroup):
                 raise
             print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
             code = 1
+        if code == _INTERRUPTED:
+            print_error(["stopped; the same command begins the unfinished run anew"])
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -27,7 +27,10 @@ def print_results(results: list[dict[str, Any]]) -> None:
 
 def remarks(result: dict[str, Any]) -> list[str]:
     """Departures, notes, what was cut, and where the result lies."""
-    lines = [f"departs from the published recipe: {item}" for item in result["departures"]]
+    from ..benchmarks.results import limits_of
+
+    lines = [f"limited, so it is not ranked: {item}" for item in limits_of(result)]
+    lines += [f"departs from the published recipe: {item}" for item in result["departures"]]
     lines += [f"note: {item}" for item in result["notes"]]
     lines += _cut(result)
     unofficial = [split for split, item in result["data"].items() if not item["official"]]

@@ -164,7 +164,8 @@ def departures(recipe: Recipe, task: str, name: str, published: str, checkpoint:
     for key, expected in reference.values().items():
         used = getattr(recipe, key)
         if used != expected:
-            found.append(f"{key} {_show(used)} instead of {_show(expected)}")
+            where = "" if name == published else f" of recipe {name}"
+            found.append(f"{key} {_show(used)} instead of {_show(expected)}{where}")
     return found
 
 

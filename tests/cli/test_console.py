@@ -62,6 +62,15 @@ def test_the_data_folder_comes_from_the_environment(cli, data_dir, monkeypatch):
     assert listed[0]["prepared"] == {"train": True, "dev": True, "test": True}
 
 
+def test_an_interrupted_command_says_so_and_exits_with_130(cli, monkeypatch):
+    def interrupt(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("linkbert.benchmarks.leaderboard.read_results", interrupt)
+    done = cli("leaderboard")
+    assert done.exit_code == 130 and done.stderr.startswith("error: stopped")
+
+
 def test_a_defect_is_one_line_without_a_traceback(cli, monkeypatch):
     monkeypatch.delenv("LINKBERT_DEBUG")
     monkeypatch.setattr("linkbert.benchmarks.leaderboard.read_results", lambda folder: 1 / 0)
