@@ -36,7 +36,7 @@ class Item:
         name: the model's name in paths.
         seed: the seed.
         action: `train`, or `score` (with the model fine-tuned on another task).
-        done: whether its result is there; it is checked, and not run again.
+        done: whether a result lies in its place; if it is of a different run, the item fails and says where.
     """
 
     task: str

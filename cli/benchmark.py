@@ -60,7 +60,10 @@ def command(
 
 
 def _show_plan(plan: list[Item], *, json: bool, quiet: bool) -> None:
-    rows: list[Any] = [(item.task, item.name, str(item.seed), "done" if item.done else item.action) for item in plan]
+    rows: list[Any] = [
+        (item.task, item.name, str(item.seed), f"{item.action} (a result is there)" if item.done else item.action)
+        for item in plan
+    ]
     if json or quiet:
         return
     print_table(("task", "model", "seed", "to do"), rows)
