@@ -68,10 +68,12 @@ def predict_split(
     task: Task, trainer: Trainer, model: Any, split: Split, encoded: Dataset
 ) -> tuple[Predicted, dict[str, float]]:
     """Predict and decode an encoded split; return that and what it took."""
+    from ..training.batches import lengths_of
+
     since = time.perf_counter()
     predicted = decode_split(task, split, trainer.predict(model, encoded, stage=f"score {split.name}"))
     seconds = time.perf_counter() - since
-    tokens = sum(sum(map(len, row)) for row in encoded["input_ids"])
+    tokens = int(lengths_of(encoded).sum())
     cost = {
         "seconds": seconds,
         "tokens_per_second": tokens / seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ class Collator:
             "attention_mask": _pad([[1] * len(sequence) for sequence in sequences], width, 0),
         }
         if self.token_types:
-            inputs["token_type_ids"] = _pad(chain.from_iterable(rows["token_type_ids"]), width, 0, len(sequences))
+            inputs["token_type_ids"] = _pad(list(chain.from_iterable(rows["token_type_ids"])), width, 0)
         examples = len(rows["input_ids"])
         if self.head == "choice":
             inputs = {name: tensor.view(examples, -1, width) for name, tensor in inputs.items()}
@@ -92,9 +92,8 @@ class Collator:
         return torch.tensor(labels, dtype=torch.float32 if self.head in ("regression", "multi-label") else torch.long)
 
 
-def _pad(sequences: Iterable[Sequence[int]], width: int, value: int, rows: int | None = None) -> torch.Tensor:
-    sequences = sequences if rows is None else list(sequences)
-    padded = np.full((rows or len(sequences), width), value, dtype=np.int64)  # type: ignore[arg-type]
+def _pad(sequences: Sequence[Sequence[int]], width: int, value: int) -> torch.Tensor:
+    padded = np.full((len(sequences), width), value, dtype=np.int64)
     for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
     return torch.from_numpy(padded)
