@@ -35,6 +35,8 @@ def predict(
     Raises:
         RequestError: no such task or run, an empty input, or a malformed line.
     """
+    import pyarrow as pa
+
     from ..models.loading import load_model, load_tokenizer
     from ..training.trainer import Trainer
 
@@ -47,8 +49,8 @@ def predict(
     examples = iter(read_inputs(found, lines, name))
     while chunk := list(islice(examples, _CHUNK)):
         rows = list(found.family.encode(found, tokenizer, chunk, max_length, Truncation()))
-        columns = {key: [row[key] for row in rows] for key in rows[0]}
-        for example, output in zip(chunk, trainer.predict_rows(encoder, columns), strict=True):
+        table = pa.Table.from_pylist(rows, schema=found.family.encoded(found))
+        for example, output in zip(chunk, trainer.predict_rows(encoder, table), strict=True):
             yield _describe(found, example, *found.family.decode(found, output))
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from .._version import __version__
-from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, tasks
+from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, speed, tasks
 from .group import Group
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app.command("predict")(predict.command)
 app.add_typer(data.app, name="data")
 app.command("tasks")(tasks.command)
 app.command("models")(models.command)
+app.command("speed")(speed.command)
 app.command("demo")(demo.command)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100  # label of a piece that the loss leaves out
+UNSCORED = -1  # word index of a piece at which nothing is predicted
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,9 @@ def _per_word(logits: torch.Tensor, batch: Any) -> list[np.ndarray]:
     """Collect, per example, logits of shape (words, labels); a word without a piece is a row of NaN."""
     import numpy as np
 
-    values = logits.float().cpu().numpy()
-    outputs, sequence = [], 0
-    for windows, words in zip(batch.word_index, batch.n_words, strict=True):
-        output = np.full((words, values.shape[-1]), np.nan, dtype=np.float32)
-        for window in windows:
-            index = np.asarray(window)
-            placed = np.flatnonzero(index >= 0)
-            output[index[placed]] = values[sequence, placed]
-            sequence += 1
-        outputs.append(output)
-    return outputs
+    values = logits.float().cpu().numpy().reshape(-1, logits.shape[-1])[batch.word_positions]
+    values[batch.word_positions < 0] = np.nan
+    return np.split(values, np.cumsum(batch.n_words)[:-1])
 
 
 HEADS = {

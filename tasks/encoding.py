@@ -8,11 +8,10 @@ from itertools import islice
 from typing import Any
 
 from ..corpora.sources import Row
-from ..models.heads import IGNORED
+from ..models.heads import IGNORED, UNSCORED
 from .task import Task, Truncation
 
 VERSION = 1  # part of the cache key: raise it when encoding changes
-UNSCORED = -1  # word index of a piece at which nothing is predicted
 _CHUNK = 256
 _MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
 

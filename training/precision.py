@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # Bytes of activations per token, layer and hidden unit in half precision, with room for attention and optimiser.
 _ACTIVATION_BYTES = 100
-_CPU_TOKENS = 8192
+_CPU_TOKENS = 4096  # larger tensors are mapped afresh each time, and leave the caches
 
 
 def resolve_precision(requested: str, device: torch.device) -> str:
@@ -59,14 +59,15 @@ def device_name(device: torch.device) -> str:
     return device.type
 
 
-def token_budget(device: torch.device, hidden_size: int, layers: int) -> int:
-    """How many tokens of a micro-batch the device takes, roughly."""
+def token_budget(device: torch.device, config: Any) -> int:
+    """How many tokens of a micro-batch the device takes, roughly, for a model of this configuration."""
     import torch
 
     if device.type != "cuda":
         return _CPU_TOKENS
     memory = torch.cuda.get_device_properties(device).total_memory
-    return max(_CPU_TOKENS, memory // (_ACTIVATION_BYTES * hidden_size * layers))
+    layers = getattr(config, "num_hidden_layers", 12)
+    return max(_CPU_TOKENS, memory // (_ACTIVATION_BYTES * config.hidden_size * layers))
 
 
 def peak_memory_mb(device: torch.device) -> float:

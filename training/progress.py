@@ -16,6 +16,8 @@ from ..tasks.task import Recipe
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from .feed import Update
+
 _LOG_EVERY = 10  # updates between two looks at the loss, each of which waits for the device
 
 
@@ -44,11 +46,23 @@ class Progress:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took: seconds, real tokens a second, examples a second."""
+    """What training took.
+
+    Attributes:
+        seconds: of computing, without scoring between epochs.
+        tokens_per_second: real tokens.
+        examples_per_second: likewise.
+        padding: share of the computed tokens that were padding.
+        micro_batch: how much was computed at a time, in words.
+        halvings: how often memory ran out and it was halved.
+    """
 
     seconds: float
     tokens_per_second: float
     examples_per_second: float
+    padding: float
+    micro_batch: str
+    halvings: int
 
 
 @dataclass(frozen=True)
@@ -89,19 +103,20 @@ class Meter:
     def __init__(self, accelerator: Accelerator, plan: Plan, report: Callable[[Progress], None]) -> None:
         self.accelerator, self.plan, self.report = accelerator, plan, report
         self.losses: list[torch.Tensor] = []
-        self.examples = self.tokens = self.shown = 0
+        self.examples = self.tokens = self.computed = self.shown = 0
         self.seconds = 0.0
         self.since = self.last = time.perf_counter()
 
-    def add(self, loss: torch.Tensor, examples: int, tokens: int, done: int, rate: float) -> None:
+    def add(self, loss: torch.Tensor, update: Update, done: int, rate: float) -> None:
         """Take in one update; every few, look at the loss and report.
 
         Raises:
             RunError: the loss is not finite.
         """
         self.losses.append(loss)
-        self.examples += examples
-        self.tokens += tokens
+        self.examples += len(update.batch)
+        self.tokens += update.tokens
+        self.computed += update.computed
         if done % _LOG_EVERY and done != self.plan.steps:
             return
         losses: Any = torch.stack(self.losses)
@@ -140,8 +155,15 @@ class Meter:
         self.since = self.last = time.perf_counter()
         self.shown = self.examples
 
-    def cost(self) -> Cost:
+    def cost(self, *, micro_batch: str, halvings: int) -> Cost:
         """What training took so far; the clock stops."""
         self.pause()
         tokens = self.tokens * self.accelerator.num_processes
-        return Cost(self.seconds, tokens / self.seconds, self.examples / self.seconds)
+        return Cost(
+            self.seconds,
+            tokens / self.seconds,
+            self.examples / self.seconds,
+            padding=1 - self.tokens / max(self.computed, 1),
+            micro_batch=micro_batch,
+            halvings=halvings,
+        )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,19 +15,38 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
+from accelerate.utils.memory import should_reduce_batch_size
 from transformers import get_linear_schedule_with_warmup
 
 from ..errors import RequestError, RunError
 from ..models.heads import HEADS
+from ..models.kernels import Kernels, usable
+from ..models.packed import can_pack, running_packed
+from ..models.vocabulary import Vocabulary
 from ..tasks.task import Recipe
-from .batches import Batch, Collator, epoch_batches, lengths_of, micro_batches, per_device_batch_size
+from .batches import (
+    Batch,
+    Collator,
+    MicroBatchSize,
+    epoch_batches,
+    lengths_of,
+    lengths_of_table,
+    token_batches,
+    token_ids_of,
+)
+from .feed import Feed, Update
 from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
 from .progress import Cost, Meter, Progress, plan_run
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
-_SCORING_CHUNK = 512  # examples sorted by length at a time while scoring
+_log = logging.getLogger(__name__)
+
+_SCORING_CHUNK = 2048  # examples sorted by length at a time while scoring
+# Compiling the passes of `Kernels` takes seconds, and saves some 40 microseconds a token.
+_TOKENS_WORTH_COMPILING = 500_000
 _FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -36,6 +58,7 @@ class Trainer:
         tokenizer: its padding token and inputs shape the batches.
         precision: one of `PRECISIONS`.
         report: called with signs of life.
+        compile_passes: whether elementwise passes of training on CPUs are compiled; None where the run is long enough.
     """
 
     def __init__(
@@ -44,6 +67,8 @@ class Trainer:
         tokenizer: Any,
         precision: str = "auto",
         report: Callable[[Progress], None] | None = None,
+        *,
+        compile_passes: bool | None = None,
     ) -> None:
         # One process may run several precisions one after the other; accelerate keeps the first otherwise.
         AcceleratorState._reset_state()
@@ -53,8 +78,10 @@ class Trainer:
         self.precision = resolve_precision(precision, device)
         mixed = {"fp32": "no"}.get(self.precision, self.precision)
         self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed)
-        self.head = HEADS[head]
-        self.collate = Collator(head, tokenizer.pad_token_id, "token_type_ids" in tokenizer.model_input_names)
+        self.head_kind, self.head = head, HEADS[head]
+        self.tokenizer = tokenizer
+        self.compile_passes = compile_passes
+        self._tried: tuple[Any, bool] | None = None
         self.report = report or (lambda progress: None)
 
     @property
@@ -113,9 +140,6 @@ class Trainer:
                 f"--per-device-batch-size {requested} does not divide the {share} examples of a batch per process"
             )
 
-    def _token_budget(self, config: Any) -> int:
-        return token_budget(self.device, config.hidden_size, getattr(config, "num_hidden_layers", 12))
-
     def fit(
         self,
         model: Any,
@@ -131,7 +155,7 @@ class Trainer:
 
         AdamW with decoupled weight decay (none on biases and norms), a linear schedule to 0 after a linear warm-up,
         clipping. The loss of an update is the sum over its labelled words or examples divided by their number,
-        however it is cut into micro-batches and processes.
+        however it is cut into micro-batches and processes. Where the model allows it, no padding is computed.
 
         Args:
             model: as loaded; its parameters are float32.
@@ -147,109 +171,184 @@ class Trainer:
         """
         plan = plan_run(recipe, len(dataset), max_steps)
         self.check_batch(recipe, per_device)
-        if per_device is None:
-            tokens = len(dataset[0]["input_ids"]) * recipe.max_length
-            budget = self._token_budget(model.config)
-            per_device = per_device_batch_size(recipe.batch_size, self.processes, tokens, budget)
-        optimizer = _optimizer(model, recipe, self.device)
-        optimizer = self.accelerator.prepare_optimizer(optimizer)
-        if self.processes > 1:
-            model = self.accelerator.prepare_model(model)
+        model.to(self.device)
+        lengths = lengths_of(dataset)
+        form = self._training_form(model, dataset, recipe, int(lengths.mean() * recipe.batch_size * plan.steps))
+        collate = self._collator(model, packed=form.packed, vocabulary=form.vocabulary)
+        size = MicroBatchSize(token_budget(self.device, model.config), per_device)
+        feed = Feed(
+            dataset, lengths, collate, self.head, size, self.device, self.accelerator.process_index, self.processes
+        )
+        wrapped = model
+        with form.in_use(model):
+            optimizer = self.accelerator.prepare_optimizer(_optimizer(model, recipe, self.device))
+            if self.processes > 1:
+                wrapped = self.accelerator.prepare_model(model)
         schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
-        lengths = lengths_of(dataset) if recipe.group_by_length else None
         meter = Meter(self.accelerator, plan, self.report)
         done = epoch = 0
         while done < plan.steps:
             model.train()
-            for batch in epoch_batches(len(dataset), recipe.batch_size, seed, epoch, lengths):
-                if done == plan.steps:
-                    break
-                try:
-                    loss, tokens = self._update(model, optimizer, dataset, batch, per_device, recipe.max_grad_norm)
-                except torch.OutOfMemoryError as error:
-                    raise RunError(
-                        f"out of memory on {self.device_name} with {per_device} examples at a time; "
-                        f"use --per-device-batch-size {max(1, per_device // 2)} (the batch stays the recipe's)"
-                    ) from error
-                rate = float(schedule.get_last_lr()[0])
-                if not self.accelerator.optimizer_step_was_skipped:
-                    schedule.step()
-                done += 1
-                meter.add(loss, len(batch), tokens, done, rate)
+            by_length = lengths if recipe.group_by_length else None
+            batches = epoch_batches(len(dataset), recipe.batch_size, seed, epoch, by_length)[: plan.steps - done]
+            with form.in_use(model), _quiet_collector():
+                for update in feed.updates(batches):
+                    loss = self._update_within_memory(wrapped, optimizer, form, feed, update, recipe.max_grad_norm)
+                    rate = float(schedule.get_last_lr()[0])
+                    if not self.accelerator.optimizer_step_was_skipped:
+                        schedule.step()
+                    done += 1
+                    meter.add(loss, update, done, rate)
             epoch += 1
             if end_of_epoch is not None:
                 meter.pause()
-                end_of_epoch(self.accelerator.unwrap_model(model), epoch)
+                end_of_epoch(model, epoch)
                 meter.resume()
-        return self.accelerator.unwrap_model(model, keep_fp32_wrapper=False), meter.cost()
-
-    def _update(
-        self,
-        model: Any,
-        optimizer: Any,
-        dataset: Dataset,
-        indices: np.ndarray,
-        per_device: int,
-        max_norm: float,
-    ) -> tuple[torch.Tensor, int]:
-        """Make one update; return its loss (still on the device) and its tokens."""
-        process = self.accelerator.process_index
-        parts = [
-            # An empty share still takes part in the gradient exchange, with an example that weighs nothing.
-            (self.collate(dataset[part if len(part) else indices[:1]]), float(len(part) > 0))
-            for part in micro_batches(indices, process, self.processes, per_device)
-        ]
-        count: Any = torch.tensor(sum(int(self.head.count(_labels(batch))) * int(weight) for batch, weight in parts))
-        count = count.to(self.device)
         if self.processes > 1:
-            count = self.accelerator.reduce(count, reduction="sum")
-        divisor = count.clamp(min=1)
+            self.accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+        return model, meter.cost(micro_batch=str(feed.size), halvings=feed.halvings)
+
+    def _update_within_memory(
+        self, model: Any, optimizer: Any, form: _Form, feed: Feed, update: Update, max_norm: float
+    ) -> torch.Tensor:
+        """Make one update, in smaller micro-batches if memory runs out."""
+        while True:
+            try:
+                loss = self._backward(model, update)
+                self.accelerator.clip_grad_norm_(model.parameters(), max_norm)
+                optimizer.step()
+                form.clear_gradients(optimizer)
+                return loss
+            except RuntimeError as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                # Other processes would wait for this one's gradients.
+                smaller = feed.shrink(update) if self.processes == 1 else None
+                if smaller is None:
+                    raise RunError(
+                        f"out of memory on {self.device_name} with micro-batches of {update.size}; use "
+                        "--per-device-batch-size with a smaller number (the batch stays the recipe's)"
+                    ) from error
+                update = smaller
+            form.clear_gradients(optimizer)
+
+    def _backward(self, model: Any, update: Update) -> torch.Tensor:
+        """Add up the gradients of one update; return its loss, still on the device."""
+        count: Any = update.count
+        if self.processes > 1:
+            count = self.accelerator.reduce(torch.tensor(count, device=self.device), reduction="sum").clamp(min=1)
         total = torch.zeros((), device=self.device)
-        for number, (batch, weight) in enumerate(parts, start=1):
-            moved = batch.to(self.device)
-            with nullcontext() if number == len(parts) else self.accelerator.no_sync(model):
+        for number, (batch, weight) in enumerate(update.parts, start=1):
+            with nullcontext() if number == len(update.parts) else self.accelerator.no_sync(model):
                 with self.accelerator.autocast():
-                    logits = model(**moved.inputs).logits
+                    logits = model(**batch.inputs).logits
                 # Gradients are averaged over processes, so the sum is restored by their number.
-                loss = self.head.loss(logits, _labels(moved)) * (weight / divisor)
+                loss = self.head.loss(logits, _labels(batch)) * (weight / count)
                 self.accelerator.backward(loss * self.processes)
             total += loss.detach()
-        self.accelerator.clip_grad_norm_(model.parameters(), max_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return total, sum(batch.tokens for batch, _ in parts)
+        return total
+
+    def _training_form(self, model: Any, dataset: Dataset, recipe: Recipe, tokens: int) -> _Form:
+        """Decide how to train a model on `tokens` tokens in all, all epochs together."""
+        kernels = vocabulary = None
+        packed = self.packs(model)
+        if self.device.type == "cpu":
+            wanted = tokens >= _TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
+            kernels = Kernels(fused=wanted and usable())
+        # Weight decay changes all rows.
+        if recipe.weight_decay == 0:
+            # Processes exchange whole gradients.
+            keep_gradient = self.device.type == "cpu" and self.processes == 1
+            vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=keep_gradient)
+        return _Form(packed, kernels, vocabulary)
+
+    def packs(self, model: Any) -> bool:
+        """Whether this model takes packed rows; it is tried once."""
+        if self._tried is None or self._tried[0] is not model:
+            packs = can_pack(model, self.head_kind)
+            if not packs:
+                _log.info("%s does not take packed rows: batches are padded", model.config.model_type)
+            self._tried = (model, packs)
+        return self._tried[1]
+
+    def _collator(self, model: Any, *, packed: bool, vocabulary: Vocabulary | None = None) -> Collator:
+        return Collator(
+            self.head_kind,
+            self.tokenizer.pad_token_id,
+            "token_type_ids" in self.tokenizer.model_input_names,
+            packed=packed,
+            heads=model.config.num_attention_heads if packed and self.device.type == "cpu" else None,
+            renumbered=None if vocabulary is None else vocabulary.renumbered,
+        )
 
     def predict(self, model: Any, dataset: Dataset, stage: str = "predict") -> Iterator[np.ndarray]:
         """Yield one output per example, in order (see `Head.outputs`); memory does not grow with the dataset."""
         since = time.perf_counter()
+        rows: Any = dataset.with_format("arrow")
         for start in range(0, len(dataset), _SCORING_CHUNK):
             chunk = range(start, min(start + _SCORING_CHUNK, len(dataset)))
-            yield from self.predict_rows(model, dataset[chunk])
+            yield from self.predict_rows(model, rows[chunk])
             now = time.perf_counter()
             self.report(Progress(stage, chunk.stop, len(dataset), examples_per_second=len(chunk) / (now - since)))
             since = now
 
-    def predict_rows(self, model: Any, rows: dict[str, list[Any]]) -> list[np.ndarray]:
-        """Predict columns of encoded rows at once: sorted by length to save padding, returned in order."""
+    def predict_rows(self, model: Any, table: pa.Table) -> list[np.ndarray]:
+        """Predict a table of encoded rows: in batches of like length and so many tokens, returned in order."""
         model.to(self.device).eval()
-        budget = self._token_budget(model.config)
-        widths = [max(map(len, sequences)) * len(sequences) for sequences in rows["input_ids"]]
-        groups: list[list[int]] = []
-        for index in sorted(range(len(widths)), key=lambda item: -widths[item]):
-            # Longest first: a group's padded size is its first example's width times its examples.
-            if groups and widths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
-                groups[-1].append(index)
-            else:
-                groups.append([index])
+        packed = self.packs(model)
+        collate = self._collator(model, packed=packed)
+        lengths = lengths_of_table(table)
+        batches = token_batches(lengths, token_budget(self.device, model.config), padded=not packed)
         outputs: list[tuple[int, np.ndarray]] = []
-        for group in groups[self.accelerator.process_index :: self.processes]:
-            batch = self.collate({name: [column[index] for index in group] for name, column in rows.items()})
-            with torch.inference_mode(), self.accelerator.autocast():
-                logits = model(**batch.to(self.device).inputs).logits
-            outputs += zip(group, self.head.outputs(logits, batch), strict=True)
+        with running_packed(model) if packed else nullcontext(), torch.inference_mode(), self.accelerator.autocast():
+            for indices in batches[self.accelerator.process_index :: self.processes]:
+                batch = collate(table.take(indices)).to(self.device)
+                logits = model(**batch.inputs).logits
+                outputs += zip(indices.tolist(), self.head.outputs(logits, batch), strict=True)
         if self.processes > 1:
             outputs = gather_object(outputs)
         return [output for _, output in sorted(outputs, key=lambda item: item[0])]
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Spare the garbage collector all that was made before: scanning the modules of torch takes a step's time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a model is trained.
+
+    Attributes:
+        packed: on rows without padding.
+        kernels: dropouts and attention on CPUs; None elsewhere.
+        vocabulary: the word embeddings in use; None for all of them.
+    """
+
+    packed: bool
+    kernels: Kernels | None
+    vocabulary: Vocabulary | None
+
+    @contextmanager
+    def in_use(self, model: Any) -> Iterator[None]:
+        """Give the model this form; on leaving, it is again as `transformers` knows it."""
+        with ExitStack() as forms:
+            if self.vocabulary is not None:
+                forms.enter_context(self.vocabulary.in_use(model))
+            if self.packed:
+                forms.enter_context(running_packed(model, self.kernels))
+            yield
+
+    def clear_gradients(self, optimizer: Any) -> None:
+        """Forget the gradients of an update."""
+        optimizer.zero_grad(set_to_none=True)
+        if self.vocabulary is not None:
+            self.vocabulary.clear_gradient()
 
 
 def _labels(batch: Batch) -> torch.Tensor:
@@ -264,7 +363,6 @@ def _optimizer(model: Any, recipe: Recipe, device: torch.device) -> torch.optim.
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    model.to(device)
     return torch.optim.AdamW(
         groups,
         lr=recipe.learning_rate,

@@ -11,6 +11,7 @@ from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import Recipe
+from linkbert.training.batches import Collator
 from linkbert.training.progress import plan_run
 from linkbert.training.trainer import Trainer
 
@@ -63,7 +64,7 @@ def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
     spared = [p for p in reference.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
-    batch = trainer.collate(encoded[:12])
+    batch = Collator(task.head, tokenizer.pad_token_id, token_types=True)(encoded.with_format("arrow")[:])
     loss = torch.nn.functional.cross_entropy(reference(**batch.inputs).logits, batch.labels)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)

@@ -1,0 +1,363 @@
+"""One contender of the speed benchmark, in a process of its own: it warms up, then takes a round when told to."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    import torch
+    from datasets import Dataset
+
+OURS = "linkbert"
+CONTENDERS = (OURS, "Trainer, defaults", "Trainer, best flags")
+_WARM_UP_BATCHES = 2
+_SAMPLE_SEED = 0
+_PEAK_SIZES = (1024, 2048, 4096)
+_PEAK_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a contender does each round.
+
+    Attributes:
+        task: the task's name.
+        work: `train`, `train_no_attention_dropout` or `score`.
+        model: the model folder.
+        data_dir: prepared corpora.
+        split: whose examples are used.
+        max_length: word pieces per sequence.
+        batch_size: examples per update.
+        learning_rate: of the updates.
+        precision: of this trainer, and of the peer at its best.
+        tokens: about so many real tokens make a round.
+    """
+
+    task: str
+    work: str
+    model: str
+    data_dir: str
+    split: str
+    max_length: int
+    batch_size: int
+    learning_rate: float
+    precision: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a contender did in its turn.
+
+    Attributes:
+        seconds: wall clock.
+        examples: trained or scored.
+        tokens: real ones.
+        padding: share of the computed tokens that are padding; None where it is not known.
+        flops: useful arithmetic, of real tokens alone.
+        peak_flops: per second, of the largest matrix products in the same number format, measured in the same process.
+        peak_memory_mb: of the process, or of the GPU's allocator.
+    """
+
+    seconds: float
+    examples: int
+    tokens: int
+    padding: float | None
+    flops: float
+    peak_flops: float
+    peak_memory_mb: float
+
+
+def serve(contender: str, job: Job, told: Connection) -> None:
+    """Prepare, then answer each message with a `Round`, until the other side closes; a string is an error."""
+    try:
+        run = (_ours if contender == OURS else _theirs)(job, contender)
+    except Exception as error:  # the parent process reports it
+        run = _failing(f"{type(error).__name__}: {error}")
+    while True:
+        try:
+            told.recv()
+        except EOFError:
+            return
+        try:
+            answer: Round | str = run()
+        except Exception as error:  # the parent process reports it
+            answer = f"{type(error).__name__}: {error}"
+        told.send(answer)
+
+
+def _failing(message: str) -> Callable[[], Round]:
+    def run() -> Round:
+        raise RuntimeError(message)
+
+    return run
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What all contenders start from: the same model, the same examples of a corpus of so many."""
+
+    task: Any
+    tokenizer: Any
+    model: Any
+    examples: Dataset
+    corpus: int
+    tokens: int
+    flops: float
+
+    def warm_up(self, job: Job) -> Dataset:
+        """A few batches; for scoring, all of them."""
+        if job.work == "score":
+            return self.examples
+        return self.examples.select(range(min(_WARM_UP_BATCHES * job.batch_size, len(self.examples))))
+
+    def round(self, peak: float, seconds: float, padding: float | None, memory: float) -> Round:
+        """The figures of a turn."""
+        return Round(seconds, len(self.examples), self.tokens, padding, self.flops, peak, memory)
+
+
+def _prepare(job: Job) -> _Prepared:
+    import numpy as np
+    import torch
+
+    from ..models.loading import load_model, load_tokenizer
+    from ..tasks.data import encode_split, load_split
+    from ..tasks.registry import get_task
+    from ..training.batches import Rows, lengths_of
+
+    task, folder = get_task(job.task), Path(job.model)
+    tokenizer = load_tokenizer(folder, words=task.head == "token")
+    encoded, _ = encode_split(task, load_split(task, job.split, Path(job.data_dir)), tokenizer, job.max_length)
+    lengths = lengths_of(encoded)
+    order = np.random.default_rng(_SAMPLE_SEED).permutation(len(encoded))
+    # Whole batches of the first examples of a random order, until there are enough tokens.
+    batches = 1 + int(np.searchsorted(np.cumsum(lengths[order])[job.batch_size - 1 :: job.batch_size], job.tokens))
+    examples = encoded.select(order[: batches * job.batch_size])
+    torch.manual_seed(0)
+    model = load_model(
+        folder,
+        task.head,
+        task.labels,
+        fine_tuned=False,
+        attention_dropout=0.0 if job.work == "train_no_attention_dropout" else None,
+    )
+    table: Any = examples.with_format("arrow")[:]
+    sizes = Rows.read(table).lengths
+    flops = useful_flops(model, sizes, training=job.work != "score")
+    return _Prepared(task, tokenizer, model, examples, len(encoded), int(sizes.sum()), flops)
+
+
+def useful_flops(model: Any, lengths: Any, *, training: bool) -> float:
+    """Arithmetic that the real tokens need: 6 x parameters x tokens + 12 x layers x hidden x sum of squared lengths.
+
+    Parameters are those of the encoder without its embeddings and its pooler. Scoring needs a third of it.
+
+    Args:
+        model: a model of `transformers`.
+        lengths: tokens of each sequence, an integer array.
+        training: forward and backward, or forward alone.
+    """
+    named = model.base_model.named_parameters()
+    parameters = sum(value.numel() for name, value in named if "embedding" not in name and "pooler" not in name)
+    config = model.config
+    squares = float((lengths.astype(float) ** 2).sum())
+    total = 6 * parameters * float(lengths.sum()) + 12 * config.num_hidden_layers * config.hidden_size * squares
+    return total if training else total / 3
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of square matrix products: the best size's median."""
+    import statistics
+
+    import torch
+
+    best = 0.0
+    for size in _PEAK_SIZES:
+        left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        times: list[float] = []
+        torch.mm(left, right)
+        until = time.perf_counter() + _PEAK_SECONDS
+        while time.perf_counter() < until or len(times) < 3:
+            _wait(device)
+            since = time.perf_counter()
+            torch.mm(left, right)
+            _wait(device)
+            times.append(time.perf_counter() - since)
+        best = max(best, 2 * size**3 / statistics.median(times))
+    return best
+
+
+def _wait(device: torch.device) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _ours(job: Job, contender: str) -> Callable[[], Round]:
+    import torch
+
+    from ..tasks.task import Recipe
+    from ..training.trainer import Trainer
+
+    prepared = _prepare(job)
+    trainer = Trainer(prepared.task.head, prepared.tokenizer, job.precision, compile_passes=True)
+    recipe = Recipe(job.learning_rate, job.batch_size, epochs=1, max_length=job.max_length)
+    dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
+
+    def work(examples: Dataset) -> tuple[float, float | None]:
+        """Return seconds and the share of padding, where it is known."""
+        if job.work != "score":
+            cost = trainer.fit(prepared.model, examples, recipe, seed=0)[1]
+            return cost.seconds, cost.padding
+        _wait(trainer.device)
+        since = time.perf_counter()
+        for _ in trainer.predict(prepared.model, examples):
+            pass
+        return time.perf_counter() - since, 0.0 if trainer.packs(prepared.model) else None
+
+    work(prepared.warm_up(job))
+    return lambda: prepared.round(matmul_peak(trainer.device, dtype), *work(prepared.examples), trainer.peak_memory_mb)
+
+
+def _theirs(job: Job, contender: str) -> Callable[[], Round]:
+    import torch
+    import transformers
+
+    from ..training.precision import peak_memory_mb, resolve_precision
+
+    prepared = _prepare(job)
+    on_cpu = not torch.accelerator.is_available()
+    best = contender == CONTENDERS[2]
+    options: dict[str, Any] = {"use_cpu": on_cpu}
+    if best:
+        device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
+        precision = resolve_precision(job.precision, device or torch.device("cpu"))
+        options |= {
+            "bf16": precision == "bf16",
+            "fp16": precision == "fp16",
+            "train_sampling_strategy": "sequential",  # of `_by_length`
+            "per_device_eval_batch_size": job.batch_size,
+        }
+    arguments = transformers.TrainingArguments(
+        output_dir=tempfile.gettempdir(),  # nothing is saved
+        per_device_train_batch_size=job.batch_size,
+        learning_rate=job.learning_rate,
+        num_train_epochs=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **options,
+    )
+    collate = _PeerCollator(prepared)
+
+    def work(examples: Dataset) -> float:
+        clock = _clock()
+        peer = transformers.Trainer(
+            model=prepared.model,
+            args=arguments,
+            train_dataset=examples,
+            data_collator=collate,
+            processing_class=prepared.tokenizer,
+            callbacks=[clock],
+        )
+        peer.remove_callback(transformers.PrinterCallback)
+        collate.computed = 0
+        if job.work != "score":
+            peer.train()
+            return clock.seconds
+        since = time.perf_counter()
+        peer.predict(examples)  # type: ignore[arg-type]
+        return time.perf_counter() - since
+
+    examples = _plain(prepared)
+    if best:
+        examples = examples.select(_by_length(examples["length"], prepared.corpus, job.batch_size))
+    work(examples.select(range(len(prepared.warm_up(job)))))
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+
+    def run() -> Round:
+        peak = matmul_peak(arguments.device, dtype)
+        seconds = work(examples)
+        padding = 1 - prepared.tokens / collate.computed
+        return prepared.round(peak, seconds, padding, peak_memory_mb(arguments.device))
+
+    return run
+
+
+def _by_length(lengths: Any, corpus: int, batch_size: int) -> list[int]:
+    """The order of `group_by_length`, as the examples would stand in it if they were the whole corpus.
+
+    On its own, a sample of few batches would be grouped in pools of a few, and would be padded more.
+    """
+    pool = batch_size * max(1, min(corpus // (4 * batch_size), 50))
+    indices = range(len(lengths))
+    pools = [indices[start : start + pool] for start in range(0, len(lengths), pool)]
+    return [index for part in pools for index in sorted(part, key=lambda item: -lengths[item])]
+
+
+def _clock() -> Any:
+    """A callback that takes the time from the first batch of a training to its last."""
+    import transformers
+
+    class Clock(transformers.TrainerCallback):
+        seconds = 0.0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.seconds = -time.perf_counter()
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            self.seconds += time.perf_counter()
+
+    return Clock()
+
+
+def _plain(prepared: _Prepared) -> Dataset:
+    """The examples as the example scripts of transformers hold them: one row of lists each, with its length."""
+    from datasets import Dataset
+
+    head, names = prepared.task.head, ["input_ids"]
+    if "token_type_ids" in prepared.tokenizer.model_input_names:
+        names.append("token_type_ids")
+    columns: dict[str, list[Any]] = {name: [] for name in (*names, "labels", "length")}
+    for row in prepared.examples:
+        item: Any = row
+        if head == "choice":
+            for name in names:
+                columns[name].append(item[name])
+            columns["labels"].append(item["labels"])
+            columns["length"].append(max(map(len, item["input_ids"])))
+            continue
+        # Sentences that were split into windows are rows of their own here.
+        for name in names:
+            columns[name] += item[name]
+        columns["labels"] += item["labels"] if head == "token" else [item["labels"]]
+        columns["length"] += map(len, item["input_ids"])
+    return Dataset.from_dict(columns)
+
+
+class _PeerCollator:
+    """Pads to the longest of the batch, as the collators of transformers do, and counts what is computed."""
+
+    def __init__(self, prepared: _Prepared) -> None:
+        import transformers
+
+        kinds: dict[str, Any] = {
+            "token": transformers.DataCollatorForTokenClassification,
+            "choice": transformers.DataCollatorForMultipleChoice,
+        }
+        self.inner = kinds.get(prepared.task.head, transformers.DataCollatorWithPadding)(prepared.tokenizer)
+        self.computed = 0
+
+    def __call__(self, features: list[dict[str, Any]]) -> Any:
+        """Collate rows."""
+        batch = self.inner(features)
+        self.computed += batch["input_ids"].numel()
+        return batch

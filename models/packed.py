@@ -1,0 +1,224 @@
+"""Running a model of `transformers` on rows of concatenated sequences, where no token is padding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AttentionInterface
+
+from .kernels import Dropout, Kernels
+from .packed_attention import NAME, Layout, make_layout, packed_attention
+
+_log = logging.getLogger(__name__)
+
+_ROW_MULTIPLE = 32
+_PROBE_LENGTHS = (7, 3, 11, 2)
+_PROBE_OPTIONS = 2
+# Float32 sums in another order differ by about 1e-6 of their size; a wrong mask or position by far more.
+_PROBE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class PackedRow:
+    """Sequences one after the other in one row.
+
+    Attributes:
+        input_ids: shape (1, tokens).
+        position_ids: of each token in its own sequence, from 0; shape (1, tokens).
+        token_type_ids: shape (1, tokens), or None.
+        layout: where the sequences lie.
+        every_token: whether the head reads every token, or the first one of each sequence.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    token_type_ids: torch.Tensor | None
+    layout: Layout
+    every_token: bool
+
+    def to(self, device: torch.device) -> PackedRow:
+        """Copy the tensors to a device."""
+        types = self.token_type_ids
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            position_ids=self.position_ids.to(device, non_blocking=True),
+            token_type_ids=None if types is None else types.to(device, non_blocking=True),
+            layout=self.layout.to(device),
+        )
+
+
+def pack(
+    input_ids: np.ndarray,
+    token_type_ids: np.ndarray | None,
+    lengths: np.ndarray,
+    heads: int | None,
+    *,
+    every_token: bool,
+) -> PackedRow:
+    """Describe concatenated sequences.
+
+    Args:
+        input_ids: all tokens, shape (tokens,).
+        token_type_ids: likewise, or None.
+        lengths: tokens of each sequence.
+        heads: attention heads of the model on a CPU, where a few tokens that belong to no sequence round off the row;
+            else None.
+        every_token: see `PackedRow`.
+    """
+    starts = np.cumsum(lengths) - lengths
+    positions = np.arange(len(input_ids)) - np.repeat(starts, lengths)
+    tokens = len(input_ids) + (filler(len(input_ids)) if heads else 0)
+    return PackedRow(
+        _row(input_ids, tokens, input_ids[0]),
+        _row(positions, tokens, 0),
+        None if token_type_ids is None else _row(token_type_ids, tokens, 0),
+        make_layout(lengths, tokens, heads),
+        every_token,
+    )
+
+
+def filler(tokens: int) -> int:
+    """How many tokens round off a row of so many on a CPU: each new shape costs it a compilation of its own."""
+    return -tokens % _ROW_MULTIPLE
+
+
+def packed_inputs(row: PackedRow, options: int | None) -> dict[str, Any]:
+    """Keyword arguments for a model inside `running_packed`.
+
+    The model's own code around its encoder sees one token per position that its head reads, so that it shapes its
+    outputs as for a padded batch of length 1.
+
+    Args:
+        row: the sequences.
+        options: sequences per example for a choice head, else None.
+    """
+    seen = row.input_ids
+    if not row.every_token:
+        starts = row.layout.offsets[:-1].long()
+        seen = seen[0, starts].view(-1, options, 1) if options else seen[0, starts].view(-1, 1)
+    return {"input_ids": seen, "packed": row}
+
+
+@contextmanager
+def running_packed(model: Any, kernels: Kernels | None = None) -> Iterator[None]:
+    """Let a model take `packed_inputs`; on leaving, it is as it was.
+
+    Args:
+        model: a model of `transformers` with a head.
+        kernels: replace its dropouts by those of these passes (for training on CPUs).
+    """
+    AttentionInterface.register(NAME, packed_attention)
+    base, implementation = model.base_model, model.config._attn_implementation
+    first_position = position_offset(base)
+
+    def unfold(module: Any, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        row = keywords["packed"]
+        inputs = {"input_ids": row.input_ids, "position_ids": row.position_ids + first_position}
+        if row.token_type_ids is not None:
+            inputs["token_type_ids"] = row.token_type_ids
+        return (), inputs | {
+            "return_dict": True,
+            "layout": row.layout,
+            "kernels": kernels,
+            "every_token": row.every_token,
+        }
+
+    def gather(module: Any, arguments: tuple, keywords: dict[str, Any], output: Any) -> Any:
+        if keywords["every_token"]:
+            return output
+        starts = keywords["layout"].offsets[:-1].long()
+        output.last_hidden_state = output.last_hidden_state[0].index_select(0, starts).unsqueeze(1)
+        if output.get("pooler_output") is not None:
+            output.pooler_output = module.pooler(output.last_hidden_state)
+        return output
+
+    with ExitStack() as undo:
+        undo.callback(model.set_attn_implementation, implementation)
+        model.set_attn_implementation(NAME)
+        undo.callback(base.register_forward_pre_hook(unfold, with_kwargs=True).remove)
+        undo.callback(base.register_forward_hook(gather, with_kwargs=True).remove)
+        if kernels is not None:
+            undo.enter_context(_own_dropout(model, kernels))
+        yield
+
+
+@contextmanager
+def _own_dropout(model: torch.nn.Module, kernels: Kernels) -> Iterator[None]:
+    replaced = [
+        (parent, name, child)
+        for parent in list(model.modules())
+        for name, child in parent.named_children()
+        if type(child) is torch.nn.Dropout
+    ]
+    for parent, name, child in replaced:
+        setattr(parent, name, Dropout(child.p, kernels).train(child.training))
+    try:
+        yield
+    finally:
+        for parent, name, child in replaced:
+            setattr(parent, name, child.train(parent.training))
+
+
+def position_offset(base: torch.nn.Module) -> int:
+    """The number of a sequence's first position: RoBERTa and its like count from the padding index on."""
+    for name, module in base.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return 0 if module.padding_idx is None else module.padding_idx + 1
+    return 0
+
+
+def can_pack(model: Any, head: str) -> bool:
+    """Try a few sequences, packed and padded: whether the model gives the same for both.
+
+    Args:
+        model: a model with a head, in float32.
+        head: its head kind.
+    """
+    lengths = np.array(_PROBE_LENGTHS)
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, model.config.vocab_size, int(lengths.sum()))
+    # The padding token inside a sequence would be masked, or shift positions.
+    ids = np.where(ids == model.config.pad_token_id, (ids + 1) % model.config.vocab_size, ids)
+    options = _PROBE_OPTIONS if head == "choice" else None
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), torch.autocast(model.device.type, enabled=False):
+            padded = _probe_padded(model, ids, lengths, options)
+            with running_packed(model):
+                row = pack(ids, None, lengths, model.config.num_attention_heads, every_token=head == "token")
+                packed = model(**packed_inputs(row.to(model.device), options)).logits
+    except (NotImplementedError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        _log.debug("%s cannot run packed: %s", model.config.model_type, error)
+        return False
+    finally:
+        model.train(training)
+    if head == "token":
+        packed = packed[0, : len(ids)]
+        padded = torch.cat([rows[:length] for rows, length in zip(padded, _PROBE_LENGTHS, strict=True)])
+    difference = (packed.flatten() - padded.flatten()).abs().max()
+    return bool(difference <= _PROBE_TOLERANCE * padded.abs().max().clamp(min=1))
+
+
+def _probe_padded(model: Any, ids: np.ndarray, lengths: np.ndarray, options: int | None) -> torch.Tensor:
+    shape = (len(lengths), int(lengths.max()))
+    inside = np.arange(shape[1]) < lengths[:, None]
+    padded = np.full(shape, model.config.pad_token_id or 0)
+    padded[inside] = ids
+    inputs = {"input_ids": torch.from_numpy(padded), "attention_mask": torch.from_numpy(inside).long()}
+    if options:
+        inputs = {name: tensor.view(-1, options, shape[1]) for name, tensor in inputs.items()}
+    return model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}).logits
+
+
+def _row(values: np.ndarray, size: int, fill: int) -> torch.Tensor:
+    row = np.full((1, size), fill, dtype=np.int64)
+    row[0, : len(values)] = values
+    return torch.from_numpy(row)
