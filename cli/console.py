@@ -58,7 +58,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title:
 
 def _is_number(text: str) -> bool:
     # "84.30", "78.21 ±0.12", "(5 of 13)" and "1-5" belong into a column of numbers.
-    return not any(character.isalpha() for character in text.replace(" of ", "", 1))
+    text = text.replace(" of ", "", 1)
+    return any(character.isdigit() for character in text) and not any(character.isalpha() for character in text)
 
 
 def print_error(problems: Iterable[str]) -> None:

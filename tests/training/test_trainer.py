@@ -153,7 +153,8 @@ def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name)
                 row["labels"] = [window + [-100] * (len(window) - 2) for window in row["labels"]]
     mixed = Dataset.from_list(rows)
     together = list(trainer.predict(model, mixed))
-    alone = [trainer.predict_rows(model, mixed[index : index + 1])[0] for index in range(len(rows))]
+    tables = mixed.with_format("arrow")
+    alone = [trainer.predict_rows(model, tables[index : index + 1])[0] for index in range(len(rows))]
     for one, other in zip(together, alone, strict=True):
         assert one.shape == other.shape and abs(one - other).max() < 1e-5
 
@@ -176,3 +177,120 @@ def test_fp16_needs_a_gpu(tokenizer):
 def test_a_batch_that_processes_cannot_share_is_refused(tokenizer):
     with pytest.raises(RequestError, match="does not divide the 6 examples"):
         Trainer("sequence", tokenizer, "fp32").check_batch(recipe(), 4)
+
+
+class Padded(Trainer):
+    """Takes every model for one that cannot be packed."""
+
+    def packs(self, model):
+        return False
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_packed_training_is_padded_training(prepared, tokenizer, name):
+    """The same batches and, without dropout, the same losses, weights and predictions over 20 updates."""
+    task, encoded, model = prepared(name)
+    losses, trained, predicted = [], [], []
+    for kind in (Trainer, Padded):
+        trainer = kind(task.head, tokenizer, "fp32")
+        seen = []
+        backward = trainer._backward
+        trainer._backward = lambda *args, backward=backward, seen=seen: seen.append(backward(*args)) or seen[-1]
+        # 12 examples, so ceil(12 / 6) = 2 updates an epoch.
+        settings = recipe(epochs=10, eps=1e-5, learning_rate=1e-3)
+        fitted, cost = trainer.fit(copy.deepcopy(model), encoded, settings, seed=3)
+        losses.append(torch.stack(seen))
+        trained.append(weights(fitted))
+        predicted.append(list(trainer.predict(fitted, encoded)))
+    assert len(losses[0]) == 20 and losses[0][-1] < losses[0][0]
+    # Sums in another order differ by 1e-7 of their size; AdamW turns a tiny gradient's relative error into a part of a
+    # step of 1e-3, which eps damps, over 20 steps.
+    assert (losses[0] - losses[1]).abs().max() < 1e-4
+    assert (trained[0] - trained[1]).abs().max() < 2e-4 < (trained[0] - weights(model)).abs().max() / 20
+    for one, other in zip(*predicted, strict=True):
+        assert abs(one - other).max() < 1e-3
+
+
+def test_padding_is_counted(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    packed = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)[1]
+    padded = Padded(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)[1]
+    lengths = [len(row["input_ids"][0]) for row in encoded]
+    assert 0 <= packed.padding < 32 / (sum(lengths) / 2) and 0 <= padded.padding < 1
+    assert packed.micro_batch == "4096 tokens" and packed.halvings == 0
+
+
+def test_a_model_that_cannot_be_packed_is_padded_and_one_line_says_so(data_dir, make_model, caplog):
+    from linkbert.models.loading import load_tokenizer
+
+    folder = make_model("deberta-v2")
+    task, tokenizer = TASKS["gad"], load_tokenizer(folder, words=False)
+    encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    model = load_model(folder, task.head, task.labels, fine_tuned=False)
+    with caplog.at_level("INFO", logger="linkbert"):
+        fitted, _ = trainer.fit(model, encoded, recipe(), seed=1)
+        list(trainer.predict(fitted, encoded))
+    lines = [record.getMessage() for record in caplog.records if "padded" in record.getMessage()]
+    assert lines == ["deberta-v2 does not take packed rows: batches are padded"]
+
+
+@pytest.mark.parametrize("per_device", [None, 6])
+def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(prepared, tokenizer, monkeypatch, caplog, per_device):
+    """The batch stays the recipe's: the weights are those of a run that had the memory."""
+    task, encoded, model = prepared("ncbi-disease")
+    settings = recipe(epochs=2, eps=1e-5)
+    whole, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, settings, seed=3)
+    small = copy.deepcopy(model)
+    forward = small.classifier.forward
+
+    def within_memory(hidden):
+        if hidden.shape[1] > 32:  # one packed row of more than 32 tokens
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+        return forward(hidden)
+
+    monkeypatch.setattr(small.classifier, "forward", within_memory)
+    with caplog.at_level("WARNING", logger="linkbert"):
+        fitted, cost = Trainer(task.head, tokenizer, "fp32").fit(
+            small, encoded, settings, seed=3, per_device=per_device
+        )
+    assert (weights(fitted) - weights(whole)).abs().max() < 2e-5
+    assert cost.halvings >= 1 and caplog.text.count("out of memory with micro-batches of") == cost.halvings
+    assert cost.micro_batch.split()[1] == ("tokens" if per_device is None else "examples")
+
+
+def test_memory_that_never_suffices_is_one_error(prepared, tokenizer, monkeypatch):
+    task, encoded, model = prepared("gad")
+
+    def never(*args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(model.classifier, "forward", never)
+    with pytest.raises(RunError, match="out of memory on .* with micro-batches of 1 examples; use --per-device"):
+        Trainer(task.head, tokenizer, "fp32").fit(model, encoded, recipe(), seed=1, per_device=6)
+
+
+def test_other_errors_of_a_step_are_not_taken_for_memory(prepared, tokenizer, monkeypatch):
+    task, encoded, model = prepared("gad")
+    monkeypatch.setattr(model.classifier, "forward", lambda hidden: hidden @ torch.ones(3, 3))
+    trainer = Padded(task.head, tokenizer, "fp32")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        trainer.fit(model, encoded, recipe(), seed=1)
+
+
+def test_words_that_training_does_not_meet_stay_as_they_were(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    fitted, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)
+    found, before = fitted.get_input_embeddings().weight, model.get_input_embeddings().weight
+    met = sorted({token for row in encoded for token in row["input_ids"][0]})
+    moved = (found != before).any(1).nonzero().flatten().tolist()
+    assert moved == met and 0 < len(met) < len(before)
+
+
+def test_weight_decay_reaches_words_that_training_does_not_meet(prepared, tokenizer):
+    task, encoded, model = prepared("gad")
+    settings = recipe(weight_decay=0.1)
+    fitted, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, settings, seed=1)
+    found, before = fitted.get_input_embeddings().weight, model.get_input_embeddings().weight
+    moved = (found != before).any(1)
+    assert int((~moved).sum()) <= 1  # the padding token is zeros

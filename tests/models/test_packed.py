@@ -1,0 +1,109 @@
+"""Packed rows give what padded batches give, for every head, and leave no trace in the model."""
+
+import numpy as np
+import pytest
+import torch
+from linkbert.models.kernels import Kernels
+from linkbert.models.loading import load_model
+from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
+
+HEADS = {"token": ("O", "B"), "sequence": ("a", "b", "c"), "regression": (), "multi-label": ("a", "b"), "choice": ()}
+LENGTHS = (9, 3, 30, 1, 17, 5, 2, 12)
+PACKABLE = ("bert", "roberta", "electra", "distilbert")
+
+
+def load(folder, head):
+    torch.manual_seed(0)
+    return load_model(folder, head, HEADS[head], fine_tuned=False).eval()
+
+
+def tokens():
+    return np.random.default_rng(0).integers(5, 100, sum(LENGTHS))
+
+
+def padded_logits(model, head):
+    ids, width = tokens(), max(LENGTHS)
+    inside = np.arange(width) < np.array(LENGTHS)[:, None]
+    padded = np.full(inside.shape, model.config.pad_token_id)
+    padded[inside] = ids
+    inputs = {"input_ids": torch.from_numpy(padded), "attention_mask": torch.from_numpy(inside).long()}
+    if head == "choice":
+        inputs = {name: tensor.view(2, 4, width) for name, tensor in inputs.items()}
+    logits = model(**inputs).logits
+    return logits[torch.from_numpy(inside)] if head == "token" else logits
+
+
+def packed_logits(model, head, kernels=None):
+    row = pack(tokens(), None, np.array(LENGTHS), model.config.num_attention_heads, every_token=head == "token")
+    with running_packed(model, kernels):
+        logits = model(**packed_inputs(row, 4 if head == "choice" else None)).logits
+    return logits[0, : sum(LENGTHS)] if head == "token" else logits
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", PACKABLE)
+def test_packed_equals_padded(make_model, kind, head):
+    model = load(make_model(kind), head)
+    with torch.inference_mode():
+        packed, padded = packed_logits(model, head), padded_logits(model, head)
+    assert packed.shape == padded.shape
+    # Sums of a few dozen float32 numbers of order 1, in another order.
+    assert (packed - padded).abs().max() < 2e-6
+    assert can_pack(model, head)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_gradients_of_packed_rows_equal_those_of_padded_batches(tiny, head):
+    model = load(tiny, head)
+    found = []
+    for logits in (packed_logits, padded_logits):
+        model.zero_grad()
+        logits(model, head).square().sum().backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert (found[0] - found[1]).abs().max() < 1e-5 * found[1].abs().max()
+
+
+@pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
+def test_models_that_cannot_be_packed_are_recognised(make_model, kind):
+    for head in ("token", "sequence"):
+        assert not can_pack(load(make_model(kind), head), head)
+
+
+def test_a_model_that_computes_something_else_when_packed_is_recognised(tiny):
+    model = load(tiny, "sequence")
+    embeddings = model.bert.embeddings
+    # Positions that ignore what they are told would run on through the row.
+    original = embeddings.forward
+    embeddings.forward = lambda *args, position_ids=None, **kw: original(
+        *args, position_ids=torch.arange(kw["input_ids"].shape[1])[None], **kw
+    )
+    assert not can_pack(model, "sequence")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_model_is_left_as_it_was(tiny, training):
+    model = load(tiny, "sequence").train(training)
+
+    def described():
+        hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
+        modules = [(name, type(m), m.training) for name, m in model.named_modules()]
+        return list(model.state_dict()), modules, hooks, model.config._attn_implementation
+
+    before = described()
+    packed_logits(model, "sequence", Kernels(fused=False))
+    assert described() == before
+    with pytest.raises(ZeroDivisionError), running_packed(model, Kernels(fused=False)):
+        raise ZeroDivisionError
+    assert described() == before
+
+
+def test_padding_tokens_inside_a_text_are_tokens(tiny):
+    """Positions come from the row, not from what a token is."""
+    model = load(tiny, "token")
+    ids = np.array([2, 0, 0, 3, 2, 3])
+    row = pack(ids, None, np.array([4, 2]), 2, every_token=True)
+    assert row.position_ids[0, :6].tolist() == [0, 1, 2, 3, 0, 1]
+    with torch.inference_mode(), running_packed(model):
+        packed = model(**packed_inputs(row, None)).logits[0, :4]
+        alone = pack(ids[:4], None, np.array([4]), 2, every_token=True)
+        assert torch.allclose(packed, model(**packed_inputs(alone, None)).logits[0, :4], atol=1e-6)

@@ -1,0 +1,125 @@
+"""Attention over packed rows equals attention over each sequence alone."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from linkbert.models.kernels import Kernels
+from linkbert.models.packed_attention import group_by_length, make_layout, packed_attention
+from torch.nn.functional import scaled_dot_product_attention
+
+HEADS, SIZE = 2, 4
+lengths_of_rows = st.lists(st.integers(1, 40), min_size=1, max_size=14)
+
+
+def random_row(lengths, extra=0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, HEADS, sum(lengths) + extra, SIZE)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+
+
+def layout_of(lengths, extra=0, heads=HEADS):
+    return make_layout(np.array(lengths), sum(lengths) + extra, heads)
+
+
+def one_by_one(query, key, value, lengths):
+    ends = np.cumsum(lengths)
+    parts = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+    outputs = [scaled_dot_product_attention(query[:, :, p], key[:, :, p], value[:, :, p]) for p in parts]
+    return torch.cat(outputs, 2).transpose(1, 2)
+
+
+class Fixed(Kernels):
+    """Masks that are the same each time."""
+
+    def noise(self, size, rate):
+        return torch.rand(size, generator=torch.Generator().manual_seed(size)) >= rate
+
+
+@given(lengths_of_rows, st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_packed_attention_is_attention_in_each_sequence(lengths, extra):
+    inputs = random_row(lengths, extra)
+    packed, _ = packed_attention(None, *inputs, None, layout=layout_of(lengths, extra))
+    total = sum(lengths)
+    expected = one_by_one(*inputs, lengths)
+    assert torch.allclose(packed[:, :total], expected, atol=1e-12)
+    assert (packed[:, total:] == 0).all()  # tokens of no sequence
+    outer = torch.randn(packed.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = torch.autograd.grad(packed, inputs, outer)
+    wanted = torch.autograd.grad(expected, inputs, outer[:, :total])
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)  # the sum over outputs is kept in float32
+
+
+@given(lengths_of_rows.filter(lambda lengths: len(lengths) > 1), st.data())
+@settings(max_examples=40, deadline=None)
+def test_attention_across_a_boundary_is_exactly_zero(lengths, data):
+    chosen = data.draw(st.integers(0, len(lengths) - 1))
+    start = sum(lengths[:chosen])
+    inside = slice(start, start + lengths[chosen])
+    inputs = random_row(lengths)
+    packed, _ = packed_attention(None, *inputs, None, layout=layout_of(lengths))
+    for gradient in torch.autograd.grad(packed[:, inside].square().sum(), inputs):
+        outside = torch.ones(gradient.shape[2], dtype=torch.bool)
+        outside[inside] = False
+        assert (gradient[:, :, outside] == 0).all()
+    # Not even an infinite neighbour is felt.
+    poisoned = [tensor.detach().clone() for tensor in inputs]
+    for tensor in poisoned:
+        tensor[:, :, :start] = torch.inf
+        tensor[:, :, start + lengths[chosen] :] = torch.nan
+    again, _ = packed_attention(None, *poisoned, None, layout=layout_of(lengths))
+    assert torch.equal(again[:, inside], packed[:, inside])
+
+
+@given(st.lists(st.integers(1, 512), min_size=1, max_size=60))
+@settings(deadline=None)
+def test_every_sequence_is_in_one_group(lengths):
+    groups = group_by_length(np.array(lengths))
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
+    for group in groups:
+        assert lengths[group[0]] == max(lengths[index] for index in group)
+
+
+def test_like_lengths_are_multiplied_together_and_long_ones_alone():
+    groups = group_by_length(np.array([20, 21, 22, 19, 500, 400]))
+    assert [group.tolist() for group in groups] == [[4], [5], [2, 1, 0, 3]]
+
+
+@pytest.mark.parametrize("lengths", [[3, 4, 5], [9], [2, 2, 2]])
+def test_gradients_with_dropout(lengths):
+    kernels, layout = Fixed(fused=False), layout_of(lengths)
+
+    def attend(*inputs):
+        return packed_attention(None, *inputs, None, dropout=0.3, layout=layout, kernels=kernels)[0]
+
+    assert torch.autograd.gradcheck(attend, random_row(lengths), eps=1e-6, atol=1e-5)
+
+
+def test_dropout_keeps_the_mean():
+    lengths = [24] * 8
+    inputs = [tensor.detach() for tensor in random_row(lengths)]
+    layout = layout_of(lengths)
+    torch.manual_seed(0)
+    draws = [packed_attention(None, *inputs, None, dropout=0.2, layout=layout)[0] for _ in range(400)]
+    plain = packed_attention(None, *inputs, None, layout=layout)[0]
+    assert (torch.stack(draws).mean(0) - plain).abs().mean() < 0.02
+
+
+def test_the_path_of_gpus_gives_the_same():
+    """Nested tensors compute on CPUs as well, only slowly."""
+    lengths = [5, 1, 9]
+    inputs = random_row(lengths)
+    from linkbert.models.packed_attention import _varlen_attention
+
+    found = _varlen_attention(*inputs, layout_of(lengths, heads=None), 0.0, SIZE**-0.5)
+    assert torch.allclose(found, one_by_one(*inputs, lengths), atol=1e-12)
+
+
+@pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"sliding_window": 4}, {"layout": None}])
+def test_what_cannot_be_packed_is_refused(refused):
+    options = {"attention_mask": None, "layout": layout_of([3])} | refused
+    with pytest.raises(NotImplementedError):
+        packed_attention(None, *random_row([3]), **options)
