@@ -1,4 +1,4 @@
-"""One contender of the speed benchmark, in a process of its own: it warms up, then takes a round when told to."""
+"""One contender of the speed benchmark, in a process of its own: a round to warm up, then one each time it is told."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 OURS = "linkbert"
 CONTENDERS = (OURS, "Trainer, defaults", "Trainer, best flags")
-_WARM_UP_BATCHES = 2
 _SAMPLE_SEED = 0
 _PEAK_SIZES = (1024, 2048, 4096)
 _PEAK_SECONDS = 0.4
@@ -111,12 +110,6 @@ class _Prepared:
     corpus: int
     tokens: int
     flops: float
-
-    def warm_up(self, job: Job) -> Dataset:
-        """A few batches; for scoring, all of them."""
-        if job.work == "score":
-            return self.examples
-        return self.examples.select(range(min(_WARM_UP_BATCHES * job.batch_size, len(self.examples))))
 
     def round(self, peak: float, seconds: float, padding: float | None, memory: float) -> Round:
         """The figures of a turn."""
@@ -212,19 +205,23 @@ def _ours(job: Job, contender: str) -> Callable[[], Round]:
     recipe = Recipe(job.learning_rate, job.batch_size, epochs=1, max_length=job.max_length)
     dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
 
-    def work(examples: Dataset) -> tuple[float, float | None]:
+    def work() -> tuple[float, float | None]:
         """Return seconds and the share of padding, where it is known."""
         if job.work != "score":
-            cost = trainer.fit(prepared.model, examples, recipe, seed=0)[1]
+            cost = trainer.fit(prepared.model, prepared.examples, recipe, seed=0)[1]
             return cost.seconds, cost.padding
         _wait(trainer.device)
         since = time.perf_counter()
-        for _ in trainer.predict(prepared.model, examples):
+        for _ in trainer.predict(prepared.model, prepared.examples):
             pass
         return time.perf_counter() - since, 0.0 if trainer.packs(prepared.model) else None
 
-    work(prepared.warm_up(job))
-    return lambda: prepared.round(matmul_peak(trainer.device, dtype), *work(prepared.examples), trainer.peak_memory_mb)
+    def run() -> Round:
+        peak = matmul_peak(trainer.device, dtype)
+        return prepared.round(peak, *work(), trainer.peak_memory_mb)
+
+    work()
+    return run
 
 
 def _theirs(job: Job, contender: str) -> Callable[[], Round]:
@@ -257,8 +254,11 @@ def _theirs(job: Job, contender: str) -> Callable[[], Round]:
         **options,
     )
     collate = _PeerCollator(prepared)
+    examples = _plain(prepared)
+    if best:
+        examples = examples.select(_by_length(examples["length"], prepared.corpus, job.batch_size))
 
-    def work(examples: Dataset) -> float:
+    def work() -> float:
         clock = _clock()
         peer = transformers.Trainer(
             model=prepared.model,
@@ -277,18 +277,15 @@ def _theirs(job: Job, contender: str) -> Callable[[], Round]:
         peer.predict(examples)  # type: ignore[arg-type]
         return time.perf_counter() - since
 
-    examples = _plain(prepared)
-    if best:
-        examples = examples.select(_by_length(examples["length"], prepared.corpus, job.batch_size))
-    work(examples.select(range(len(prepared.warm_up(job)))))
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
 
     def run() -> Round:
         peak = matmul_peak(arguments.device, dtype)
-        seconds = work(examples)
+        seconds = work()
         padding = 1 - prepared.tokens / collate.computed
         return prepared.round(peak, seconds, padding, peak_memory_mb(arguments.device))
 
+    work()
     return run
 
 

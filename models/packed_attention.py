@@ -178,7 +178,7 @@ def _varlen_attention(
     """Attend with PyTorch's own kernels for sequences of many lengths, through jagged nested tensors."""
     jagged = (
         torch.nested.nested_tensor_from_jagged(
-            tensor[0].transpose(0, 1), layout.offsets.long(), max_seqlen=layout.max_length
+            tensor[0].transpose(0, 1).contiguous(), layout.offsets.long(), max_seqlen=layout.max_length
         ).transpose(1, 2)
         for tensor in (query, key, value)
     )

@@ -54,7 +54,7 @@ def test_gradients_pass_where_values_passed(kernels, dtype):
     assert values.grad is not None and (dropped == 0).any()
     expected = torch.where(dropped == 0, 0.0, 1 / 0.6).to(dtype)
     assert torch.equal(values.grad, expected)
-    assert torch.allclose(dropped, values * expected)
+    assert torch.allclose(dropped, values * expected, rtol=1e-5 if dtype == torch.float32 else 1e-2)
 
 
 def test_nothing_is_dropped_outside_of_training(kernels):
@@ -96,7 +96,7 @@ def test_without_a_compiler_one_line_says_so(tmp_path):
         "print(usable(), usable())\n"
     )
     environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.split() == ["False", "False"], done.stderr

@@ -198,7 +198,7 @@ def test_packed_training_is_padded_training(prepared, tokenizer, name):
         trainer._backward = lambda *args, backward=backward, seen=seen: seen.append(backward(*args)) or seen[-1]
         # 12 examples, so ceil(12 / 6) = 2 updates an epoch.
         settings = recipe(epochs=10, eps=1e-5, learning_rate=1e-3)
-        fitted, cost = trainer.fit(copy.deepcopy(model), encoded, settings, seed=3)
+        fitted, _ = trainer.fit(copy.deepcopy(model), encoded, settings, seed=3)
         losses.append(torch.stack(seen))
         trained.append(weights(fitted))
         predicted.append(list(trainer.predict(fitted, encoded)))
