@@ -199,17 +199,21 @@ def _contender(name: str, job: Job) -> Iterator[Callable[[], Round]]:
     process.start()
     there.close()
 
+    def answer() -> Any:
+        try:
+            found = here.recv() if here.poll(_SECONDS) else "it did not answer"
+        except EOFError:
+            found = "its process died, perhaps for want of memory"
+        if isinstance(found, str):
+            raise RunError(f"{job.task}, {job.work}, {name}: {found}")
+        return found
+
     def turn() -> Round:
         here.send("go")
-        try:
-            answer = here.recv() if here.poll(_SECONDS) else "it did not answer"
-        except EOFError:
-            answer = "its process died, perhaps for want of memory"
-        if isinstance(answer, str):
-            raise RunError(f"{job.task}, {job.work}, {name}: {answer}")
-        return answer
+        return answer()
 
     try:
+        answer()  # it is ready: nobody warms up while another's time is taken
         yield turn
     finally:
         here.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,28 +74,20 @@ class Round:
 
 
 def serve(contender: str, job: Job, told: Connection) -> None:
-    """Prepare, then answer each message with a `Round`, until the other side closes; a string is an error."""
+    """Prepare and warm up, say so, then answer each message with a `Round` until the other side closes.
+
+    A string instead of a round, or of None for being ready, is an error.
+    """
     try:
         run = (_ours if contender == OURS else _theirs)(job, contender)
-    except Exception as error:  # the parent process reports it
-        run = _failing(f"{type(error).__name__}: {error}")
-    while True:
-        try:
+        told.send(None)
+        while True:
             told.recv()
-        except EOFError:
-            return
-        try:
-            answer: Round | str = run()
-        except Exception as error:  # the parent process reports it
-            answer = f"{type(error).__name__}: {error}"
-        told.send(answer)
-
-
-def _failing(message: str) -> Callable[[], Round]:
-    def run() -> Round:
-        raise RuntimeError(message)
-
-    return run
+            told.send(run())
+    except EOFError:
+        return
+    except Exception as error:  # the parent process reports it
+        told.send(f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)
@@ -203,7 +194,7 @@ def _ours(job: Job, contender: str) -> Callable[[], Round]:
     prepared = _prepare(job)
     trainer = Trainer(prepared.task.head, prepared.tokenizer, job.precision, compile_passes=True)
     recipe = Recipe(job.learning_rate, job.batch_size, epochs=1, max_length=job.max_length)
-    dtype = torch.bfloat16 if trainer.precision == "bf16" else torch.float32
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(trainer.precision, torch.float32)
 
     def work() -> tuple[float, float | None]:
         """Return seconds and the share of padding, where it is known."""
@@ -226,58 +217,33 @@ def _ours(job: Job, contender: str) -> Callable[[], Round]:
 
 def _theirs(job: Job, contender: str) -> Callable[[], Round]:
     import torch
-    import transformers
 
-    from ..training.precision import peak_memory_mb, resolve_precision
+    from ..training.precision import peak_memory_mb
+    from . import peer
 
     prepared = _prepare(job)
-    on_cpu = not torch.accelerator.is_available()
+    head, tokenizer, model = prepared.task.head, prepared.tokenizer, prepared.model
     best = contender == CONTENDERS[2]
-    options: dict[str, Any] = {"use_cpu": on_cpu}
-    if best:
-        device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
-        precision = resolve_precision(job.precision, device or torch.device("cpu"))
-        options |= {
-            "bf16": precision == "bf16",
-            "fp16": precision == "fp16",
-            "train_sampling_strategy": "sequential",  # of `_by_length`
-            "per_device_eval_batch_size": job.batch_size,
-        }
-    arguments = transformers.TrainingArguments(
-        output_dir=tempfile.gettempdir(),  # nothing is saved
+    arguments = peer.arguments(
+        peer.best_options(job.precision, job.batch_size) if best else {},
         per_device_train_batch_size=job.batch_size,
         learning_rate=job.learning_rate,
         num_train_epochs=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        **options,
     )
-    collate = _PeerCollator(prepared)
-    examples = _plain(prepared)
+    collate = peer.Collator(head, tokenizer)
+    examples = peer.plain_rows(head, tokenizer, prepared.examples)
     if best:
         examples = examples.select(_by_length(examples["length"], prepared.corpus, job.batch_size))
 
     def work() -> float:
-        clock = _clock()
-        peer = transformers.Trainer(
-            model=prepared.model,
-            args=arguments,
-            train_dataset=examples,
-            data_collator=collate,
-            processing_class=prepared.tokenizer,
-            callbacks=[clock],
-        )
-        peer.remove_callback(transformers.PrinterCallback)
         collate.computed = 0
         if job.work != "score":
-            peer.train()
-            return clock.seconds
+            return peer.train(model, arguments, collate, examples)
         since = time.perf_counter()
-        peer.predict(examples)  # type: ignore[arg-type]
+        peer.predict(model, arguments, collate, examples)
         return time.perf_counter() - since
 
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else torch.float32
 
     def run() -> Round:
         peak = matmul_peak(arguments.device, dtype)
@@ -298,63 +264,3 @@ def _by_length(lengths: Any, corpus: int, batch_size: int) -> list[int]:
     indices = range(len(lengths))
     pools = [indices[start : start + pool] for start in range(0, len(lengths), pool)]
     return [index for part in pools for index in sorted(part, key=lambda item: -lengths[item])]
-
-
-def _clock() -> Any:
-    """A callback that takes the time from the first batch of a training to its last."""
-    import transformers
-
-    class Clock(transformers.TrainerCallback):
-        seconds = 0.0
-
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.seconds = -time.perf_counter()
-
-        def on_train_end(self, *_: Any, **__: Any) -> None:
-            self.seconds += time.perf_counter()
-
-    return Clock()
-
-
-def _plain(prepared: _Prepared) -> Dataset:
-    """The examples as the example scripts of transformers hold them: one row of lists each, with its length."""
-    from datasets import Dataset
-
-    head, names = prepared.task.head, ["input_ids"]
-    if "token_type_ids" in prepared.tokenizer.model_input_names:
-        names.append("token_type_ids")
-    columns: dict[str, list[Any]] = {name: [] for name in (*names, "labels", "length")}
-    for row in prepared.examples:
-        item: Any = row
-        if head == "choice":
-            for name in names:
-                columns[name].append(item[name])
-            columns["labels"].append(item["labels"])
-            columns["length"].append(max(map(len, item["input_ids"])))
-            continue
-        # Sentences that were split into windows are rows of their own here.
-        for name in names:
-            columns[name] += item[name]
-        columns["labels"] += item["labels"] if head == "token" else [item["labels"]]
-        columns["length"] += map(len, item["input_ids"])
-    return Dataset.from_dict(columns)
-
-
-class _PeerCollator:
-    """Pads to the longest of the batch, as the collators of transformers do, and counts what is computed."""
-
-    def __init__(self, prepared: _Prepared) -> None:
-        import transformers
-
-        kinds: dict[str, Any] = {
-            "token": transformers.DataCollatorForTokenClassification,
-            "choice": transformers.DataCollatorForMultipleChoice,
-        }
-        self.inner = kinds.get(prepared.task.head, transformers.DataCollatorWithPadding)(prepared.tokenizer)
-        self.computed = 0
-
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        """Collate rows."""
-        batch = self.inner(features)
-        self.computed += batch["input_ids"].numel()
-        return batch
