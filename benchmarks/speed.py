@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import statistics
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from ..tasks.recipe import published_recipe, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task
 from .speed_worker import CONTENDERS, OURS, Job, Round, serve
+
+_log = logging.getLogger(__name__)
 
 WORKS = ("train", "train_no_attention_dropout", "score")
 _CHOICE_BATCH = 4  # questions at a time, of four options each, as the original computes them
@@ -159,6 +162,7 @@ def measure_speed(
                 precision=precision,
                 tokens=tokens,
             )
+            _log.info("%s, %s: each contender warms up with a round of its own first", task.name, work)
             yield Comparison(task.name, job.split, work, job.batch_size, _in_turns(job, rounds, on_round))
 
 

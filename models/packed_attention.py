@@ -164,12 +164,12 @@ def packed_attention(
     """
     if layout is None or attention_mask is not None or sliding_window is not None or len(query) != 1:
         raise NotImplementedError("this attention is for packed rows without masks and windows")
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if query.device.type == "cpu":
-        rows = (tensor[0].transpose(0, 1) for tensor in (query * scaling, key, value))
+        rows = (tensor[0].transpose(0, 1) for tensor in (query * scale, key, value))
         output: Any = _Attention.apply(*rows, layout.grouping, dropout, kernels or Kernels(fused=False))
         return output.unsqueeze(0), None
-    return _varlen_attention(query, key, value, layout, dropout, scaling), None
+    return _varlen_attention(query, key, value, layout, dropout, scale), None
 
 
 def _varlen_attention(

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import overload
 
 from ..errors import RequestError, nearest
 from ..files import sha256_of
@@ -41,6 +42,14 @@ class ModelSource:
     source: str
     path: Path
     revision: str | None = None
+
+
+@overload
+def find_model(model: str, name: str | None = None) -> ModelSource: ...
+
+
+@overload
+def find_model(model: str, name: str | None = None, *, download: bool) -> ModelSource | None: ...
 
 
 def find_model(model: str, name: str | None = None, *, download: bool = True) -> ModelSource | None:

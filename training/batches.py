@@ -303,13 +303,21 @@ def micro_batches(
 def _cut(share: np.ndarray, lengths: np.ndarray, size: MicroBatchSize) -> list[np.ndarray]:
     if size.examples is not None:
         return np.split(share, range(size.examples, len(share), size.examples))
-    # As many parts as needed, of about the same number of tokens, and at least one example each.
-    ends = np.cumsum(lengths[share])
-    number = min(len(share), math.ceil(ends[-1] / size.tokens)) if len(share) else 1
-    if number <= 1:
-        return [share]
-    bounds = np.searchsorted(ends, ends[-1] * np.arange(1, number) / number)
-    return [part for part in np.split(share, bounds) if len(part)]
+    parts = _fill(share, lengths, size.tokens)
+    # As few parts as that, but of about the same number of tokens.
+    even = math.ceil(int(lengths[share].sum()) / len(parts)) + int(lengths[share].max(initial=0))
+    return _fill(share, lengths, min(size.tokens, even))
+
+
+def _fill(share: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+    """Cut examples, in their order, into parts of at most so many tokens, or of one example that is longer."""
+    bounds, filled = [], 0
+    for place, length in enumerate(lengths[share]):
+        if place and filled + length > tokens:
+            bounds.append(place)
+            filled = 0
+        filled += length
+    return np.split(share, bounds)
 
 
 def token_batches(lengths: np.ndarray, tokens: int, *, padded: bool) -> list[np.ndarray]:

@@ -234,9 +234,10 @@ class Trainer:
 
     def _backward(self, model: Any, update: Update) -> torch.Tensor:
         """Add up the gradients of one update; return its loss, still on the device."""
-        count: Any = update.count
+        count: Any = max(update.count, 1)
         if self.processes > 1:
-            count = self.accelerator.reduce(torch.tensor(count, device=self.device), reduction="sum").clamp(min=1)
+            shared: Any = self.accelerator.reduce(torch.tensor(update.count, device=self.device), reduction="sum")
+            count = shared.clamp(min=1)
         total = torch.zeros((), device=self.device)
         for number, (batch, weight) in enumerate(update.parts, start=1):
             with nullcontext() if number == len(update.parts) else self.accelerator.no_sync(model):

@@ -70,14 +70,13 @@ def test_processes_share_an_update_and_make_equally_many_micro_batches(lengths, 
         if examples is not None:
             assert len(item) <= examples
         else:
-            # Near-equal parts go beyond the number by less than an example.
-            assert len(item) <= 1 or sum(lengths[index] for index in item) <= tokens + max(lengths)
+            assert len(item) <= 1 or sum(lengths[index] for index in item) <= tokens
 
 
 def test_micro_batches_are_of_about_the_same_size():
     lengths = np.full(32, 300)
     parts = micro_batches(np.arange(32), lengths, 0, 1, MicroBatchSize(4096))
-    assert [len(part) for part in parts] == [11, 11, 10] or sorted(map(len, parts)) == [10, 11, 11]
+    assert [len(part) for part in parts] == [11, 11, 10]  # not 13, 13 and 6
 
 
 def test_a_size_is_halved_until_it_cannot_be():
