@@ -13,7 +13,7 @@ import torch
 from transformers import AttentionInterface
 
 from .kernels import Dropout, Kernels
-from .packed_attention import NAME, Layout, make_layout, packed_attention
+from .packed_attention import NAME, Layout, make_layout, packed_attention, to_device
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ class PackedRow:
         types = self.token_type_ids
         return replace(
             self,
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            position_ids=self.position_ids.to(device, non_blocking=True),
-            token_type_ids=None if types is None else types.to(device, non_blocking=True),
+            input_ids=to_device(self.input_ids, device),
+            position_ids=to_device(self.position_ids, device),
+            token_type_ids=None if types is None else to_device(types, device),
             layout=self.layout.to(device),
         )
 

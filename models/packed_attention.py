@@ -67,7 +67,13 @@ class Layout:
 
     def to(self, device: torch.device) -> Layout:
         """Copy the offsets to a device."""
-        return self if device.type == "cpu" else replace(self, offsets=self.offsets.to(device, non_blocking=True))
+        return replace(self, offsets=to_device(self.offsets, device))
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor to a device; to a GPU from pinned memory, so that nobody waits for it."""
+    pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
 
 
 def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:

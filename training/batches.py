@@ -12,6 +12,7 @@ import torch
 
 from ..models.heads import IGNORED, UNSCORED
 from ..models.packed import PackedRow, pack, packed_inputs
+from ..models.packed_attention import to_device
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,8 +50,11 @@ class Batch:
         """Copy the tensors to a device."""
         if device.type == "cpu":
             return self
-        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
-        return replace(self, inputs={name: item.to(device) for name, item in self.inputs.items()}, labels=labels)
+        inputs = {
+            name: item.to(device) if isinstance(item, PackedRow) else to_device(item, device)
+            for name, item in self.inputs.items()
+        }
+        return replace(self, inputs=inputs, labels=None if self.labels is None else to_device(self.labels, device))
 
 
 @dataclass(frozen=True)

@@ -213,8 +213,10 @@ class Trainer:
     ) -> torch.Tensor:
         """Make one update, in smaller micro-batches if memory runs out."""
         while True:
+            stepping = False
             try:
                 loss = self._backward(model, update)
+                stepping = True
                 self.accelerator.clip_grad_norm_(model.parameters(), max_norm)
                 optimizer.step()
                 form.clear_gradients(optimizer)
@@ -222,8 +224,8 @@ class Trainer:
             except RuntimeError as error:
                 if not should_reduce_batch_size(error):
                     raise
-                # Other processes would wait for this one's gradients.
-                smaller = feed.shrink(update) if self.processes == 1 else None
+                # A step cannot be taken twice, and other processes would wait for this one's gradients.
+                smaller = None if stepping or self.processes > 1 else feed.shrink(update)
                 if smaller is None:
                     raise RunError(
                         f"out of memory on {self.device_name} with micro-batches of {update.size}; use "
@@ -256,8 +258,8 @@ class Trainer:
         if self.device.type == "cpu":
             wanted = tokens >= _TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
             kernels = Kernels(fused=wanted and usable())
-        # Weight decay changes all rows.
-        if recipe.weight_decay == 0:
+        # Weight decay changes all rows; and in padded batches a model may tell padding by its number.
+        if packed and recipe.weight_decay == 0:
             # Processes exchange whole gradients.
             keep_gradient = self.device.type == "cpu" and self.processes == 1
             vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=keep_gradient)

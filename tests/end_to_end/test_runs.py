@@ -39,6 +39,29 @@ def test_several_seeds_give_a_list(cli, data_dir, tiny):
     assert [result["seed"] for result in json.loads(done.stdout)] == [1, 2]
 
 
+def test_several_seeds_encode_a_corpus_once(cli, data_dir, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINKBERT_CACHE_DIR", str(tmp_path / "cache"))
+    command = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, *SMALL)
+    assert cli(*command, "--seed", 1).exit_code == 0
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("gad-*-32-*.arrow")}
+    assert len(made) == 3
+    assert cli(*command, "--seed", 2, "--seed", 3).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("gad-*-32-*.arrow")} == made
+
+
+def test_a_result_says_how_its_batches_were_computed(cli, data_dir, tiny):
+    done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, *SMALL, "--json")
+    cost = json.loads(done.stdout)["cost"]["train"]
+    assert cost["micro_batch"] == "4096 tokens" and cost["halvings"] == 0 and 0 <= cost["padding"] < 1
+    done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, *SMALL, "--json",
+               "--name", "other", "--set", "attention_dropout=0", "--set", "group_by_length=true",
+               "--per-device-batch-size", 2)  # fmt: skip
+    result = json.loads(done.stdout)
+    assert result["cost"]["train"]["micro_batch"] == "2 examples"
+    departures = " ".join(result["departures"])
+    assert "attention_dropout 0 instead of 0.1" in departures and "group_by_length true instead of false" in departures
+
+
 def test_a_failed_run_leaves_its_error_and_can_begin_anew(cli, data_dir, tiny, tmp_path, monkeypatch):
     from linkbert.errors import RunError
     from linkbert.training import trainer
