@@ -20,7 +20,7 @@ def command(
     data_dir: options.DataDir = options.DATA_DIR,
     precision: options.Precision = "auto",
 ) -> None:
-    """Fine-tune with the Trainer of transformers at its best flags, and print the test score as JSON."""
+    """Fine-tune with the Trainer of transformers in random batches, and print the test score as JSON."""
     from ..benchmarks.reference import reference_score
 
     found = reference_score(task, model=model, seed=seed, epochs=epochs, data_dir=Path(data_dir), precision=precision)
