@@ -40,12 +40,12 @@ def reference_score(
     from ..tasks.registry import get_task
     from . import peer
     from .scoring import decode_split, score_split
+    from .settings import dropouts_of
 
     found, source = get_task(task), find_model(model)
     info = inspect_model(source)
     overrides = {} if epochs is None else {"epochs": (epochs, "--epochs")}
-    dropouts = {"dropout": info.dropout, "attention_dropout": info.attention_dropout}
-    recipe = resolve_recipe(found.recipe_section, published_recipe(info.hidden_size), overrides, dropouts)
+    recipe = resolve_recipe(found.recipe_section, published_recipe(info.hidden_size), overrides, dropouts_of(info))
     tokenizer = load_tokenizer(source.path, words=found.head == "token")
     splits = {name: load_split(found, name, Path(data_dir)) for name in ("train", "test")}
     encoded = {name: encode_split(found, split, tokenizer, recipe.max_length)[0] for name, split in splits.items()}

@@ -115,7 +115,7 @@ class Settings:
     def departures(self) -> list[str]:
         """Where the run differs from the published protocol."""
         published = published_recipe(self.model.hidden_size)
-        found = departures(self.recipe, self.task.recipe_section, self.recipe_name, published, _dropouts(self.model))
+        found = departures(self.recipe, self.task.recipe_section, self.recipe_name, published, dropouts_of(self.model))
         if self.limits.select != "last":
             found.append(f"select {self.limits.select} instead of last")
         return found
@@ -178,7 +178,7 @@ def resolve_settings(
         raise RequestError(*problems)
     info = inspect_model(source)
     chosen = recipe_name or published_recipe(info.hidden_size)
-    recipe = resolve_recipe(found.recipe_section, chosen, overrides, _dropouts(info))
+    recipe = resolve_recipe(found.recipe_section, chosen, overrides, dropouts_of(info))
     if info.max_positions is not None and recipe.max_length > info.max_positions:
         raise RequestError(
             f"maximum length {recipe.max_length} ({recipe.origin['max_length']}) is beyond the {info.max_positions} "
@@ -257,5 +257,6 @@ def _collect(problems: list[str], call: Callable[[], Any]) -> Any:
         return None
 
 
-def _dropouts(info: ModelInfo) -> dict[str, float]:
+def dropouts_of(info: ModelInfo) -> dict[str, float]:
+    """The checkpoint's own values of the recipe's two dropouts."""
     return {"dropout": info.dropout, "attention_dropout": info.attention_dropout}

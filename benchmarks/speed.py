@@ -18,6 +18,7 @@ from ..tasks.data import require_split
 from ..tasks.recipe import published_recipe, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task
+from .settings import dropouts_of
 from .speed_worker import CONTENDERS, OURS, Job, Round, serve
 
 _log = logging.getLogger(__name__)
@@ -147,8 +148,7 @@ def measure_speed(
     if unknown or rounds < 1 or tokens < 1:
         raise RequestError(f"expected works among {', '.join(WORKS)}, and rounds and tokens of at least 1")
     for task, split, score_split in found:
-        dropouts = {"dropout": info.dropout, "attention_dropout": info.attention_dropout}
-        recipe = resolve_recipe(task.recipe_section, published_recipe(info.hidden_size), {}, dropouts)
+        recipe = resolve_recipe(task.recipe_section, published_recipe(info.hidden_size), {}, dropouts_of(info))
         for work in works:
             job = Job(
                 task=task.name,

@@ -228,12 +228,21 @@ def _first(config: Any, names: tuple[str, ...]) -> float:
     return next((float(value) for name in names if (value := getattr(config, name, None)) is not None), 0.0)
 
 
+def position_offset(encoder: Any) -> int:
+    """The number of a sequence's first position: RoBERTa and its like count from the padding index on."""
+    table = _position_table(encoder)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+
+
+def _position_table(encoder: Any) -> Any:
+    tables = (module for name, module in encoder.named_modules() if name.endswith("position_embeddings"))
+    return next((table for table in tables if hasattr(table, "num_embeddings")), None)
+
+
 def _max_positions(encoder: Any, config: Any) -> int | None:
-    for name, module in encoder.named_modules():
-        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
-            # RoBERTa and its like number positions from the padding index on: 512 of 514 can be used.
-            used = 0 if module.padding_idx is None else module.padding_idx + 1
-            return module.num_embeddings - used
+    table = _position_table(encoder)
+    if table is not None:
+        return table.num_embeddings - position_offset(encoder)
     limit = getattr(config, "max_position_embeddings", None)
     return int(limit) if limit else None
 

@@ -13,6 +13,7 @@ import torch
 from transformers import AttentionInterface
 
 from .kernels import Dropout, Kernels
+from .loading import position_offset
 from .packed_attention import NAME, Layout, make_layout, packed_attention, to_device
 
 _log = logging.getLogger(__name__)
@@ -164,14 +165,6 @@ def _own_dropout(model: torch.nn.Module, kernels: Kernels) -> Iterator[None]:
     finally:
         for parent, name, child in replaced:
             setattr(parent, name, child.train(parent.training))
-
-
-def position_offset(base: torch.nn.Module) -> int:
-    """The number of a sequence's first position: RoBERTa and its like count from the padding index on."""
-    for name, module in base.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            return 0 if module.padding_idx is None else module.padding_idx + 1
-    return 0
 
 
 def can_pack(model: Any, head: str) -> bool:
