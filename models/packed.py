@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import AttentionInterface
 
+from .first_tokens import narrowed_last_layer
 from .kernels import Dropout, Kernels
 from .loading import position_offset
 from .packed_attention import NAME, Layout, make_layout, packed_attention, to_device
@@ -129,13 +130,16 @@ def running_packed(model: Any, kernels: Kernels | None = None) -> Iterator[None]
             "layout": row.layout,
             "kernels": kernels,
             "every_token": row.every_token,
+            "whole": {},
         }
 
     def gather(module: Any, arguments: tuple, keywords: dict[str, Any], output: Any) -> Any:
         if keywords["every_token"]:
             return output
-        starts = keywords["layout"].offsets[:-1].long()
-        output.last_hidden_state = output.last_hidden_state[0].index_select(0, starts).unsqueeze(1)
+        states = output.last_hidden_state[0]
+        if not narrowed:
+            states = states.index_select(0, keywords["layout"].offsets[:-1].long())
+        output.last_hidden_state = states.unsqueeze(1)
         if output.get("pooler_output") is not None:
             output.pooler_output = module.pooler(output.last_hidden_state)
         return output
@@ -145,6 +149,7 @@ def running_packed(model: Any, kernels: Kernels | None = None) -> Iterator[None]
         model.set_attn_implementation(NAME)
         undo.callback(base.register_forward_pre_hook(unfold, with_kwargs=True).remove)
         undo.callback(base.register_forward_hook(gather, with_kwargs=True).remove)
+        narrowed = undo.enter_context(narrowed_last_layer(base))
         if kernels is not None:
             undo.enter_context(_own_dropout(model, kernels))
         yield

@@ -35,20 +35,33 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Grouping:
-    """How the vectors of a row, numbered token by token and head by head, are laid out for multiplication.
+class Order:
+    """How vectors, numbered token by token and head by head, are laid out for multiplication.
 
     Attributes:
-        groups: in the order of the layout; within one, vectors stand by sequence, head and position.
         gathered: the vector at each place of the layout, int64; beyond a sequence's end a vector of zeros, which
             follows the last one of the row.
         returned: the place of each vector, int64, shape (tokens x heads,); tokens of no sequence take a place of zeros,
             which follows the last one of the layout.
     """
 
-    groups: tuple[Group, ...]
     gathered: torch.Tensor
     returned: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Sequences in groups.
+
+    Attributes:
+        groups: in the order of the layout; within one, vectors stand by sequence, head and position.
+        tokens: of all tokens of the row.
+        firsts: of the first token of each sequence.
+    """
+
+    groups: tuple[Group, ...]
+    tokens: Order
+    firsts: Order
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,8 @@ def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:
 
 
 def _make_grouping(lengths: np.ndarray, offsets: np.ndarray, tokens: int, heads: int) -> Grouping:
-    groups, gathered = [], []
-    for members in group_by_length(lengths):
+    groups, gathered, divided = [], [], group_by_length(lengths)
+    for members in divided:
         width = int(lengths[members].max())
         if len(members) > 1:
             width += -width % _WIDTH_MULTIPLE
@@ -101,10 +114,17 @@ def _make_grouping(lengths: np.ndarray, offsets: np.ndarray, tokens: int, heads:
         gathered.append((rows[:, None, :] * heads + np.arange(heads)[:, None]).reshape(-1))
         beyond = None if inside.all() else torch.from_numpy(~inside)[:, None, None, :]
         groups.append(Group(len(members), width, beyond))
-    places = np.concatenate(gathered)
-    returned = np.full((tokens + 1) * heads, len(places))
-    returned[places] = np.arange(len(places))
-    return Grouping(tuple(groups), torch.from_numpy(places), torch.from_numpy(returned[: tokens * heads]))
+    firsts = (np.concatenate(divided)[:, None] * heads + np.arange(heads)).reshape(-1)
+    return Grouping(
+        tuple(groups), _order(np.concatenate(gathered), tokens * heads), _order(firsts, len(lengths) * heads)
+    )
+
+
+def _order(gathered: np.ndarray, vectors: int) -> Order:
+    # Several places may hold the vector of zeros that follows the last one.
+    returned = np.full(max(vectors, int(gathered.max()) + 1), len(gathered))
+    returned[gathered] = np.arange(len(gathered))
+    return Order(torch.from_numpy(gathered), torch.from_numpy(returned[:vectors]))
 
 
 def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
@@ -145,6 +165,7 @@ def packed_attention(
     *,
     layout: Layout | None = None,
     kernels: Kernels | None = None,
+    whole: dict[str, torch.Tensor] | None = None,
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
@@ -152,18 +173,20 @@ def packed_attention(
 
     Args:
         module: the attention layer.
-        query: shape (1, heads, tokens, size); key and value likewise.
-        key: see query.
-        value: see query.
+        query: shape (1, heads, tokens, size), or (1, heads, sequences, size) of the first tokens alone.
+        key: shape (1, heads, tokens, size).
+        value: likewise.
         attention_mask: None.
         dropout: of the probabilities.
         scaling: of the scores; 1 / sqrt(size) when None.
         layout: where the sequences lie.
         kernels: elementwise passes on CPUs.
+        whole: not empty where queries are those of first tokens: "key" and "value" of all tokens, shape (1, tokens,
+            heads x size), which are taken out of it.
         sliding_window: None; windows are not packed.
 
     Returns:
-        Outputs of shape (1, tokens, heads, size), and None for the probabilities.
+        An output for each query, shape (1, queries, heads, size), and None for the probabilities.
 
     Raises:
         NotImplementedError: a mask, a window, or no layout.
@@ -171,29 +194,45 @@ def packed_attention(
     if layout is None or attention_mask is not None or sliding_window is not None or len(query) != 1:
         raise NotImplementedError("this attention is for packed rows without masks and windows")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    firsts_only = bool(whole)
+    if whole:
+        key, value = (whole.pop(name).unflatten(-1, (key.shape[1], -1)).transpose(1, 2) for name in ("key", "value"))
     if query.device.type == "cpu":
         rows = (tensor[0].transpose(0, 1) for tensor in (query * scale, key, value))
-        output: Any = _Attention.apply(*rows, layout.grouping, dropout, kernels or Kernels(fused=False))
+        output: Any = _Attention.apply(*rows, layout.grouping, firsts_only, dropout, kernels or Kernels(fused=False))
         return output.unsqueeze(0), None
-    return _varlen_attention(query, key, value, layout, dropout, scale), None
+    return _varlen_attention(query, key, value, layout, dropout, scale, firsts_only=firsts_only), None
 
 
 def _varlen_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, dropout: float, scaling: float
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    layout: Layout,
+    dropout: float,
+    scaling: float,
+    *,
+    firsts_only: bool = False,
 ) -> torch.Tensor:
     """Attend with PyTorch's own kernels for sequences of many lengths, through jagged nested tensors."""
+    offsets = layout.offsets.long()
+    of_queries = (torch.arange(len(offsets), device=offsets.device), 1) if firsts_only else (offsets, layout.max_length)
     jagged = (
         torch.nested.nested_tensor_from_jagged(
-            tensor[0].transpose(0, 1).contiguous(), layout.offsets.long(), max_seqlen=layout.max_length
+            tensor[0].transpose(0, 1).contiguous(), bounds, max_seqlen=longest
         ).transpose(1, 2)
-        for tensor in (query, key, value)
+        for tensor, (bounds, longest) in (
+            (query, of_queries),
+            (key, (offsets, layout.max_length)),
+            (value, (offsets, layout.max_length)),
+        )
     )
     output: Any = functional.scaled_dot_product_attention(*jagged, dropout_p=dropout, scale=scaling)
     return output.transpose(1, 2).values().unsqueeze(0)
 
 
 class _Attention(torch.autograd.Function):
-    """Softmax attention with dropout, group by group, for scaled queries of shape (tokens, heads, size)."""
+    """Softmax attention with dropout, group by group, for scaled queries of shape (queries, heads, size)."""
 
     @staticmethod
     def forward(
@@ -202,26 +241,27 @@ class _Attention(torch.autograd.Function):
         key: torch.Tensor,
         value: torch.Tensor,
         grouping: Grouping,
+        firsts_only: bool,
         rate: float,
         kernels: Kernels,
     ) -> torch.Tensor:
-        ctx.grouping, ctx.rate, ctx.kernels = grouping, rate, kernels
+        ctx.grouping, ctx.firsts_only, ctx.rate, ctx.kernels = grouping, firsts_only, rate, kernels
+        queried = grouping.firsts if firsts_only else grouping.tokens
         saved: list[torch.Tensor] = []
         with torch.autocast(query.device.type, enabled=False):
-            sources = [_gather(tensor, grouping) for tensor in (query, key, value)]
+            sources = _gather(query, queried), _gather(key, grouping.tokens), _gather(value, grouping.tokens)
             results = _places(sources[0])
             parts = (_by_group(tensor, grouping, query.shape[1]) for tensor in (*sources, results))
             for group, queries, keys, values, result in zip(grouping.groups, *parts, strict=True):
                 scores = torch.bmm(queries, keys.transpose(1, 2))
                 if group.beyond is not None:
-                    by_sequence = scores.view(group.sequences, -1, group.width, group.width)
-                    by_sequence.masked_fill_(group.beyond, -torch.inf)
+                    scores.view(group.sequences, -1, *scores.shape[1:]).masked_fill_(group.beyond, -torch.inf)
                 signed = dropped = torch.softmax(scores, -1)
                 if rate:
                     signed, dropped = kernels.drop_probabilities(signed, kernels.noise(signed.numel(), rate))
                 torch.bmm(dropped, values, out=result)
                 saved.append(signed)
-            output = _return(results, grouping, query)
+            output = _return(results, queried, query)
             if rate:
                 output.mul_(1 / (1 - rate))
         ctx.save_for_backward(output, *sources, *saved)
@@ -230,11 +270,12 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> Any:
         grouping, rate, kernels = ctx.grouping, ctx.rate, ctx.kernels
+        tokens, queried = grouping.tokens, grouping.firsts if ctx.firsts_only else grouping.tokens
         output, query, key, value, *saved = ctx.saved_tensors
         delta = (grads[0] * output).sum(-1, keepdim=True, dtype=torch.float32)
         gradient = grads[0] * (1 / (1 - rate)) if rate else grads[0]
-        sources = query, key, value, _gather(gradient, grouping), _gather(delta, grouping)
-        sinks = [_places(query) for _ in range(3)]
+        sources = query, key, value, _gather(gradient, queried), _gather(delta, queried)
+        sinks = _places(query), _places(key), _places(value)
         parts = (_by_group(tensor, grouping, output.shape[1]) for tensor in (*sources, *sinks))
         for signed, queries, keys, values, outer, sums, *results in zip(saved, *parts, strict=True):
             through = torch.bmm(outer, values.transpose(1, 2))
@@ -245,16 +286,18 @@ class _Attention(torch.autograd.Function):
             torch.bmm(scores, keys, out=results[0])
             torch.bmm(scores.transpose(1, 2), queries, out=results[1])
             torch.bmm(kept.transpose(1, 2), outer, out=results[2])
-        return *(_return(sink, grouping, output) for sink in sinks), None, None, None
+        orders = queried, tokens, tokens
+        returned = (_return(sink, order, output) for sink, order in zip(sinks, orders, strict=True))
+        return *returned, None, None, None, None
 
 
-def _gather(tensor: torch.Tensor, grouping: Grouping) -> torch.Tensor:
+def _gather(tensor: torch.Tensor, order: Order) -> torch.Tensor:
     """Lay out a tensor of shape (tokens, heads, size) as (places, size)."""
     tokens, heads, size = tensor.shape
     vectors = tensor.new_empty(tokens + 1, heads, size)
     vectors[:tokens] = tensor
     vectors[tokens] = 0
-    return vectors.view(-1, size).index_select(0, grouping.gathered)
+    return vectors.view(-1, size).index_select(0, order.gathered)
 
 
 def _places(like: torch.Tensor) -> torch.Tensor:
@@ -264,13 +307,16 @@ def _places(like: torch.Tensor) -> torch.Tensor:
     return places
 
 
-def _return(places: torch.Tensor, grouping: Grouping, like: torch.Tensor) -> torch.Tensor:
-    """Undo `_gather`."""
-    return places.index_select(0, grouping.returned).view(*like.shape[:2], -1)
+def _return(places: torch.Tensor, order: Order, like: torch.Tensor) -> torch.Tensor:
+    """Undo `_gather`; `like` has the heads."""
+    return places.index_select(0, order.returned).view(-1, *like.shape[1:])
 
 
 def _by_group(places: torch.Tensor, grouping: Grouping, heads: int) -> list[torch.Tensor]:
-    """Cut what `_gather` laid out into one tensor per group, of shape (sequences x heads, width, size)."""
-    sizes = [group.sequences * group.width * heads for group in grouping.groups]
-    parts = zip(places[: sum(sizes)].split(sizes), grouping.groups, strict=True)
-    return [part.view(-1, group.width, part.shape[-1]) for part, group in parts]
+    """Cut what `_gather` laid out into one tensor per group, of shape (sequences x heads, width or 1, size)."""
+    vectors = [group.sequences * heads for group in grouping.groups]
+    sizes = [count * group.width for count, group in zip(vectors, grouping.groups, strict=True)]
+    if len(places) < sum(sizes):  # of first tokens alone
+        sizes = vectors
+    parts = places[: sum(sizes)].split(sizes)
+    return [part.view(count, -1, part.shape[-1]) for part, count in zip(parts, vectors, strict=True)]

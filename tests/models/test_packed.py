@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from linkbert.models.first_tokens import narrowed_last_layer
 from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
 from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
@@ -61,6 +62,28 @@ def test_gradients_of_packed_rows_equal_those_of_padded_batches(tiny, head):
         logits(model, head).square().sum().backward()
         found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert (found[0] - found[1]).abs().max() < 1e-5 * found[1].abs().max()
+
+
+@pytest.mark.parametrize("kind", PACKABLE)
+def test_the_last_layer_computes_first_tokens_alone_where_only_these_are_read(make_model, kind):
+    for head, expected in (("sequence", len(LENGTHS)), ("choice", len(LENGTHS)), ("token", None)):
+        model, seen = load(make_model(kind), head), []
+        layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
+        for layer in (layers[0], layers[-1]):
+            layer.register_forward_hook(lambda module, arguments, output, seen=seen: seen.append(output.shape[1]))
+        packed_logits(model, head)
+        assert seen[0] >= sum(LENGTHS)
+        assert seen[1] == (expected or seen[0])
+
+
+def test_an_encoder_whose_layers_are_called_otherwise_is_packed_all_the_same(tiny):
+    model = load(tiny, "sequence")
+    # A second module of that name: this cannot tell which one is meant.
+    model.bert.encoder.layer[-1].key = torch.nn.Identity()
+    with narrowed_last_layer(model.bert) as narrowed:
+        assert not narrowed
+    with torch.inference_mode():
+        assert (packed_logits(model, "sequence") - padded_logits(model, "sequence")).abs().max() < 2e-6
 
 
 @pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])

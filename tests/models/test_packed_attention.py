@@ -98,6 +98,48 @@ def test_gradients_with_dropout(lengths):
     assert torch.autograd.gradcheck(attend, random_row(lengths), eps=1e-6, atol=1e-5)
 
 
+def first_tokens(lengths, attend):
+    """Attend with the queries of first tokens alone, for inputs of all tokens."""
+    starts = torch.from_numpy(np.cumsum([0, *lengths[:-1]]))
+
+    def narrowed(query, key, value):
+        keys, values = (tensor.transpose(1, 2).flatten(2) for tensor in (key, value))
+        return attend(query[:, :, starts], keys, values)
+
+    return narrowed, starts
+
+
+@given(lengths_of_rows, st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_queries_of_first_tokens_alone_give_what_all_of_them_give_there(lengths, extra):
+    layout, inputs = layout_of(lengths, extra), random_row(lengths, extra)
+
+    def attend(query, keys, values):
+        whole = {"key": keys, "value": values}
+        few = query.new_zeros(query.shape)  # what the narrowed layer computes of its own
+        output = packed_attention(None, query, few, few, None, layout=layout, whole=whole)[0]
+        assert not whole
+        return output
+
+    narrowed, starts = first_tokens(lengths, attend)
+    found, wanted = narrowed(*inputs), packed_attention(None, *inputs, None, layout=layout)[0][:, starts]
+    assert torch.allclose(found, wanted, atol=1e-12)
+    outer = torch.randn(found.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for one, other in zip(*(torch.autograd.grad(output, inputs, outer) for output in (found, wanted)), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_gradients_of_first_tokens_with_dropout():
+    lengths, kernels = [3, 4, 1, 5], Fixed(fused=False)
+    layout = layout_of(lengths)
+
+    def attend(query, keys, values):
+        whole = {"key": keys, "value": values}
+        return packed_attention(None, query, query, query, None, 0.3, layout=layout, kernels=kernels, whole=whole)[0]
+
+    assert torch.autograd.gradcheck(first_tokens(lengths, attend)[0], random_row(lengths), eps=1e-6, atol=1e-5)
+
+
 def test_dropout_keeps_the_mean():
     lengths = [24] * 8
     inputs = [tensor.detach() for tensor in random_row(lengths)]
@@ -114,8 +156,12 @@ def test_the_path_of_gpus_gives_the_same():
     inputs = random_row(lengths)
     from linkbert.models.packed_attention import _varlen_attention
 
-    found = _varlen_attention(*inputs, layout_of(lengths, heads=None), 0.0, SIZE**-0.5)
-    assert torch.allclose(found, one_by_one(*inputs, lengths), atol=1e-12)
+    layout, wanted = layout_of(lengths, heads=None), one_by_one(*inputs, lengths)
+    found = _varlen_attention(*inputs, layout, 0.0, SIZE**-0.5)
+    assert torch.allclose(found, wanted, atol=1e-12)
+    starts = torch.tensor([0, 5, 6])
+    narrowed = _varlen_attention(inputs[0][:, :, starts], *inputs[1:], layout, 0.0, SIZE**-0.5, firsts_only=True)
+    assert torch.allclose(narrowed, wanted[:, starts], atol=1e-12)
 
 
 @pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"sliding_window": 4}, {"layout": None}])
