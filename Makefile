@@ -1,5 +1,5 @@
 # `make check` is what CI runs after installing: tests, lint, format and types.
-.PHONY: check lint test slow
+.PHONY: check lint test slow reliability
 
 check: lint test
 
@@ -13,3 +13,7 @@ test:
 
 slow:
 	pytest -m slow
+
+reliability:
+	pytest -m "slow or not slow" -s tests/end_to_end/test_survival.py tests/end_to_end/test_storm.py \
+		tests/corpora/test_fuzz.py tests/models/test_hostile.py tests/training/test_resuming.py

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import logging
 import os
+import re
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +16,11 @@ from pathlib import Path
 from typing import IO
 
 from .errors import RequestError
+
+_log = logging.getLogger(__name__)
+
+# A temporary file is `.NAME~HOST-PROCESS~RANDOM.tmp`: it tells whether whoever wrote it is still alive.
+_MARK, _TEMPORARY = "~", ".tmp"
 
 
 @contextmanager
@@ -21,7 +31,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     untouched and the temporary file is gone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_temporary(path.name), suffix=_TEMPORARY)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             yield handle
@@ -30,10 +40,63 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # the first error matters
             Path(name).unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` for a block that fills it; sync it and rename it to `path` when the block ends well.
+
+    If the block raises, nothing is left of it. A folder that is at `path` already is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary(path.name), suffix=_TEMPORARY))
+    try:
+        yield staged
+        staged.chmod(0o777 & ~_umask())
+        for file in staged.iterdir():
+            sync_file(file)
+        sync_folder(staged)
+        if path.exists():
+            shutil.rmtree(path)
+        staged.replace(path)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Remove what killed processes of this host left half written in `folder`, of names that begin with `name`."""
+    for path in folder.glob(f".{glob.escape(name)}*{_MARK}*{_MARK}*{_TEMPORARY}"):
+        host, _, process = path.name.removesuffix(_TEMPORARY).split(_MARK)[1].rpartition("-")
+        if host == _host() and not _alive(process):
+            _log.debug("removing %s", path)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}{_MARK}{_host()}-{os.getpid()}{_MARK}"
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "", socket.gethostname())
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError, OverflowError):
+        pass  # somebody else's, or no number of ours: left alone
+    return True
 
 
 def atomic_write_text(path: Path, text: str) -> None:
@@ -81,7 +144,14 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Sync a file's content to disk."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the names in a folder to disk."""
     # Windows and some network file systems cannot sync a folder; the rename itself has happened.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 from ..files import require_writable
+from ..models.sources import weights_sha256
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.registry import get_task
 from ..tasks.task import Task
@@ -78,6 +79,12 @@ def _evaluate_run(
     from ..training.trainer import Trainer
 
     run = finished_run(folder, task)
+    digest = run.get("trained_weights_sha256")
+    if digest is not None and weights_sha256(folder) != digest:
+        raise RequestError(
+            f"{folder}: the saved weights are not those that were trained (SHA-256 differs); run the same "
+            "`linkbert finetune` with --restart"
+        )
     split = load_split(task, name, folders.data)
     tokenizer = load_tokenizer(folder, words=task.head == "token")
     model = load_model(folder, task.head, task.labels, fine_tuned=True)
@@ -113,6 +120,7 @@ def _result_of_run(
 ) -> Result:
     split = predicted.split
     trained_here = run["task"] == task.name
+    digest = run.get("trained_weights_sha256")
     own = {"truncation": run["truncation"], "data": run["data"], "dev": run["dev"]} if trained_here else {}
     return (
         {key: run[key] for key in ("model", "recipe", "seed", "started")}
@@ -129,6 +137,7 @@ def _result_of_run(
                 "peak_memory_mb": round(trainer.peak_memory_mb, 1),
             },
             "finished": now(),
+            **({} if digest is None else {"trained_weights_sha256": digest}),
             "run_dir": str(folder),
             "result_file": "",
             "predictions_file": None,
@@ -198,6 +207,7 @@ def _evaluate_predictions(
         "device": "none",
         "precision": "none",
         "processes": 1,
+        "deterministic": True,
         "cost": {},
         "started": time_now,
         "finished": time_now,

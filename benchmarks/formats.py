@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from ..escaping import csv_text, markdown_text
 from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES
 from .aggregate import BLURB_TASKS
@@ -54,8 +55,8 @@ def to_markdown(rows: list[Row], *, detail: bool) -> str:
     """The leaderboard as a Markdown table with its notes."""
     headers, table = cells(rows, detail=detail)
     lines = [headers, ["---", "---", *("---:" for _ in headers[2:-1]), "---"], *table]
-    text = "".join("| " + " | ".join(_escape(cell) for cell in line) + " |\n" for line in lines)
-    explained = "".join(f"\n{_escape(note)}\n" for note in notes(rows))
+    text = "".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |\n" for line in lines)
+    explained = "".join(f"\n{markdown_text(note)}\n" for note in notes(rows))
     return text + explained
 
 
@@ -71,7 +72,7 @@ def to_csv(rows: list[Row]) -> str:
         for name in TASKS:
             cell = row["tasks"].get(name, {})
             values += [cell.get("mean"), cell.get("std"), cell.get("n")]
-        writer.writerow(["" if value is None else value for value in [*values, "; ".join(row["marks"])]])
+        writer.writerow([_csv_cell(value) for value in [*values, "; ".join(row["marks"])]])
     return buffer.getvalue()
 
 
@@ -100,5 +101,5 @@ def _seeds(row: Row) -> str:
     return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
 
 
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _csv_cell(value: Any) -> Any:
+    return "" if value is None else csv_text(value) if isinstance(value, str) else value

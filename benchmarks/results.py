@@ -14,10 +14,13 @@ from typing import Any
 
 from ..corpora.json_files import read_json
 from ..errors import RequestError
-from ..files import atomic_write, atomic_write_text
+from ..files import atomic_write, atomic_write_text, sweep
+from ..locks import commit_lock
 
 SCHEMA_VERSION = 1
 Result = dict[str, Any]
+
+_LOCK = ".lock"  # of commits, in the folder of results
 
 _PACKAGES = (
     "linkbert",
@@ -133,27 +136,23 @@ def predictions_lines(
         yield json.dumps(row, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
-def write_predictions(path: Path, lines: Iterable[bytes]) -> str:
-    """Write a predictions file in one step and return its SHA-256."""
-    digest = hashlib.sha256()
+def write_predictions(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a predictions file in one step."""
     with atomic_write(path) as handle:
-        for line in lines:
-            digest.update(line)
-            handle.write(line)
-    return digest.hexdigest()
+        handle.writelines(lines)
 
 
 def commit_result(place: Place, result: Result, lines: Iterable[bytes]) -> Result:
     """Store a result: predictions first, under a name that carries their hash; the result's rename commits the run.
 
+    Then goes what the result does not name: older predictions, and what killed processes left half written.
+
     Returns:
-        The result as stored, with its file names.
+        The result as stored, with its file names and its checksum.
     """
-    file = place.result_file
-    staged = file.with_name(f"{place.stem}.predictions.jsonl.new")
-    digest = write_predictions(staged, lines)
+    file, lines = place.result_file, list(lines)
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
     predictions = file.with_name(f"{place.stem}.{digest[:12]}.predictions.jsonl")
-    staged.replace(predictions)
     result = result | {
         "result_file": str(file),
         "predictions_file": str(predictions),
@@ -162,11 +161,23 @@ def commit_result(place: Place, result: Result, lines: Iterable[bytes]) -> Resul
     problem = problem_with_result(result)
     if problem:
         raise ValueError(f"the result is malformed: {problem}")
-    atomic_write_text(file, to_json(result))
-    for older in file.parent.glob(f"{place.stem}.*.predictions.jsonl"):
-        if older != predictions:
-            older.unlink()
+    result["checksum"] = checksum_of(result)
+    # Another writer of the same result must not sweep up the predictions of this one.
+    with commit_lock(place.results_dir / _LOCK):
+        write_predictions(predictions, lines)
+        atomic_write_text(file, to_json(result))
+        for older in file.parent.glob(f"{place.stem}.*.predictions.jsonl"):
+            if older != predictions:
+                older.unlink()
+        sweep(file.parent, place.stem)
     return result
+
+
+def checksum_of(result: Result) -> str:
+    """SHA-256 of a result without its `checksum`: keys sorted, no white space, UTF-8."""
+    content = {key: value for key, value in result.items() if key != "checksum"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_result(path: Path) -> Result:

@@ -5,17 +5,30 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import atomic_folder, sync_folder
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.task import Task
+from ..training.state import State
 from .evaluation import evaluate
-from .results import Place, Result, commit_result, now, write_predictions
-from .run_folder import TrainingLog, begin_run, finish_run, identity_of, look_up, note_failure
+from .results import Place, Result, commit_result, now, versions, write_predictions
+from .run_folder import (
+    TrainingLog,
+    begin_run,
+    checkpoints_folder,
+    clean_up,
+    finish_run,
+    holding_run,
+    identity_of,
+    look_up,
+    note_failure,
+)
 from .scoring import Predicted, decode_split, predict_split, score_split, scored_fields
 from .settings import Folders, Limits, Settings, resolve_settings, splits_needed
 
@@ -23,6 +36,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from ..tasks.task import Truncation
+    from ..training.checkpoints import Checkpoints
     from ..training.trainer import Trainer
     from .scoring import Report
 
@@ -48,6 +62,9 @@ def finetune(
     precision: str = "auto",
     per_device_batch_size: int | None = None,
     overwrite: bool = False,
+    restart: bool = False,
+    checkpoint_every: float = 10.0,
+    deterministic: bool = False,
     dry_run: bool = False,
     report: Report | None = None,
     **recipe: Any,
@@ -70,16 +87,21 @@ def finetune(
         precision: `auto`, `fp32`, `bf16` or `fp16`.
         per_device_batch_size: examples per micro-batch; chosen by memory when None.
         overwrite: replace a different run that lies in the same place.
+        restart: begin anew, whatever is there of the same run; else an unfinished one goes on from its last checkpoint.
+        checkpoint_every: minutes between checkpoints, besides the ends of epochs; 0 for those alone.
+        deterministic: use only algorithms that give the same bits each time, also on GPUs.
         dry_run: train nothing, write nothing, and return what would be done.
         report: called with signs of life.
         **recipe: settings of the recipe to override, e.g. `epochs=3`.
 
     Returns:
-        The result object, or a list of them when several seeds ran. A finished run is not repeated.
+        The result object, or a list of them when several seeds ran. A finished run is not repeated, one that was
+        stopped goes on.
 
     Raises:
         RequestError: the request is wrong or cannot be started.
         RunError: it failed while running.
+        Stopped: a signal stopped it, inside of `obeying_signals`.
     """
     asked = {
         "max_steps": max_steps,
@@ -101,6 +123,9 @@ def finetune(
         precision=precision,
         per_device=per_device_batch_size,
         overwrite=overwrite,
+        restart=restart,
+        checkpoint_every=checkpoint_every,
+        deterministic=deterministic,
         write=not dry_run,
     )
     if dry_run:
@@ -151,31 +176,37 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
     task, place = settings.task, settings.place(seed)
     splits = _load_splits(settings)
     identity = identity_of(settings, seed, splits)
-    found = look_up(settings, place, identity)
-    if found.result is not None:
-        _log.info("%s: finished already; this is its result", place.result_file)
-        return found.result
-    if found.finished:
-        _log.info("%s: trained already, its result is missing: scoring it", place.run_dir)
-        folders = asdict(settings.folders)
-        return evaluate(
-            task.name, model=place.run_dir, report=report, **{f"{name}_dir": path for name, path in folders.items()}
-        )
+    if (stored := _stored(settings, place, identity)) is not None:
+        return stored
     tokenizer = load_tokenizer(settings.model.source.path, words=task.head == "token")
-    trainer = Trainer(task.head, tokenizer, settings.precision, report)
+    trainer = Trainer(task.head, tokenizer, settings.precision, report, deterministic=settings.deterministic)
     sample = _sample(settings, splits[settings.limits.train_split])
     plan_run(settings.recipe, len(sample), settings.limits.max_steps)
     trainer.check_batch(settings.recipe, settings.per_device)
-    trainer.accelerator.wait_for_everyone()
-    if trainer.is_main:
-        begin_run(place, identity)
-    trainer.accelerator.wait_for_everyone()
-    try:
-        return _train_and_score(settings, seed, splits, identity, tokenizer, trainer)
-    except Exception as error:
-        if trainer.is_main:
-            note_failure(place.run_dir, error)
-        raise
+    with holding_run(place) if trainer.is_main else nullcontext():
+        # Whoever held the run before may have finished it.
+        if (stored := trainer.share(_stored(settings, place, identity))) is not None:
+            return stored
+        if trainer.share(look_up(settings, place, identity).finished):
+            _log.info("%s: trained already, its result is missing: scoring it", place.run_dir)
+            folders = {f"{name}_dir": path for name, path in asdict(settings.folders).items()}
+            return evaluate(task.name, model=place.run_dir, report=report, **folders)
+        started = trainer.share(begin_run(place, identity, restart=settings.restart) if trainer.is_main else None)
+        try:
+            with trainer.strictly():
+                return _train_and_score(settings, seed, splits, identity, tokenizer, trainer, started)
+        except Exception as error:
+            if trainer.is_main:
+                note_failure(place.run_dir, error)
+            raise
+
+
+def _stored(settings: Settings, place: Place, identity: dict[str, Any]) -> Result | None:
+    """The result of the same run, if it is there."""
+    result = look_up(settings, place, identity).result
+    if result is not None:
+        _log.info("%s: finished already; this is its result", place.result_file)
+    return result
 
 
 def _train_and_score(
@@ -185,11 +216,11 @@ def _train_and_score(
     identity: dict[str, Any],
     tokenizer: Any,
     trainer: Trainer,
+    started: str,
 ) -> Result:
     from ..models.loading import load_model
 
     task, place, recipe, limits = settings.task, settings.place(seed), settings.recipe, settings.limits
-    started = now()
     trainer.seed(seed)
     model = load_model(
         settings.model.source.path,
@@ -208,6 +239,7 @@ def _train_and_score(
     few = min(_TRIAL_BATCHES * recipe.batch_size, len(held_out.examples))
     _trial(task, trainer, model, held_out, encoded[held_out.name][0], range(few))
     best = _BestDev(task, trainer, dev, encoded["dev"][0]) if dev and limits.select == "best-dev" else None
+    checkpoints = _checkpoints(settings, place, identity, trainer)
     with TrainingLog(place.run_dir, trainer) as log:
         model, cost = trainer.fit(
             model,
@@ -217,9 +249,11 @@ def _train_and_score(
             max_steps=limits.max_steps,
             per_device=settings.per_device,
             end_of_epoch=lambda model, epoch: log.epoch(epoch, best.look(model, epoch) if best else None),
+            checkpoints=checkpoints,
+            parts={"log": log, "best": best} if best else {"log": log},
         )
     if best:
-        best.restore(model)
+        best.use(model)
     predicted = {
         name: predict_split(task, trainer, model, splits[name], encoded[name][0])
         for name in (["dev"] if dev else []) + ["test"]
@@ -238,12 +272,31 @@ def _train_and_score(
             "started": started,
             "finished": now(),
             "dev": _dev_result(task, predicted["dev"][0], place, best) if dev else None,
+            "trained_weights_sha256": _save_model(model, tokenizer, settings, place.run_dir),
         }
-        _save_model(model, tokenizer, settings, place.run_dir)
         finish_run(place.run_dir, run)
         test = predicted["test"][0]
         stored = commit_result(place, run | scored_fields(task, test), test.lines())
+        clean_up(place)
     return trainer.share(stored)
+
+
+def _checkpoints(settings: Settings, place: Place, identity: dict[str, Any], trainer: Trainer) -> Checkpoints:
+    """Where the run keeps its checkpoints, and what they depend on: the run's identity, versions and processes."""
+    from ..training.checkpoints import Checkpoints
+
+    conditions = {
+        "task version": identity["task_version"],
+        "model": identity["model"]["weights_sha256"],
+        "seed": identity["seed"],
+        **{key: item["value"] for key, item in identity["recipe"].items()},
+        **{f"{split} data": item["sha256"] for split, item in identity["data"].items()},
+        **{f"version of {package}": number for package, number in versions().items()},
+        "precision": trainer.precision,
+        "processes": trainer.processes,
+    }
+    every = settings.checkpoint_every * 60
+    return Checkpoints(checkpoints_folder(place), conditions, every or None)
 
 
 def _dev_result(task: Task, predicted: Predicted, place: Place, best: _BestDev | None) -> dict[str, Any]:
@@ -277,14 +330,22 @@ def _trial(task: Task, trainer: Trainer, model: Any, split: Split, encoded: Data
     score_split(task, decode_split(task, part, trainer.predict(model, encoded.select(few), stage="trial")))
 
 
-def _save_model(model: Any, tokenizer: Any, settings: Settings, folder: Path) -> None:
+def _save_model(model: Any, tokenizer: Any, settings: Settings, folder: Path) -> str:
+    """Save the model into the run folder, each file whole, and return the checksum of its weights."""
     from ..models.loading import save_model
+    from ..models.sources import weights_sha256
 
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = settings.recipe.max_length
-    save_model(model, folder)
-    tokenizer.save_pretrained(folder)
+    saved = folder / "saved"
+    with atomic_folder(saved) as staged:
+        save_model(model, tokenizer, staged)
+    for path in sorted(saved.iterdir()):
+        path.replace(folder / path.name)
+    saved.rmdir()
+    sync_folder(folder)
+    return weights_sha256(folder)
 
 
 class _BestDev:
@@ -298,10 +359,19 @@ class _BestDev:
         """Score dev and keep the weights if they are the best so far."""
         score = score_split(self.task, predict_split(self.task, self.trainer, model, self.split, self.encoded)[0]).score
         if score > self.score:
-            self.score, self.epoch = score, epoch
-            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            self.score, self.epoch, self.weights = score, epoch, weights
         return score
 
-    def restore(self, model: Any) -> None:
-        """Put the best weights back."""
+    def use(self, model: Any) -> None:
+        """Put the best weights into the model."""
         model.load_state_dict(self.weights)
+
+    def state(self) -> State:
+        """The best epoch so far, with its weights."""
+        return State(self.weights, {"score": self.score, "epoch": self.epoch} if self.epoch else {})
+
+    def restore(self, state: State) -> None:
+        """Go on from there; from nothing if no epoch was scored."""
+        self.score, self.epoch = state.values.get("score", -math.inf), state.values.get("epoch", 0)
+        self.weights = dict(state.tensors)

@@ -6,18 +6,22 @@ import json
 import logging
 import shutil
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..corpora.json_files import read_json
 from ..errors import LinkbertError, RequestError
-from ..files import atomic_write_text, require_writable
+from ..files import atomic_write_text, require_writable, sweep
+from ..locks import run_lock
+from ..models.sources import safe_name
 from ..tasks.data import Split
 from ..tasks.task import Task
+from ..training.state import State
 from .results import Place, Result, now, read_result, to_json
-from .settings import Settings
+from .settings import Settings, seed_is_fine
 
 if TYPE_CHECKING:
     from ..training.progress import Progress
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 _RUN_FILE = "run.json"
 _FAILED = "failed.json"
 _LOG = "training-log.jsonl"
+_MAX_LENGTH = 1_000_000
+# What scoring a finished run again reads.
+_FINISHED = {"started": str, "departures": list, "truncation": dict, "data": dict, "cost": dict, "precision": str}
 _LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
 _log = logging.getLogger(__name__)
 
@@ -80,7 +87,7 @@ class Found:
 
 
 def look_up(settings: Settings, place: Place, identity: dict[str, Any]) -> Found:
-    """Look for the same run's result and folder; with `overwrite` a different run counts as nothing.
+    """Look for the same run's result and folder; with `overwrite` another run counts as nothing, with `restart` any.
 
     Raises:
         RequestError: a different run's result or folder is there, and `overwrite` is off.
@@ -99,29 +106,94 @@ def look_up(settings: Settings, place: Place, identity: dict[str, Any]) -> Found
                 f"{path}: a different run is there: {'; '.join(found)}. Use --overwrite to replace it, or --name to "
                 "keep both"
             )
+    if settings.restart:
+        return Found()
     run = there.get(place.run_dir, {})
     return Found(there.get(place.result_file), run.get("status") == "finished")
 
 
-def begin_run(place: Place, identity: dict[str, Any]) -> None:
-    """Make the run folder ready; what an unfinished run left there goes.
+@contextmanager
+def holding_run(place: Place) -> Iterator[None]:
+    """Keep other processes from running the same run while the block does.
+
+    Raises:
+        RequestError: another process holds it, or the folder of runs cannot be written.
+    """
+    require_writable(place.run_dir.parent, "the run folder")
+    with run_lock(place.run_dir.with_name(f".{place.stem}.lock"), str(place.run_dir)):
+        yield
+
+
+def begin_run(place: Place, identity: dict[str, Any], *, restart: bool = False) -> str:
+    """Make the run folder ready: for a new run, or to go on with the same one that did not finish.
+
+    A finished run that is replaced stays beside it until the new one is done (`clean_up`).
+
+    Args:
+        place: the run's.
+        identity: see `identity_of`.
+        restart: do not go on with what is there.
+
+    Returns:
+        When the run began.
 
     Raises:
         RequestError: the folder holds something that is no run, or an output folder cannot be written.
     """
     folder = place.run_dir
     require_writable(folder, "the run folder")
-    if any(folder.iterdir()):
-        if not any((folder / name).exists() for name in (_RUN_FILE, _FAILED)):
-            raise RequestError(
-                f"{folder}: the run folder holds something that is not a run; choose another --runs-dir or --name"
-            )
-        finished = (folder / _RUN_FILE).exists() and read_run(folder).get("status") == "finished"
-        _log.info("%s: %s", folder, "replaced" if finished else "an earlier run did not finish; it begins anew")
-        shutil.rmtree(folder)
-        require_writable(folder, "the run folder")
     require_writable(place.result_file.parent, "the folder of results")
-    atomic_write_text(folder / _RUN_FILE, to_json(identity | {"status": "running", "started": now()}))
+    there = _unfinished_or_finished(folder)
+    if there.get("status") == "running" and not restart and not differences(identity, there):
+        (folder / _FAILED).unlink(missing_ok=True)
+        sweep(folder, "")
+        return str(there.get("started") or now())
+    if there.get("status") == "finished":
+        replaced = _replaced(place)
+        _log.info("%s: kept as %s until the new run is done", folder, replaced.name)
+        shutil.rmtree(replaced, ignore_errors=True)
+        folder.replace(replaced)
+    elif there:
+        _log.info("%s: an earlier run did not finish; it begins anew", folder)
+        shutil.rmtree(folder)
+    require_writable(folder, "the run folder")
+    started = now()
+    atomic_write_text(folder / _RUN_FILE, to_json(identity | {"status": "running", "started": started}))
+    return started
+
+
+def _unfinished_or_finished(folder: Path) -> dict[str, Any]:
+    """What lies in a run folder: nothing, or a run with its status.
+
+    Raises:
+        RequestError: something else.
+    """
+    if not any(folder.iterdir()):
+        return {}
+    if (folder / _RUN_FILE).exists():
+        return {"status": "running"} | read_run(folder)
+    # Only a run that was stopped while it began has names of ours and no `run.json`.
+    if all(path.name == _FAILED or path.name.startswith(f".{_RUN_FILE}") for path in folder.iterdir()):
+        return {"status": "begun"}
+    raise RequestError(
+        f"{folder}: the run folder holds something that is not a run; choose another --runs-dir or --name"
+    )
+
+
+def checkpoints_folder(place: Place) -> Path:
+    """Where a run keeps its checkpoints while it runs."""
+    return place.run_dir / "checkpoints"
+
+
+def clean_up(place: Place) -> None:
+    """Remove what only a run that is not done needs."""
+    shutil.rmtree(checkpoints_folder(place), ignore_errors=True)
+    shutil.rmtree(_replaced(place), ignore_errors=True)
+    sweep(place.run_dir, "")
+
+
+def _replaced(place: Place) -> Path:
+    return place.run_dir.with_name(f".{place.stem}.replaced")
 
 
 def finish_run(folder: Path, run: dict[str, Any]) -> None:
@@ -154,9 +226,32 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RequestError(f"{folder}: not a run folder, it has no {_RUN_FILE}; name one that `linkbert finetune` made")
     run = read_json(path)
-    if not isinstance(run, dict) or not isinstance(run.get("task"), str) or not isinstance(run.get("model"), dict):
-        raise RequestError(f"{path}: not what `linkbert finetune` wrote; run it again")
+    if problem := _problem_with_run(run):
+        raise RequestError(f"{path}: not what `linkbert finetune` wrote ({problem}); run it again")
     return run
+
+
+def _problem_with_run(run: Any) -> str | None:
+    """What is wrong with the content of a `run.json`; its names become paths, so they are looked at."""
+    if not isinstance(run, dict):
+        return "no object"
+    if not isinstance(run.get("task"), str) or not isinstance(run.get("model"), dict):
+        return "no task or model"
+    name, seed, recipe = run["model"].get("name"), run.get("seed"), run.get("recipe")
+    if not isinstance(name, str) or not safe_name(name):
+        return f"{name!r} cannot name a model"
+    if type(seed) is not int or not seed_is_fine(seed):
+        return f"{seed!r} is no seed"
+    if not isinstance(recipe, dict) or not all(isinstance(item, dict) and "value" in item for item in recipe.values()):
+        return "no recipe"
+    if run.get("status") == "finished":
+        length = recipe.get("max_length", {}).get("value")
+        if type(length) is not int or not 0 < length <= _MAX_LENGTH:
+            return f"{length!r} is no maximum length"
+        for key, kind in _FINISHED.items():
+            if not isinstance(run.get(key), kind):
+                return f"no {key}"
+    return None
 
 
 def finished_run(folder: Path, task: Task) -> dict[str, Any]:
@@ -181,13 +276,14 @@ def scoring_precision(run: dict[str, Any], requested: str) -> str:
 
 
 class TrainingLog:
-    """Writes `training-log.jsonl` while passing signs of life on."""
+    """Writes `training-log.jsonl` while passing signs of life on; a checkpoint knows how long it was."""
 
     def __init__(self, folder: Path, trainer: Trainer) -> None:
         self.path, self.trainer, self.passed_on = folder / _LOG, trainer, trainer.report
+        self.handle: IO[bytes] | None = None
 
     def __enter__(self) -> TrainingLog:
-        self.handle = self.path.open("w", encoding="utf-8") if self.trainer.is_main else None
+        self.handle = self.path.open("ab") if self.trainer.is_main else None
         self.trainer.report = self.progress
         return self
 
@@ -206,7 +302,16 @@ class TrainingLog:
         """Log the end of an epoch."""
         self._write({"epochs_done": epoch} | ({} if dev_score is None else {"dev_score": dev_score}))
 
+    def state(self) -> State:
+        """How long the log is."""
+        return State(values={"bytes": self.path.stat().st_size})
+
+    def restore(self, state: State) -> None:
+        """Forget what was logged later; everything if the run begins anew."""
+        if self.handle:
+            self.handle.truncate(state.values.get("bytes", 0))
+
     def _write(self, record: dict[str, Any]) -> None:
         if self.handle:
-            self.handle.write(json.dumps({"time": now(), **record}) + "\n")
+            self.handle.write(json.dumps({"time": now(), **record}).encode() + b"\n")
             self.handle.flush()

@@ -56,9 +56,13 @@ def decode_split(task: Task, split: Split, outputs: Iterable[np.ndarray]) -> Pre
 
 def score_split(task: Task, predicted: Predicted) -> Scored:
     """Score predictions against the corpus: every gold label counts, also what a model never saw."""
+    return score_lists(task, predicted.predictions, list(predicted.split.examples["label"]))
+
+
+def score_lists(task: Task, predictions: list[Any], gold: list[Any]) -> Scored:
+    """Score predictions against gold labels, both in the form of a predictions file."""
     from ..metrics.scores import score
 
-    predictions, gold = predicted.predictions, list(predicted.split.examples["label"])
     if task.head == "choice":
         predictions, gold = [str(item) for item in predictions], [str(item) for item in gold]
     return score(task.metric, predictions, gold, task.labels, task.negative)
@@ -97,7 +101,6 @@ def scored_fields(task: Task, predicted: Predicted) -> Result:
         "notes": list(scored.notes),
         "n_examples": len(predicted.predictions),
         "versions": versions(),
-        "deterministic": False,
     }
 
 

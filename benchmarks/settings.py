@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -80,6 +81,9 @@ class Settings:
         precision: as asked for.
         per_device: examples per micro-batch, or None to choose by memory.
         overwrite: whether a different run may be replaced.
+        restart: whether the same run begins anew, whatever is there of it.
+        checkpoint_every: minutes between checkpoints; 0 for the ends of epochs alone.
+        deterministic: whether only algorithms are used that give the same bits each time.
         given: which of the limits were given as flags.
     """
 
@@ -93,6 +97,9 @@ class Settings:
     precision: str
     per_device: int | None
     overwrite: bool
+    restart: bool
+    checkpoint_every: float
+    deterministic: bool
     given: tuple[str, ...] = ()
 
     def place(self, seed: int) -> Place:
@@ -135,6 +142,9 @@ def resolve_settings(
     precision: str,
     per_device: int | None,
     overwrite: bool,
+    restart: bool,
+    checkpoint_every: float,
+    deterministic: bool,
     write: bool = True,
 ) -> Settings:
     """Check a request and resolve it.
@@ -152,6 +162,9 @@ def resolve_settings(
         precision: `auto` or a number format.
         per_device: examples per micro-batch, or None.
         overwrite: whether a different run may be replaced.
+        restart: whether the same run begins anew.
+        checkpoint_every: minutes between checkpoints.
+        deterministic: whether only algorithms are used that give the same bits each time.
         write: whether the output folders must be writable.
 
     Raises:
@@ -168,6 +181,8 @@ def resolve_settings(
         if problem := problem_with(key, value):
             problems.append(f"{origin}: {problem}")
     problems += _limit_problems(limits, seeds, per_device, recipe_name, precision)
+    if not 0 <= checkpoint_every < math.inf:
+        problems.append(f"--checkpoint-every should be minutes, 0 or more, found {checkpoint_every:g}")
     for split in splits_needed(limits):
         _collect(problems, partial(require_split, found, split, folders.data))
     if write:
@@ -195,6 +210,9 @@ def resolve_settings(
         precision=precision,
         per_device=per_device,
         overwrite=overwrite,
+        restart=restart,
+        checkpoint_every=checkpoint_every,
+        deterministic=deterministic,
         given=given,
     )
 

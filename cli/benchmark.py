@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..training.stopping import obeying_signals
 from . import options
-from .console import print_json, print_table, progress, set_up_logging
+from .console import print_json, print_remark, print_table, progress, set_up_logging
 from .leaderboard import print_leaderboard
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def command(
     set_up_logging(quiet=quiet)
     from ..benchmarks.suites import benchmark
 
-    with progress(quiet=quiet) as report:
+    with obeying_signals(), progress(quiet=quiet) as report:
         outcome = benchmark(
             suite,
             models=model,
@@ -71,4 +72,4 @@ def _show_plan(plan: list[Item], *, json: bool, quiet: bool) -> None:
 
 
 def _show_item(item: Item, number: int, total: int) -> None:
-    sys.stderr.write(f"[{number}/{total}] {item}\n")
+    print_remark(f"[{number}/{total}] {item}")

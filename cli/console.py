@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from ..escaping import to_json_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +31,22 @@ def out() -> Console:
 
 def print_json(document: Any) -> None:
     """Print one strict JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    sys.stdout.write(to_json_text(document, indent=2) + "\n")
 
 
 def print_text(text: str) -> None:
-    """Print text as it is, on standard output."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Print text on standard output."""
+    sys.stdout.write(visible(text if text.endswith("\n") else text + "\n"))
 
 
 def print_remark(text: str) -> None:
-    """Print text as it is, on standard error."""
-    sys.stderr.write(text + "\n")
+    """Print text on standard error."""
+    sys.stderr.write(visible(text) + "\n")
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
     """Print a table; columns of numbers go to the right."""
-    rows = [list(row) for row in rows]
+    rows = [[visible(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, header in enumerate(headers):
         column = [row[index] for row in rows if row[index]]
@@ -65,7 +66,7 @@ def _is_number(text: str) -> bool:
 def print_error(problems: Iterable[str]) -> None:
     """Print each problem as one unwrapped line, `error: ...`, on standard error."""
     for problem in problems:
-        sys.stderr.write("error: " + " ".join(problem.split("\n")) + "\n")
+        sys.stderr.write("error: " + visible(" ".join(problem.split("\n"))) + "\n")
 
 
 def set_up_logging(*, quiet: bool) -> None:
@@ -84,7 +85,7 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return prefix + record.getMessage()
+        return prefix + visible(record.getMessage())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ..tasks.data import expected
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task
 from . import options
-from .console import print_json, print_table, print_text, set_up_logging
+from .console import print_json, print_remark, print_table, print_text, set_up_logging
 from .group import Group
 
 app = typer.Typer(cls=Group, help="Get and check the corpora.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -101,7 +101,7 @@ def _tell_prepared(report: Prepared, data_dir: Path, *, quiet: bool, json: bool)
             print_text(f"not found: {name} {', '.join(missing)}")
     if not quiet:
         for path in report.skipped:
-            sys.stderr.write(f"skipped, not a file of any corpus format: {path}\n")
+            print_remark(f"skipped, not a file of any corpus format: {path}")
 
 
 @app.command("verify")
@@ -165,11 +165,11 @@ def download_command(
     other = [task for task in chosen if task.name not in PUBLIC]
     steps = [f"{task.name}: {task.access}" for task in other]
     if other and not accept_terms:
-        sys.stderr.write(RELEASE_TERMS + "\n")
+        print_remark(RELEASE_TERMS)
         if not public or tasks:
             raise RequestError(*steps, "nothing was downloaded; with --accept-terms the authors' release is")
         for step in steps:
-            sys.stderr.write(f"not downloaded: {step}\n")
+            print_remark(f"not downloaded: {step}")
     store = data_dir / "downloads"
     bars = not quiet and sys.stderr.isatty()
     total = Prepared()
@@ -178,7 +178,7 @@ def download_command(
         fetch(remotes, store, mirror, progress=bars)
         _prepare_downloads(public, store, data_dir, remotes, store, total)
     if other and accept_terms:
-        sys.stderr.write(RELEASE_TERMS + "\n")
+        print_remark(RELEASE_TERMS)
         remotes = [Remote(RELEASE_URL, "linkbert-data.zip")]
         (archive,) = fetch(remotes, store, mirror, progress=bars)
         unpacked = store / "release"

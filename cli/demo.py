@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..training.stopping import obeying_signals
 from . import options
 from .console import print_json, print_remark, print_text, progress, set_up_logging
 from .leaderboard import print_leaderboard
@@ -61,7 +62,7 @@ def command(
             (str(folder / _RANDOM), f"./{_RANDOM}", f"{_RANDOM}-synthetic"),
         ):
             tell(f"\n$ linkbert finetune {task} --model {shown} --name {name} {_flags(task)}")
-            with progress(quiet=quiet) as report:
+            with obeying_signals(), progress(quiet=quiet) as report:
                 result: Any = finetune(
                     task,
                     model=model,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import RequestError
+from ..training.stopping import obeying_signals
 from . import options
 from .console import print_json, print_table, print_text, progress, set_up_logging
 from .summary import print_results
@@ -46,6 +47,16 @@ def command(
     ] = False,
     name: options.Name = None,
     overwrite: options.Overwrite = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew instead of going on with what is there of the same run.")
+    ] = False,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option("--checkpoint-every", metavar="MINUTES", help="Besides the ends of epochs; 0 for those alone."),
+    ] = 10.0,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Only algorithms that give the same bits each time, on GPUs too.")
+    ] = False,
     data_dir: options.DataDir = options.DATA_DIR,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     results_dir: options.ResultsDir = options.RESULTS_DIR,
@@ -60,7 +71,7 @@ def command(
     chosen = _settings(settings or [], {key: value for key, value in flags.items() if value is not None})
     from ..benchmarks.run import finetune
 
-    with progress(quiet=quiet) as report:
+    with obeying_signals(), progress(quiet=quiet) as report:
         result = finetune(
             task,
             model=model,
@@ -77,6 +88,9 @@ def command(
             precision=precision,
             per_device_batch_size=per_device_batch_size,
             overwrite=overwrite,
+            restart=restart,
+            checkpoint_every=checkpoint_every,
+            deterministic=deterministic,
             dry_run=dry_run,
             report=report,
             **chosen,

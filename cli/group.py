@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LinkbertError, RequestError, nearest
+from ..training.stopping import Stopped
 from .console import print_error
 
 _INTERRUPTED = 130
@@ -41,6 +42,9 @@ class Group(TyperGroup):
             else:
                 print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
             code = 2
+        except Stopped as stopped:
+            print_error([f"{stopped}; the same command goes on from the last checkpoint"])
+            sys.exit(stopped.exit_code)
         except (typer.Abort, KeyboardInterrupt):
             code = _INTERRUPTED
         except BrokenPipeError:
@@ -58,7 +62,7 @@ class Group(TyperGroup):
             print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
             code = 1
         if code == _INTERRUPTED:
-            print_error(["stopped; the same command begins the unfinished run anew"])
+            print_error(["stopped"])
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from .._version import __version__
-from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, speed, tasks
+from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, results, speed, tasks
 from .group import Group
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.command("leaderboard")(leaderboard.command)
 app.command("benchmark")(benchmark.command)
 app.command("predict")(predict.command)
 app.add_typer(data.app, name="data")
+app.add_typer(results.app, name="results")
 app.command("tasks")(tasks.command)
 app.command("models")(models.command)
 app.command("speed")(speed.command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ..escaping import to_json_text
 from . import options
 from .console import set_up_logging
 
@@ -37,7 +37,7 @@ def command(
                 pass
     with _lines(file) as lines:
         for item in predict(task, model=model, lines=lines, name=name, precision=precision):
-            sys.stdout.write(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.write(to_json_text(item) + "\n")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from .sources import Format, Found, Row, below
 from .tables import check_label
 
 _ARCHIVE = "DDIextraction_2013.tar.gz"
+_MAX_DOCUMENT = 10_000_000  # bytes of one document
 
 
 def ddi_xml_format(labels: tuple[str, ...], negative: str) -> Format:
@@ -50,6 +51,8 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...], negative
 
 
 def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > _MAX_DOCUMENT:
+        raise RequestError(f"{member.name}: {member.size} bytes in the archive, more than {_MAX_DOCUMENT}; refused")
     handle = tar.extractfile(member)
     return b"" if handle is None else handle.read()
 

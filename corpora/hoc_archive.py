@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from .tables import add_sentence
 
 _ARCHIVE = "Hallmarks-of-Cancer-master.zip"
 _ROOT = "Hallmarks-of-Cancer-master"
+_MAX_DOCUMENT = 10_000_000  # bytes of one abstract
 
 
 def hoc_archive_format(labels: tuple[str, ...]) -> Format:
@@ -36,13 +38,16 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Itera
         with zipfile.ZipFile(archive) as corpus:
             for name in names:
                 yield _abstract(archive, corpus, name, labels)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise RequestError(f"{archive}: not a whole zip archive ({error}); get it again") from error
 
 
 def _abstract(archive: Path, corpus: zipfile.ZipFile, name: str, labels: tuple[str, ...]) -> Row:
     where = f"{archive}!{name}"
     try:
+        for part in ("text", "labels"):
+            if corpus.getinfo(f"{_ROOT}/{part}/{name}").file_size > _MAX_DOCUMENT:
+                raise RequestError(f"{where}: more than {_MAX_DOCUMENT} bytes in the archive; refused")
         with corpus.open(f"{_ROOT}/text/{name}") as text, corpus.open(f"{_ROOT}/labels/{name}") as tags:
             sentences = [line for _, line in decode_lines(text, where) if line.strip()]
             annotation = " ".join(line for _, line in decode_lines(tags, where))

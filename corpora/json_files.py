@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
 from .lines import open_binary, read_lines
+
+_MAX_DOCUMENT = 512_000_000  # bytes; BioASQ's training file, the largest here, has a tenth
 
 
 def read_json(path: Path) -> Any:
@@ -18,8 +22,13 @@ def read_json(path: Path) -> Any:
     Raises:
         RequestError: empty, not UTF-8, or not JSON, with line and column.
     """
-    with open_binary(path) as handle:
-        content = handle.read()
+    try:
+        with open_binary(path) as handle:
+            content = handle.read(_MAX_DOCUMENT + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RequestError(f"{path}: the compressed data are damaged or cut short; get the file again") from error
+    if len(content) > _MAX_DOCUMENT:
+        raise RequestError(f"{path}: larger than {_MAX_DOCUMENT} bytes; this is none of the benchmark's files")
     try:
         return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_finite)
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from ..errors import RequestError
 from .json_files import check_text, read_json_lines
 from .sources import Format, Found, Row
 
+_SHOWN = 12  # fields that a message lists
 FILE_SPLITS = ("train", "dev", "val", "test")
 
 
@@ -100,6 +101,6 @@ def identifier_of(row: Row) -> str:
 def describe(row: Row, key: str) -> str:
     """Say in a few words what a field holds, for a message."""
     if key not in row:
-        return f"none (fields: {', '.join(row) or 'none'})"
+        return f"none (fields: {', '.join(list(row)[:_SHOWN]) or 'none'}{', ...' if len(row) > _SHOWN else ''})"
     value: Any = row[key]
     return f"{type(value).__name__} {str(value)[:40]!r}"

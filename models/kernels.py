@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 _BITS = 16  # of a drawn word that decide on one element
 _SPAN = 2**32
+_PROGRAMS = 32  # compiled for one pass, at most
 # A 32-bit integer hash with low bias: xor-shift, multiply, twice over (constants of C. Wellons' hash prospector).
 _MULTIPLIERS = (0x21F0AAAD, 0x735A2D97)
 
@@ -121,7 +122,8 @@ def usable() -> bool:
     kernels = Kernels(fused=True)
     values = torch.ones(2, 16)
     try:
-        with torch.no_grad():
+        # This is done once in a process: the draws of a run must not depend on whether it was the first.
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
             kernels.drop(values, kernels.noise(values.numel(), 0.5), 0.5)
     except RuntimeError as error:
         _log.warning("without a C++ compiler dropout is slower here (%s)", str(error).strip().splitlines()[0])
@@ -131,8 +133,10 @@ def usable() -> bool:
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Sizes change from batch to batch: one program serves all of them.
-    return torch.compile(function, dynamic=True, fullgraph=True)
+    # Sizes change from batch to batch: one program serves all of them. Number formats and such make a few more; beyond
+    # the limit of programs the same hashes are computed uncompiled.
+    torch.compiler.config.recompile_limit = max(torch.compiler.config.recompile_limit, _PROGRAMS)
+    return torch.compile(function, dynamic=True)
 
 
 def _keep(noise: torch.Tensor, size: int) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import RequestError, RunError
 from .heads import HEADS
 from .sources import ModelSource, weight_files, weights_sha256
 
 _log = logging.getLogger(__name__)
 
+# Far above any encoder; below what would fill the memory before a weight is read.
+_MAX_CONFIG, _MAX_LAYERS, _MAX_LABELS, _MAX_SIZE = 10_000_000, 1_000, 100_000, 10_000_000
 # What the dropouts of the supported architectures are called in their configurations.
 _DROPOUT = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout")
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
@@ -67,6 +70,7 @@ def inspect_model(source: ModelSource) -> ModelInfo:
     config = _config(source.path)
     with _loading(source.path), torch.device("meta"):
         encoder = AutoModel.from_config(config, trust_remote_code=False)
+    _require_weights_of_that_size(source.path, sum(parameter.numel() for parameter in encoder.parameters()))
     return ModelInfo(
         source=source,
         model_type=config.model_type,
@@ -155,20 +159,62 @@ def load_model(
     return model
 
 
-def save_model(model: Any, folder: Path) -> None:
-    """Save a model as safetensors with its configuration, so that `transformers` alone opens it."""
-    with _quiet_library():
-        model.save_pretrained(folder)
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Save a model as safetensors with configuration and tokenizer, so that `transformers` alone opens it.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        with _quiet_library():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:
+        # The libraries written in Rust have no types of their own for a full disk.
+        if "os error" not in str(error):
+            raise
+        raise RunError(f"{folder}: the model cannot be saved ({error})") from error
 
 
 def _config(path: Path) -> Any:
     from transformers import AutoConfig
 
+    _require_sane_sizes(path / "config.json")
     with _loading(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     if not isinstance(getattr(config, "hidden_size", None), int):
         raise RequestError(f"{path}: {config.model_type!r} is not an encoder that this tool can fine-tune")
     return config
+
+
+def _require_sane_sizes(path: Path) -> None:
+    """Look at a configuration before it is taken at its word: some of its numbers become modules or lists.
+
+    Raises:
+        RequestError: it is no JSON object, or asks for absurd sizes.
+    """
+    if path.stat().st_size > _MAX_CONFIG:
+        raise RequestError(f"{path}: larger than {_MAX_CONFIG} bytes; this is no model's configuration")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {key: value for key, value in config.items() if isinstance(value, int)}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise RequestError(f"{path}: not a JSON object ({error}); get the model again") from error
+    for key, value in sizes.items():
+        limit = _MAX_LAYERS if "layers" in key else _MAX_LABELS if "labels" in key else _MAX_SIZE
+        if value > limit:
+            raise RequestError(f"{path}: {key} is {value}, more than {limit}; refused")
+
+
+def _require_weights_of_that_size(path: Path, parameters: int) -> None:
+    # Parameters without weights would be made up; a byte for each is the least that a format takes.
+    stored = sum(file.stat().st_size for file in weight_files(path))
+    if parameters > stored:
+        raise RequestError(
+            f"{path}: its configuration asks for {parameters} parameters, its weights have {stored} bytes; refused"
+        )
 
 
 @contextmanager

@@ -16,5 +16,5 @@ def write_random_model(template: Path, folder: Path, seed: int = 0) -> None:
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(template, trust_remote_code=False, local_files_only=True)
     shutil.rmtree(folder, ignore_errors=True)
-    save_model(AutoModel.from_config(config, trust_remote_code=False), folder)
-    load_tokenizer(template, words=False).save_pretrained(folder)
+    model = AutoModel.from_config(config, trust_remote_code=False)
+    save_model(model, load_tokenizer(template, words=False), folder)

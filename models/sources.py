@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 from dataclasses import dataclass
@@ -93,11 +94,19 @@ def weight_files(path: Path) -> list[Path]:
     """
     for name in _WEIGHTS:
         if (path / name).is_file():
-            if name.endswith(".index.json"):
-                pattern = "model-*.safetensors" if "safetensors" in name else "pytorch_model-*.bin"
-                return sorted(path.glob(pattern))
-            return [path / name]
+            return _shards(path / name) if name.endswith(".index.json") else [path / name]
     raise RequestError(f"{path}: no weights in this folder (looked for {', '.join(_WEIGHTS)})")
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = [index.parent / name for name in names if safe_name(name)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RequestError(f"{index}: not an index of weight files; get the model again") from error
+    if len(shards) < len(names) or not all(shard.is_file() for shard in shards):
+        raise RequestError(f"{index}: names files that are not in this folder; get the model again")
+    return shards
 
 
 def weights_sha256(path: Path) -> str:

@@ -48,7 +48,13 @@ class Vocabulary:
 
     @contextmanager
     def in_use(self, model: Any) -> Iterator[None]:
-        """Put the small embedding into the model; on leaving, the full one has its rows and its place again."""
+        """Put the small embedding into the model; on leaving, the full one has its rows and its place again.
+
+        Inside of itself it does nothing.
+        """
+        if model.get_input_embeddings() is self.small:
+            yield
+            return
         model.set_input_embeddings(self.small)
         try:
             yield

@@ -79,6 +79,8 @@ class Feed:
 
     def updates(self, batches: list[np.ndarray]) -> Iterator[Update]:
         """Yield the updates in order; while one is computed, the next is prepared."""
+        if not batches:
+            return
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed") as thread:
             following = thread.submit(self.update, batches[0])
             for number in range(1, len(batches) + 1):

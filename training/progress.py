@@ -12,12 +12,14 @@ import torch
 
 from ..errors import RequestError, RunError
 from ..tasks.task import Recipe
+from .state import State
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from .feed import Update
 
+_COUNTS = ("done", "rate", "examples", "tokens", "computed")
 _LOG_EVERY = 10  # updates between two looks at the loss, each of which waits for the device
 
 
@@ -79,6 +81,11 @@ class Plan:
     steps: int
     warmup: int
 
+    @property
+    def epochs(self) -> int:
+        """Epochs begun; `max_steps` may end the last one early."""
+        return math.ceil(self.steps / self.steps_per_epoch)
+
 
 def plan_run(recipe: Recipe, examples: int, max_steps: int | None) -> Plan:
     """Count the updates of a run.
@@ -103,8 +110,9 @@ class Meter:
     def __init__(self, accelerator: Accelerator, plan: Plan, report: Callable[[Progress], None]) -> None:
         self.accelerator, self.plan, self.report = accelerator, plan, report
         self.losses: list[torch.Tensor] = []
+        self.done, self.rate = 0, 0.0
         self.examples = self.tokens = self.computed = self.shown = 0
-        self.seconds = 0.0
+        self.seconds, self.paused = 0.0, False
         self.since = self.last = time.perf_counter()
 
     def add(self, loss: torch.Tensor, update: Update, done: int, rate: float) -> None:
@@ -114,23 +122,14 @@ class Meter:
             RunError: the loss is not finite.
         """
         self.losses.append(loss)
+        self.done, self.rate = done, rate
         self.examples += len(update.batch)
         self.tokens += update.tokens
         self.computed += update.computed
         if done % _LOG_EVERY and done != self.plan.steps:
             return
-        losses: Any = torch.stack(self.losses)
-        if self.accelerator.num_processes > 1:
-            losses = self.accelerator.reduce(losses, reduction="sum")
-        values = losses.tolist()
+        values = self.check()
         self.losses.clear()
-        for number, value in enumerate(values, start=done - len(values) + 1):
-            if not math.isfinite(value):
-                raise RunError(
-                    f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
-                    f"lower --learning-rate (now {rate:g}) or use --precision fp32 "
-                    f"(now {self.accelerator.mixed_precision.replace('no', 'fp32')})"
-                )
         now = time.perf_counter()
         speed = (self.examples - self.shown) / max(now - self.last, 1e-9)
         self.last, self.shown = now, self.examples
@@ -146,14 +145,51 @@ class Meter:
             )
         )
 
+    def check(self) -> list[float]:
+        """Look at the losses since the last report.
+
+        Raises:
+            RunError: one is not finite.
+        """
+        if not self.losses:
+            return []
+        losses: Any = torch.stack(self.losses)
+        if self.accelerator.num_processes > 1:
+            losses = self.accelerator.reduce(losses, reduction="sum")
+        values = losses.tolist()
+        for number, value in enumerate(values, start=self.done - len(values) + 1):
+            if not math.isfinite(value):
+                raise RunError(
+                    f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
+                    f"lower --learning-rate (now {self.rate:g}) or use --precision fp32 "
+                    f"(now {self.accelerator.mixed_precision.replace('no', 'fp32')})"
+                )
+        return values
+
+    def state(self) -> State:
+        """Counts, seconds, and the losses since the last report."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        running = 0.0 if self.paused else time.perf_counter() - self.since
+        losses = {"losses": torch.stack(self.losses).cpu()} if self.losses else {}
+        return State(losses, counts | {"seconds": self.seconds + running})
+
+    def restore(self, state: State) -> None:
+        """Go on counting from there."""
+        for name in _COUNTS:
+            setattr(self, name, state.values[name])
+        self.seconds = state.values["seconds"]
+        self.losses = [loss.to(self.accelerator.device) for loss in state.tensors.get("losses", ())]
+        self.resume()
+
     def pause(self) -> None:
         """Stop the clock."""
         self.seconds += time.perf_counter() - self.since
+        self.paused = True
 
     def resume(self) -> None:
         """Start the clock again."""
         self.since = self.last = time.perf_counter()
-        self.shown = self.examples
+        self.shown, self.paused = self.examples, False
 
     def cost(self, *, micro_batch: str, halvings: int) -> Cost:
         """What training took so far; the clock stops."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,9 +33,14 @@ from .batches import (
     token_batches,
     token_ids_of,
 )
+from .checkpoints import Checkpoints
 from .feed import Feed, Update
+from .form import Form, make_optimizer, quiet_collector
 from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
 from .progress import Cost, Meter, Progress, plan_run
+from .resuming import Resumable, Training
+from .state import Stateful
+from .stopping import Stopped, between_updates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +51,6 @@ _log = logging.getLogger(__name__)
 _SCORING_CHUNK = 2048  # examples sorted by length at a time while scoring
 # Compiling the passes of `Kernels` takes seconds, and saves some 40 microseconds a token.
 _TOKENS_WORTH_COMPILING = 500_000
-_FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
 class Trainer:
@@ -59,6 +62,7 @@ class Trainer:
         precision: one of `PRECISIONS`.
         report: called with signs of life.
         compile_passes: whether elementwise passes of training on CPUs are compiled; None where the run is long enough.
+        deterministic: refuse algorithms whose sums come in any order (`strictly`); one CPU process has none.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Trainer:
         report: Callable[[Progress], None] | None = None,
         *,
         compile_passes: bool | None = None,
+        deterministic: bool = False,
     ) -> None:
         # One process may run several precisions one after the other; accelerate keeps the first otherwise.
         AcceleratorState._reset_state()
@@ -81,6 +86,7 @@ class Trainer:
         self.head_kind, self.head = head, HEADS[head]
         self.tokenizer = tokenizer
         self.compile_passes = compile_passes
+        self.deterministic, self.exact = deterministic, True
         self._tried: tuple[Any, bool] | None = None
         self.report = report or (lambda progress: None)
 
@@ -111,7 +117,38 @@ class Trainer:
 
     def conditions(self) -> dict[str, Any]:
         """What the run's numbers depend on beside its recipe, as a result tells it."""
-        return {"precision": self.precision, "processes": self.processes, "device": self.device_name}
+        same_bits = self.exact and (self.deterministic or (self.device.type == "cpu" and self.processes == 1))
+        return {
+            "precision": self.precision,
+            "processes": self.processes,
+            "device": self.device_name,
+            "deterministic": same_bits,
+        }
+
+    @contextmanager
+    def strictly(self) -> Iterator[None]:
+        """Run a block with deterministic algorithms alone, if the trainer was asked for that.
+
+        Raises:
+            RunError: there is none for something that the block does on this device.
+        """
+        if not self.deterministic:
+            yield
+            return
+        settings: Any = torch.utils.deterministic
+        before, fill = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        settings.fill_uninitialized_memory = False  # nothing here reads memory that it has not written
+        try:
+            yield
+        except RuntimeError as error:
+            if "deterministic" not in str(error):
+                raise
+            raise RunError(f"--deterministic is not possible on {self.device_name}: {error}") from error
+        finally:
+            torch.use_deterministic_algorithms(before)
+            settings.fill_uninitialized_memory = fill
 
     def share(self, value: Any) -> Any:
         """Give the main process's value to all of them."""
@@ -150,6 +187,8 @@ class Trainer:
         max_steps: int | None = None,
         per_device: int | None = None,
         end_of_epoch: Callable[[Any, int], None] | None = None,
+        checkpoints: Checkpoints | None = None,
+        parts: Mapping[str, Stateful] | None = None,
     ) -> tuple[Any, Cost]:
         """Train `model` on encoded rows, and return it with what that took.
 
@@ -165,9 +204,13 @@ class Trainer:
             max_steps: ends the run, and its schedule, after this many updates.
             per_device: examples per micro-batch; chosen by memory when None.
             end_of_epoch: called with the model and the number of epochs done.
+            checkpoints: where the training goes on from, if it was stopped, and keeps its state.
+            parts: what else belongs into checkpoints.
 
         Raises:
-            RunError: the loss is not finite, or memory ran out.
+            RequestError: the last checkpoint is of another run.
+            RunError: the loss is not finite, memory ran out, or a checkpoint cannot be written.
+            Stopped: a signal asked for it; a checkpoint was written.
         """
         plan = plan_run(recipe, len(dataset), max_steps)
         self.check_batch(recipe, per_device)
@@ -181,35 +224,49 @@ class Trainer:
         )
         wrapped = model
         with form.in_use(model):
-            optimizer = self.accelerator.prepare_optimizer(_optimizer(model, recipe, self.device))
+            optimizer = self.accelerator.prepare_optimizer(make_optimizer(model, recipe, self.device))
             if self.processes > 1:
                 wrapped = self.accelerator.prepare_model(model)
         schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
         meter = Meter(self.accelerator, plan, self.report)
-        done = epoch = 0
-        while done < plan.steps:
-            model.train()
-            by_length = lengths if recipe.group_by_length else None
-            batches = epoch_batches(len(dataset), recipe.batch_size, seed, epoch, by_length)[: plan.steps - done]
-            with form.in_use(model), _quiet_collector():
-                for update in feed.updates(batches):
-                    loss = self._update_within_memory(wrapped, optimizer, form, feed, update, recipe.max_grad_norm)
-                    rate = float(schedule.get_last_lr()[0])
-                    if not self.accelerator.optimizer_step_was_skipped:
-                        schedule.step()
-                    done += 1
-                    meter.add(loss, update, done, rate)
-            epoch += 1
-            if end_of_epoch is not None:
+        run = Training(self.accelerator, model, optimizer, schedule, feed, meter, parts or {})
+        resumable = Resumable(run, checkpoints, plan.steps)
+        with form.in_use(model):
+            resumable.begin(form.as_conditions())
+        try:
+            for epoch in range(run.epochs, plan.epochs):
+                model.train()
+                by_length = lengths if recipe.group_by_length else None
+                first = epoch * plan.steps_per_epoch
+                batches = epoch_batches(len(dataset), recipe.batch_size, seed, epoch, by_length)[: plan.steps - first]
+                with form.in_use(model), quiet_collector(), between_updates():
+                    for update in feed.updates(batches[run.updates - first :]):
+                        loss = self._update_within_memory(wrapped, optimizer, form, feed, update, recipe.max_grad_norm)
+                        rate = float(schedule.get_last_lr()[0])
+                        if not self.accelerator.optimizer_step_was_skipped:
+                            schedule.step()
+                        run.updates += 1
+                        meter.add(loss, update, run.updates, rate)
+                        resumable.after_update()
                 meter.pause()
-                end_of_epoch(model, epoch)
+                if end_of_epoch is not None:
+                    end_of_epoch(model, epoch + 1)
+                run.epochs = epoch + 1
+                with form.in_use(model):
+                    resumable.after_epoch()
                 meter.resume()
+        except Stopped as stopped:
+            if not stopped.at_once:
+                with form.in_use(model):
+                    resumable.save()
+            raise
+        self.exact = run.exact
         if self.processes > 1:
             self.accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
         return model, meter.cost(micro_batch=str(feed.size), halvings=feed.halvings)
 
     def _update_within_memory(
-        self, model: Any, optimizer: Any, form: _Form, feed: Feed, update: Update, max_norm: float
+        self, model: Any, optimizer: Any, form: Form, feed: Feed, update: Update, max_norm: float
     ) -> torch.Tensor:
         """Make one update, in smaller micro-batches if memory runs out."""
         while True:
@@ -251,7 +308,7 @@ class Trainer:
             total += loss.detach()
         return total
 
-    def _training_form(self, model: Any, dataset: Dataset, recipe: Recipe, tokens: int) -> _Form:
+    def _training_form(self, model: Any, dataset: Dataset, recipe: Recipe, tokens: int) -> Form:
         """Decide how to train a model on `tokens` tokens in all, all epochs together."""
         kernels = vocabulary = None
         packed = self.packs(model)
@@ -263,7 +320,7 @@ class Trainer:
             # Processes exchange whole gradients.
             keep_gradient = self.device.type == "cpu" and self.processes == 1
             vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=keep_gradient)
-        return _Form(packed, kernels, vocabulary)
+        return Form(packed, kernels, vocabulary)
 
     def packs(self, model: Any) -> bool:
         """Whether this model takes packed rows; it is tried once."""
@@ -313,63 +370,7 @@ class Trainer:
         return [output for _, output in sorted(outputs, key=lambda item: item[0])]
 
 
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """Spare the garbage collector all that was made before: scanning the modules of torch takes a step's time."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a model is trained.
-
-    Attributes:
-        packed: on rows without padding.
-        kernels: dropouts and attention on CPUs; None elsewhere.
-        vocabulary: the word embeddings in use; None for all of them.
-    """
-
-    packed: bool
-    kernels: Kernels | None
-    vocabulary: Vocabulary | None
-
-    @contextmanager
-    def in_use(self, model: Any) -> Iterator[None]:
-        """Give the model this form; on leaving, it is again as `transformers` knows it."""
-        with ExitStack() as forms:
-            if self.vocabulary is not None:
-                forms.enter_context(self.vocabulary.in_use(model))
-            if self.packed:
-                forms.enter_context(running_packed(model, self.kernels))
-            yield
-
-    def clear_gradients(self, optimizer: Any) -> None:
-        """Forget the gradients of an update."""
-        optimizer.zero_grad(set_to_none=True)
-        if self.vocabulary is not None:
-            self.vocabulary.clear_gradient()
-
-
 def _labels(batch: Batch) -> torch.Tensor:
     if batch.labels is None:
         raise ValueError("training needs labels")
     return batch.labels
-
-
-def _optimizer(model: Any, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
-    # Biases and the weights of norms are the parameters with one dimension.
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups,
-        lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.eps,
-        fused=device.type in _FUSED,
-    )

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from linkbert.benchmarks.results import Place, commit_result, problem_with_result, read_result, to_json
+from linkbert.benchmarks.results import Place, checksum_of, commit_result, problem_with_result, read_result, to_json
 from linkbert.errors import RequestError
 
 FIELDS = (
@@ -60,6 +60,7 @@ def test_a_second_commit_replaces_the_first_and_sweeps_its_predictions(tmp_path,
     first = commit_result(place, stored, [b'{"id": "0"}\n'])
     second = commit_result(place, stored, [b'{"id": "1"}\n'])
     assert read_result(place.result_file) == second != first
+    assert second["checksum"] == checksum_of(second) != first["checksum"]
     names = sorted(item.name for item in place.result_file.parent.iterdir())
     assert names == sorted(["seed-1.json", second["predictions_file"].rsplit("/")[-1]])
 

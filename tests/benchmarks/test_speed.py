@@ -92,7 +92,8 @@ def test_a_contender_that_fails_is_named(cli, tiny, data_dir, tmp_path, monkeypa
 
     broken = tmp_path / "broken"
     shutil.copytree(tiny, broken)
-    (broken / "model.safetensors").write_bytes(b"no weights")
+    size = (broken / "model.safetensors").stat().st_size
+    (broken / "model.safetensors").write_bytes(b"no weights".ljust(size))
     failed = cli("speed", "gad", "--model", broken, "--data-dir", data_dir, "--tokens", 50, "--work", "score")
     assert failed.exit_code == 1 and "error: gad, score, linkbert: " in failed.stderr
 

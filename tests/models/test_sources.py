@@ -1,5 +1,7 @@
 """Where models come from, without a network."""
 
+import json
+
 import pytest
 from linkbert.errors import RequestError
 from linkbert.models.presets import PRESETS
@@ -104,9 +106,11 @@ def test_a_folder_without_configuration_or_weights(tmp_path):
 
 
 def test_shards_have_one_checksum(tmp_path):
-    (tmp_path / "model.safetensors.index.json").write_text("{}", encoding="utf-8")
-    for number in (1, 2):
-        (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"x" * number)
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {"weight_map": {"a": names[1], "b": names[0], "c": names[0]}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    for number, name in enumerate(names, start=1):
+        (tmp_path / name).write_bytes(b"x" * number)
     assert len(weight_files(tmp_path)) == 2 and len(weights_sha256(tmp_path)) == 64
 
 

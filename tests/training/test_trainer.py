@@ -73,10 +73,10 @@ def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
 
 
 def test_biases_and_norms_are_spared_from_weight_decay(prepared):
-    from linkbert.training.trainer import _optimizer
+    from linkbert.training.form import make_optimizer
 
     _, _, model = prepared("gad")
-    optimizer = _optimizer(model, recipe(weight_decay=0.1), torch.device("cpu"))
+    optimizer = make_optimizer(model, recipe(weight_decay=0.1), torch.device("cpu"))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     spared = {names[id(p)] for p in optimizer.param_groups[1]["params"]}
     assert optimizer.param_groups[0]["weight_decay"] == 0.1 and optimizer.param_groups[1]["weight_decay"] == 0

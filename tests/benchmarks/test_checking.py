@@ -1,0 +1,97 @@
+"""`linkbert results check` names every file that was damaged or edited."""
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def results(trained, tmp_path):
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results"
+
+
+def check(cli, *arguments):
+    done = cli("results", "check", "--json", *arguments)
+    return done, json.loads(done.stdout)
+
+
+def test_what_is_as_it_was_written_is_ok(cli, results):
+    done, report = check(cli)
+    assert done.exit_code == 0 and done.stderr == ""
+    assert len(report["results"]) == 7 and {item["status"] for item in report["results"]} == {"ok"}
+    assert report["unnamed"] == []
+    shown = cli("results", "check")
+    assert shown.exit_code == 0 and "7 ok, 0 unverified, 0 damaged" in shown.stdout
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
+
+
+def rewrite(path):
+    from linkbert.benchmarks.results import checksum_of
+
+    result = json.loads(path.read_text())
+    result["score"] += 1
+    edit(path, score=result["score"], checksum=checksum_of(result))
+
+
+def predictions(folder):
+    return next(folder.glob("*.predictions.jsonl"))
+
+
+DAMAGES = {
+    "an edited score": (lambda folder: edit(folder / "seed-1.json", score=99.0), "seed-1.json: edited or damaged"),
+    "an edited recipe": (lambda folder: edit(folder / "seed-1.json", departures=[]), "checksum does not fit"),
+    "a score with a new checksum": (lambda folder: rewrite(folder / "seed-1.json"), "score is .*, its predictions give"),
+    "a result cut short": (lambda folder: (folder / "seed-1.json").write_text("{"), "not JSON"),
+    "an edited prediction": (
+        lambda folder: predictions(folder).write_bytes(predictions(folder).read_bytes().replace(b'"prediction": "', b'"prediction": "x', 1)),
+        "SHA-256 is not the one",
+    ),
+    "predictions cut short": (lambda folder: predictions(folder).write_bytes(predictions(folder).read_bytes()[:-9]), "SHA-256"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named_and_exits_with_1(cli, results, damage):
+    make, words = DAMAGES[damage]
+    make(results / "gad" / "tiny")
+    done = cli("results", "check")
+    assert done.exit_code == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors and all("results/gad/tiny" in line for line in errors)
+    import re
+
+    assert re.search(words, done.stderr), done.stderr
+    _, report = check(cli)
+    assert [item["status"] for item in report["results"]].count("damaged") == 1
+
+
+def test_an_exchanged_model_is_named(cli, results):
+    weights = results.parent / "runs" / "gad" / "tiny" / "seed-1" / "model.safetensors"
+    result = results / "gad" / "tiny" / "seed-1.json"
+    edit(result, run_dir="runs/gad/tiny/seed-1")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    done = cli("results", "check")
+    assert done.exit_code == 1 and "saved weights are not those that were scored" in done.stderr
+
+
+def test_what_cannot_be_verified_is_said_and_is_no_damage(cli, results):
+    predictions(results / "gad" / "tiny").unlink()
+    done, report = check(cli)
+    (item,) = (item for item in report["results"] if item["status"] == "unverified")
+    assert done.exit_code == 0 and "not there" in item["unverified"][0]
+
+
+def test_predictions_that_no_result_names_are_listed(cli, results):
+    (results / "gad" / "tiny" / "seed-1.json").unlink()
+    _, report = check(cli)
+    assert len(report["unnamed"]) == 1 and len(report["results"]) == 6
+
+
+def test_a_folder_that_is_not_there(cli):
+    done = cli("results", "check", "--results-dir", "nowhere")
+    assert done.exit_code == 2 and "nowhere: no such folder" in done.stderr

@@ -1,0 +1,269 @@
+"""Broken, cut, mixed-up and hostile input is parsed as specified or refused in plain words; nothing else happens."""
+
+import gzip
+import io
+import json
+import resource
+import tarfile
+import zipfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from linkbert.benchmarks.results import read_result
+from linkbert.benchmarks.run_folder import read_run
+from linkbert.benchmarks.scoring import read_predictions
+from linkbert.corpora.prepared import read_examples
+from linkbert.corpora.sources import list_files
+from linkbert.errors import RequestError
+from linkbert.tasks.data import load_split
+from linkbert.tasks.recipe import KEYS, parse_setting, problem_with
+from linkbert.tasks.registry import TASKS
+
+# Bytes that mean something to one reader or another.
+SPICES = [
+    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\n\n", b"\t", b"\t\t", b'"', b'\\"', b"\\ud800", b"{", b"}", b"[", b"]",
+    b"null", b"NaN", b"-1", b"1e999", b"9" * 5000, b"," * 50, b"[" * 3000, b"\xe2\x80\xa9", b"\xe2\x80\xae", b"\x1b[2J",
+    b"-DOCSTART-", b"<", b"&x;", b"=cmd", b"../../x", b"B-", b"I-x", b"CPR:99", b"@GENE$", b"<!DOCTYPE a [<!ENTITY x 'y'>]>", b"\t" * 2000,
+]  # fmt: skip
+MUTATION = st.tuples(
+    st.sampled_from(["cut", "insert", "replace", "repeat", "flip"]), st.floats(0, 1), st.integers(0, 400)
+)
+MUTATIONS = st.tuples(
+    st.lists(MUTATION, max_size=6), st.lists(st.sampled_from(SPICES), min_size=1, max_size=3), st.binary(max_size=20)
+)
+
+
+def mutate(content, recipe):
+    steps, spices, noise = recipe
+    for number, (kind, where, size) in enumerate(steps):
+        at = int(where * len(content))
+        piece = (*spices, noise)[number % (len(spices) + 1)]
+        if kind == "cut":
+            content = content[:at] + content[at + size :]
+        elif kind == "insert":
+            content = content[:at] + piece + content[at:]
+        elif kind == "replace":
+            content = content[:at] + piece + content[at + len(piece) :]
+        elif kind == "repeat":
+            content = content[: at + size] + content[at:]
+        elif at < len(content):
+            content = content[:at] + bytes([content[at] ^ (size % 255 + 1)]) + content[at + 1 :]
+    return content
+
+
+def archives(folder):
+    """The two corpora that come as archives, and MMLU as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def write(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    xml = (
+        '<document id="d"><sentence id="s" text="aspirin and warfarin"><entity id="e0" charOffset="0-6" type="drug" text="aspirin"/>'
+        '<entity id="e1" charOffset="12-19" type="drug" text="warfarin"/><pair id="p" e1="e0" e2="e1" ddi="true" type="effect"/>'
+        "</sentence></document>"
+    )
+    (folder / "ddi").mkdir(parents=True)
+    with tarfile.open(folder / "ddi" / "DDIextraction_2013.tar.gz", "w:gz") as tar:
+        member = tarfile.TarInfo("DDIextraction_2013/Train/a.xml")
+        member.size = len(xml)
+        tar.addfile(member, io.BytesIO(xml.encode()))
+    write(folder / "ddi" / "train_files.tsv", "Train/a.xml\n")
+    (folder / "hoc").mkdir()
+    with zipfile.ZipFile(folder / "hoc" / "Hallmarks-of-Cancer-master.zip", "w") as archive:
+        archive.writestr("Hallmarks-of-Cancer-master/text/1.txt", "one sentence .\n")
+        archive.writestr("Hallmarks-of-Cancer-master/labels/1.txt", "<NULL")
+    write(folder / "hoc" / "train_pmid.tsv", "1.txt\n")
+    table = pa.table({"question": ["q"], "choices": [["a", "b", "c", "d"]], "answer": [1]})
+    path = folder / "mmlu" / "professional_medicine" / "test-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(table, path)
+    golden = {
+        "questions": [
+            {"id": "5", "type": "yesno", "body": "Is it?", "exact_answer": "yes", "snippets": [{"text": "it is"}]}
+        ]
+    }
+    write(folder / "bioasq" / "golden" / "7B1_golden.json", json.dumps(golden))
+
+
+@pytest.fixture(scope="module")
+def found(sources, tmp_path_factory):
+    """Every original format with one split that is in it."""
+    folder = tmp_path_factory.mktemp("archives")
+    archives(folder)
+    readers = {}
+    for root in (sources, folder):
+        files = list_files(root)
+        for name, task in TASKS.items():
+            for kind in task.corpus.formats:
+                for split, paths in kind.find(files, task.corpus.folders):
+                    readers.setdefault(f"{name} {kind.name}", (kind, split, paths))
+    assert len(readers) >= 15, list(readers)
+    return readers
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def refuse_or_read(read, path):
+    try:
+        for _ in read():
+            pass
+    except RequestError as error:
+        assert path.name in str(error) or str(path.parent) in str(error), error
+        assert len(str(error)) < 5000
+
+
+def fuzz(examples):
+    def run(check):
+        checked = settings(
+            max_examples=examples, deadline=10_000, suppress_health_check=list(HealthCheck), database=None
+        )(check)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        checked()
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+        assert grown < 500_000_000
+
+    return run
+
+
+def fuzz_every_format(found, workshop, examples):
+    for kind, split, paths in found.values():
+        original = paths[0].read_bytes()
+        path = workshop / paths[0].name
+        packed = path.suffix == ".gz" and not path.name.endswith(".tar.gz")
+        if packed:
+            original = gzip.decompress(original)
+
+        @given(MUTATIONS)
+        def check(recipe, kind=kind, split=split, paths=paths, original=original, path=path, packed=packed):
+            content = mutate(original, recipe)
+            path.write_bytes(gzip.compress(content, 0) if packed else content)
+            refuse_or_read(lambda: kind.read((path, *paths[1:]), split), path)
+
+        fuzz(examples)(check)
+
+
+def fuzz_own_files(data_dir, trained, workshop, examples):
+    """Prepared rows, predictions, results and `run.json`: what is read back later."""
+    for name in ("ncbi-disease", "gad", "biosses", "hoc", "medqa", "ebm-pico"):
+        task = TASKS[name]
+        split = load_split(task, "test", data_dir)
+        (predictions,) = (trained / "results" / name / "tiny").glob("*.predictions.jsonl")
+        readers = {
+            data_dir / task.release / "test.json": lambda path, task=task: read_examples(path, task.parse),
+            predictions: lambda path, task=task, split=split: [read_predictions(task, split, path)],
+            trained / "results" / name / "tiny" / "seed-1.json": lambda path: [read_result(path)],
+        }
+        for source, read in readers.items():
+            original, path = source.read_bytes(), workshop / "own.json"
+
+            @given(MUTATIONS)
+            def check(recipe, original=original, path=path, read=read):
+                path.write_bytes(mutate(original, recipe))
+                refuse_or_read(lambda: read(path), path)
+
+            fuzz(examples)(check)
+    original = (trained / "runs" / "gad" / "tiny" / "seed-1" / "run.json").read_bytes()
+
+    @given(MUTATIONS)
+    def check(recipe):
+        (workshop / "run.json").write_bytes(mutate(original, recipe))
+        refuse_or_read(lambda: [read_run(workshop)], workshop / "run.json")
+
+    fuzz(examples)(check)
+
+
+def fuzz_settings(examples):
+    @given(
+        st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(sorted(KEYS)), st.text(max_size=30)).map("=".join))
+    )
+    def check(text):
+        try:
+            key, value = parse_setting(text)
+        except RequestError:
+            return
+        problem = problem_with(key, value)
+        assert problem is None or isinstance(problem, str)
+
+    fuzz(examples)(check)
+
+
+def test_every_original_format(found, workshop):
+    fuzz_every_format(found, workshop, 60)
+
+
+def test_every_file_of_ours(data_dir, trained, workshop):
+    fuzz_own_files(data_dir, trained, workshop, 60)
+
+
+def test_settings_of_the_command_line():
+    fuzz_settings(300)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutations_of_every_original_format(found, workshop, capsys):
+    fuzz_every_format(found, workshop, 10_000)
+    with capsys.disabled():
+        print(f"\n{len(found)} original formats, 10,000 mutated files each: {', '.join(found)}")
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutations_of_every_file_of_ours(data_dir, trained, workshop):
+    fuzz_own_files(data_dir, trained, workshop, 10_000)
+    fuzz_settings(10_000)
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_without_an_end_is_refused_before_it_is_read_whole(tmp_path, monkeypatch):
+    from linkbert.corpora import lines
+
+    monkeypatch.setattr(lines, "MAX_LINE", 1_000_000)
+    path = tmp_path / "bomb.tsv.gz"
+    with gzip.open(path, "wb") as handle:
+        for _ in range(64):
+            handle.write(b"a" * 1_000_000)  # 64 MB in 64 KB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RequestError, match="bomb.tsv.gz:1: the line is longer than 1000000 bytes"):
+        list(lines.read_lines(path))
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 20_000_000
+
+
+def test_a_document_beyond_any_of_the_benchmarks_is_refused(tmp_path, monkeypatch):
+    from linkbert.corpora import json_files
+
+    monkeypatch.setattr(json_files, "_MAX_DOCUMENT", 1000)
+    path = tmp_path / "ori_pqal.json"
+    path.write_text(json.dumps(["a" * 2000]), encoding="utf-8")
+    with pytest.raises(RequestError, match="larger than 1000 bytes"):
+        json_files.read_json(path)
+
+
+def test_a_million_columns(tmp_path):
+    from linkbert.corpora.tables import read_biosses
+
+    path = tmp_path / "train.tsv"
+    path.write_text("pair_id\tsent1\tsent2\tscore\n" + "x\t" * 1_000_000 + "\n", encoding="utf-8")
+    with pytest.raises(RequestError, match="train.tsv:2: expected 4 tab-separated columns .* found 1000001"):
+        list(read_biosses(path))
+
+
+def test_members_of_archives_have_a_limit(found, tmp_path, monkeypatch):
+    from linkbert.corpora import ddi_xml, hoc_archive
+
+    monkeypatch.setattr(ddi_xml, "_MAX_DOCUMENT", 10)
+    monkeypatch.setattr(hoc_archive, "_MAX_DOCUMENT", 10)
+    limited = 0
+    for kind, split, paths in found.values():
+        if paths[0].name.endswith((".tar.gz", "master.zip")):
+            with pytest.raises(RequestError, match="refused"):
+                list(kind.read(paths, split))
+            limited += 1
+    assert limited == 2

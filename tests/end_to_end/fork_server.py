@@ -1,0 +1,114 @@
+"""Runs command lines in forked processes and disturbs them: a script that a test talks to, one JSON object a line.
+
+Everything heavy is imported once, so that a run costs a second and not ten. A job is `{"folder", "arguments"}` and at
+most one disturbance:
+
+    kill_at: SIGKILL at the n-th operation on a file below the folder (open for writing, rename, remove, mkdir, ...)
+    fail_at: that operation fails with ENOSPC
+    after: SIGKILL (or `signal`) after so many seconds
+
+The answer is `{"code", "signal", "operations", "seconds"}`, the first two as the process ended.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree")
+
+
+def main():
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    import evaluate  # noqa: F401
+    import linkbert.benchmarks.evaluation
+    import linkbert.benchmarks.run
+    import linkbert.cli.main
+    import linkbert.training.trainer  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import seqeval.metrics  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    import transformers.models.auto.modeling_auto
+    import transformers.models.bert.modeling_bert  # noqa: F401
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(run(json.loads(line))), flush=True)
+
+
+def run(job):
+    reader, writer = os.pipe()
+    since = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        work(job, writer)
+    os.close(writer)
+    status = wait(child, job.get("after"), job.get("signal", signal.SIGKILL))
+    counted = os.read(reader, 100).decode()
+    os.close(reader)
+    return {
+        "code": os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else None,
+        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+        "operations": int(counted) if counted else None,
+        "seconds": time.monotonic() - since,
+    }
+
+
+def wait(child, after, number):
+    until = None if after is None else time.monotonic() + after
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        if until is not None and time.monotonic() >= until:
+            os.kill(child, number)
+            until = None
+        time.sleep(0.002)
+
+
+def work(job, writer):
+    folder = Path(job["folder"])
+    os.chdir(folder)
+    log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    counter = [0]
+    sys.addaudithook(disturbance(str(folder.resolve()), counter, job.get("kill_at"), job.get("fail_at")))
+    sys.argv = ["linkbert", *job["arguments"]]
+    code = 1
+    try:
+        from linkbert.cli.main import run as linkbert
+
+        linkbert()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(writer, str(counter[0]).encode())
+        os._exit(code)
+
+
+def disturbance(folder, counter, kill_at, fail_at):
+    def hook(event, arguments):
+        if event not in OPERATIONS or not arguments or not isinstance(arguments[0], str | os.PathLike):
+            return
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        if not os.path.abspath(arguments[0]).startswith(folder):
+            return
+        counter[0] += 1
+        if counter[0] == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if counter[0] == fail_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
+
+    return hook
+
+
+if __name__ == "__main__":
+    main()

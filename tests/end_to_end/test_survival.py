@@ -1,0 +1,244 @@
+"""Runs that are killed, stopped or out of room lose nothing and end with the same bytes."""
+
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SERVER = Path(__file__).with_name("fork_server.py")
+RUN = Path("runs/ncbi-disease/tiny-bert/seed-1")
+RESULT = Path("results/ncbi-disease/tiny-bert/seed-1.json")
+# Timing, memory and dates, and what follows from them.
+VARYING = ("cost", "started", "finished", "checksum")
+
+
+class Server:
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert self.process.stdout.readline() == "ready\n"
+
+    def run(self, folder, arguments, **disturbance):
+        folder.mkdir(exist_ok=True)
+        job = {"folder": str(folder), "arguments": [str(argument) for argument in arguments], **disturbance}
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.process.stdin.close()
+    server.process.wait()
+
+
+@pytest.fixture(scope="module")
+def command(data_dir, tiny):
+    return [
+        "finetune", "ncbi-disease", "--model", tiny, "--data-dir", data_dir, "--seed", 1, "--epochs", 2, "--batch-size", 3,
+        "--max-length", 32, "--set", "warmup=0", "--learning-rate", "0.001", "--precision", "fp32", "--select", "best-dev",
+        "--checkpoint-every", "0.00001", "-q",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server, command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "whole"
+    done = server.run(folder, command)
+    assert done["code"] == 0, log(folder)
+    return folder, done
+
+
+def log(folder):
+    return folder.with_suffix(".log").read_text()
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def result_of(folder):
+    result = json.loads((folder / RESULT).read_text())
+    padding = result["cost"]["train"]["padding"]
+    return {key: value for key, value in result.items() if key not in VARYING} | {"padding": padding}
+
+
+def assert_same(folder, undisturbed):
+    whole, _ = undisturbed
+    assert result_of(folder) == result_of(whole)
+    for path in (RUN / "model.safetensors", RUN / "dev.predictions.jsonl", Path(result_of(whole)["predictions_file"])):
+        assert digest(folder / path) == digest(whole / path), path
+
+    def names(root):
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+    assert names(folder) == names(whole), "something was left behind"
+    steps = [
+        [json.loads(line).get("step") for line in (root / RUN / "training-log.jsonl").open()]
+        for root in (folder, whole)
+    ]
+    assert steps[0] == steps[1]
+
+
+def survive(server, command, undisturbed, tmp_path, kills, seed):
+    """Kill runs until so many kills have hit; whatever finishes must be as the undisturbed run."""
+    chance, hit, finished, number = random.Random(seed), 0, 0, 0
+    _, whole = undisturbed
+    while hit < kills or not finished:
+        folder = tmp_path / str(number)
+        if hit >= kills:
+            disturbance = {}
+        elif chance.random() < 0.6:
+            disturbance = {"kill_at": chance.randint(1, whole["operations"])}
+        else:
+            disturbance = {"after": chance.uniform(0, whole["seconds"])}
+        done = server.run(folder, command, **disturbance)
+        if done["signal"] == signal.SIGKILL:
+            hit += 1
+            continue
+        assert done["code"] == 0, log(folder)
+        again = server.run(folder, command)
+        assert again["code"] == 0, log(folder)
+        assert_same(folder, undisturbed)
+        finished, number = finished + 1, number + 1
+    return hit, finished
+
+
+def test_killed_runs_end_with_the_same_bytes(server, command, undisturbed, tmp_path):
+    survive(server, command, undisturbed, tmp_path, kills=5, seed=0)
+
+
+@pytest.mark.slow
+def test_sixty_kills(server, command, undisturbed, tmp_path, capsys):
+    hit, finished = survive(server, command, undisturbed, tmp_path, kills=60, seed=1)
+    with capsys.disabled():
+        print(f"\n{hit} runs killed, {finished} finished, all with the same bytes")
+
+
+def fail_once(server, command, undisturbed, tmp_path, places):
+    for place in places:
+        folder = tmp_path / str(place)
+        failed = server.run(folder, command, fail_at=place)
+        if failed["code"] == 0:
+            continue  # it was something that a run can do without, e.g. removing what is no longer needed
+        text = log(folder)
+        assert failed["code"] in (1, 2), text
+        assert text.count("error: ") == 1 and "Traceback" not in text and "defect" not in text, text
+        result = folder / RESULT
+        assert not result.exists() or json.loads(result.read_text())["score"] == result_of(undisturbed[0])["score"]
+        done = server.run(folder, command)
+        assert done["code"] == 0, log(folder)
+        assert_same(folder, undisturbed)
+
+
+def test_every_so_often_a_file_operation_fails(server, command, undisturbed, tmp_path):
+    operations = undisturbed[1]["operations"]
+    fail_once(server, command, undisturbed, tmp_path, range(1, operations + 1, max(1, operations // 5)))
+
+
+@pytest.mark.slow
+def test_every_file_operation_fails_once(server, command, undisturbed, tmp_path, capsys):
+    operations = undisturbed[1]["operations"]
+    fail_once(server, command, undisturbed, tmp_path, range(1, operations + 1))
+    with capsys.disabled():
+        print(f"\neach of {operations} file operations failed once")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("a tmpfs cannot be mounted here; failing file operations are tested all the same")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill_up(server, command, undisturbed, disk, sizes):
+    failures = 0
+    for number, size in enumerate(sizes):
+        folder, ballast = disk / str(number), disk / "ballast"
+        space = os.statvfs(disk)
+        ballast.write_bytes(b"0" * max(0, space.f_bavail * space.f_frsize - size))
+        failed = server.run(folder, command)
+        text = log(folder)
+        ballast.unlink()
+        if failed["code"] != 0:
+            failures += 1
+            assert failed["code"] in (1, 2) and text.count("error: ") == 1 and "defect" not in text, text
+            assert "No space left" in text or "os error 28" in text, text
+            assert not (folder / RESULT).exists()
+            done = server.run(folder, command)
+            assert done["code"] == 0, log(folder)
+        assert_same(folder, undisturbed)
+        subprocess.run(["rm", "-r", str(folder)], check=True)
+    return failures
+
+
+def test_a_full_disk(server, command, undisturbed, small_disk):
+    assert fill_up(server, command, undisturbed, small_disk, (0, 20_000, 150_000)) == 3
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_at_any_moment(server, command, undisturbed, small_disk, capsys):
+    failures = fill_up(server, command, undisturbed, small_disk, range(0, 1_000_000, 25_000))
+    with capsys.disabled():
+        print(f"\nthe disk was full in {failures} runs")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, undisturbed, tmp_path, number):
+    folder = tmp_path / "x"
+    # Checkpoints at the ends of epochs alone, so that the one found is the signal's.
+    seldom = [*command[:-2], "0", "-q"]
+    stopped = {"code": 0}
+    for part in (0.5, 0.7, 0.3):
+        stopped = server.run(folder, seldom, after=undisturbed[1]["seconds"] * part, signal=int(number))
+        if stopped["code"] == 128 + number:
+            break
+    assert stopped["code"] == 128 + number, log(folder)
+    assert f"error: stopped by {number.name}; the same command goes on" in log(folder)
+    assert not (folder / RESULT).exists()
+    assert server.run(folder, seldom)["code"] == 0
+    assert_same(folder, undisturbed)
+
+
+def test_a_run_that_is_running_is_not_started_twice(server, command, undisturbed, tmp_path):
+    from linkbert.locks import run_lock
+
+    folder = tmp_path / "x"
+    with run_lock(folder / RUN.with_name(".seed-1.lock"), "x"):
+        second = server.run(folder, command)
+    assert second["code"] == 2
+    assert f"error: {RUN}: another process runs it (host " in log(folder) and f"process {os.getpid()}, since" in log(
+        folder
+    )
+    assert server.run(folder, command)["code"] == 0
+    assert_same(folder, undisturbed)
+
+
+def test_a_limit_on_file_sizes_is_a_plain_error(server, command, undisturbed, tmp_path):
+    """A quota by another name: writes into a file fail half way."""
+    folder = tmp_path / "x"
+    soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        failed = server.run(folder, command)
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+    assert failed["code"] == 1, failed
+    assert log(folder).count("error: ") == 1 and "defect" not in log(folder)
+    assert server.run(folder, command)["code"] == 0
+    assert_same(folder, undisturbed)

@@ -1,0 +1,144 @@
+"""A checkpoint is whole or it is passed over."""
+
+import json
+
+import pytest
+import torch
+from linkbert.errors import RequestError, RunError
+from linkbert.training.checkpoints import Checkpoints
+from linkbert.training.state import State, random_state, restore_random
+
+CONDITIONS = {"seed": 1, "epochs": 3, "version of torch": "2.13"}
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(tmp_path / "checkpoints", CONDITIONS, every=None)
+
+
+def states(number):
+    return {
+        "model": State({"w": torch.full((3,), float(number))}, {"n": number}),
+        "position": State({}, {"at": number}),
+    }
+
+
+def read(checkpoints):
+    found = checkpoints.read()
+    return None if found is None else found["position"].values["at"]
+
+
+def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(checkpoints):
+    assert checkpoints.read() is None
+    for number in (1, 2, 3):
+        checkpoints.write(number, states(number))
+    found = checkpoints.read()
+    assert torch.equal(found["model"].tensors["w"], torch.full((3,), 3.0)) and found["model"].values == {"n": 3}
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["update-00000002", "update-00000003"]
+    checkpoints.remove()
+    assert not checkpoints.folder.exists()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "a file cut short": lambda folder: cut(folder / "model.safetensors"),
+    "a bit turned": lambda folder: flip(folder / "model.safetensors"),
+    "values edited": lambda folder: flip(folder / "state.json"),
+    "a file gone": lambda folder: (folder / "model.safetensors").unlink(),
+    "no manifest": lambda folder: (folder / "manifest.json").unlink(),
+    "half a manifest": lambda folder: cut(folder / "manifest.json"),
+    "another manifest": lambda folder: (folder / "manifest.json").write_text("[1]"),
+    "a manifest that leads out": lambda folder: (folder / "manifest.json").write_text('{"../x": [0, ""]}'),
+    "an empty folder": lambda folder: [path.unlink() for path in folder.iterdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(checkpoints, caplog, damage):
+    for number in (1, 2):
+        checkpoints.write(number, states(number))
+    DAMAGES[damage](checkpoints.folder / "update-00000002")
+    assert read(checkpoints) == 1
+    assert "damaged" in caplog.text and "update-00000002" in caplog.text
+    DAMAGES[damage](checkpoints.folder / "update-00000001")
+    assert read(checkpoints) is None
+
+
+def test_a_checkpoint_of_other_conditions_is_refused_and_the_difference_named(checkpoints, tmp_path):
+    checkpoints.write(1, states(1))
+    other = Checkpoints(tmp_path / "checkpoints", CONDITIONS | {"epochs": 5, "version of torch": "3"}, None)
+    with pytest.raises(
+        RequestError, match=r"epochs is 3 there, 5 now; version of torch is 2\.13 there, 3 now.*--restart"
+    ):
+        other.read()
+    with pytest.raises(RequestError, match="packing is None there, True now"):
+        checkpoints.read(also={"packing": True})
+
+
+def test_a_write_that_fails_leaves_the_ones_before_and_nothing_else(checkpoints, monkeypatch):
+    checkpoints.write(1, states(1))
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(RunError, match="cannot be written .No space left on device"):
+            checkpoints.write(2, states(2))
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["update-00000001"]
+    assert read(checkpoints) == 1
+
+
+def test_there_is_no_pickle_in_it(checkpoints):
+    checkpoints.write(1, states(1))
+    assert {path.suffix for path in checkpoints.folder.rglob("*") if path.is_file()} == {".json", ".safetensors"}
+
+
+def test_when_one_is_due(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("linkbert.training.checkpoints.time.monotonic", lambda: clock[0])
+    checkpoints = Checkpoints(tmp_path / "c", {}, every=60)
+    assert not checkpoints.due and checkpoints.cheap
+    clock[0] += 60
+    assert checkpoints.due
+    checkpoints.took, checkpoints.last = 2.0, clock[0]
+    clock[0] += 39
+    assert not checkpoints.due and not checkpoints.cheap
+    clock[0] += 1
+    assert checkpoints.cheap
+    assert not Checkpoints(tmp_path / "c", {}, every=None).due
+
+
+def test_all_random_generators_go_on_where_they_were():
+    import random
+
+    import numpy as np
+
+    def draw():
+        return [torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random(), float(np.random.standard_normal())]
+
+    device = torch.device("cpu")
+    np.random.standard_normal()  # one of a pair is kept back
+    state = random_state(device)
+    state = State(state.tensors, json.loads(json.dumps(state.values)))
+    drawn = draw()
+    restore_random(device, state)
+    assert draw() == drawn
+
+
+def test_a_generator_that_keeps_its_own_state_is_noticed(monkeypatch):
+    device = torch.device("cpu")
+    state = random_state(device)
+    torch.rand(1)
+    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
+    with pytest.raises(RuntimeError, match="did not take its state"):
+        restore_random(device, state)

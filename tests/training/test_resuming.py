@@ -1,0 +1,151 @@
+"""A training that was stopped and goes on is, to the bit, the one that was never stopped."""
+
+import os
+import signal
+
+import pytest
+import torch
+from linkbert.models.loading import load_model
+from linkbert.tasks.data import encode_split, load_split
+from linkbert.tasks.registry import TASKS
+from linkbert.tasks.task import Recipe
+from linkbert.training.checkpoints import Checkpoints
+from linkbert.training.state import State
+from linkbert.training.stopping import Stopped, obeying_signals
+from linkbert.training.trainer import Trainer
+
+UPDATES = 9  # of three epochs of twelve examples
+
+
+class Counter:
+    """A part of a run's state that the trainer knows nothing of."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def state(self):
+        return State({"sum": torch.tensor(float(len(self.epochs)))}, {"epochs": self.epochs})
+
+    def restore(self, state):
+        self.epochs = state.values.get("epochs", [])
+
+
+@pytest.fixture
+def train(data_dir, make_model, tokenizer, tmp_path):
+    def run(name="gad", kind="bert", stop_at=None, folder="c", compiled=False, at_end_of_epoch=None, **changes):
+        task, model_folder = TASKS[name], make_model(kind)
+        trainer = Trainer(task.head, tokenizer, "fp32", compile_passes=compiled)
+        settings = {"learning_rate": 1e-3, "batch_size": 4, "epochs": 3, "max_length": 32, "warmup": 2}
+        recipe = Recipe(**(settings | {key: changes.pop(key) for key in list(changes) if key != "per_device"}))
+        encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
+        trainer.seed(1)
+        model = load_model(model_folder, task.head, task.labels, fine_tuned=False)
+        counter = Counter()
+
+        def end_of_epoch(model, epoch):
+            if at_end_of_epoch == epoch and len(counter.epochs) == epoch - 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            counter.epochs.append(epoch)
+
+        def report(*arguments):
+            if stop_at is not None and seen["updates"] == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        original, seen = trainer._backward, {"updates": 0}
+
+        def counting(model, update):
+            seen["updates"] += 1
+            report()
+            return original(model, update)
+
+        trainer._backward = counting
+        checkpoints = Checkpoints(tmp_path / folder, {"x": 1}, every=None)
+        with obeying_signals():
+            model, cost = trainer.fit(
+                model, encoded, recipe, seed=1, end_of_epoch=end_of_epoch, checkpoints=checkpoints,
+                parts={"counter": counter}, **changes,
+            )  # fmt: skip
+        return {name: tensor.clone() for name, tensor in model.state_dict().items()}, counter.epochs, seen, cost
+
+    return run
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+CASES = {
+    "packed": {},
+    "compiled passes": {"compiled": True},
+    "padded": {"kind": "modernbert"},
+    "accumulated": {"per_device": 1},
+    "by length": {"group_by_length": True},
+    "weight decay, so that all words are trained": {"weight_decay": 0.1},
+    "words": {"name": "ncbi-disease"},
+    "choices": {"name": "medqa"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_and_gone_on_is_never_stopped_to_the_bit(train, case):
+    options = CASES[case]
+    if options.get("kind") == "modernbert":
+        pytest.importorskip("transformers.models.modernbert")
+    whole, epochs, _, cost = train(folder="whole", **options)
+    assert epochs == [1, 2, 3]
+    done = 0
+    # In the middle of an epoch, at its end, and before the last update.
+    for stop_at in (2, 1, 4):
+        with pytest.raises(Stopped) as stopped:
+            train(stop_at=stop_at, **options)
+        assert stopped.value.exit_code == 143
+        done += stop_at
+    again, epochs, seen, resumed_cost = train(**options)
+    assert seen["updates"] == UPDATES - done and epochs == [1, 2, 3]
+    assert_same(whole, again)
+    assert resumed_cost.padding == cost.padding and resumed_cost.micro_batch == cost.micro_batch
+    # A finished training goes on to its end without another update.
+    last, _, seen, _ = train(**options)
+    assert seen["updates"] == 0
+    assert_same(whole, last)
+
+
+def test_a_stop_while_an_epoch_is_scored_scores_it_again(train):
+    whole, *_ = train(folder="whole")
+    with pytest.raises(Stopped) as stopped:
+        train(at_end_of_epoch=2)
+    assert stopped.value.exit_code == 130
+    again, epochs, seen, _ = train()
+    assert epochs == [1, 2, 3] and seen["updates"] == 3
+    assert_same(whole, again)
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_the_same_seed_gives_the_same_bits(train, kind):
+    assert_same(train(folder="a", kind=kind)[0], train(folder="b", kind=kind)[0])
+
+
+def test_other_micro_batches_go_on_and_are_not_called_exact(train, caplog):
+    caplog.set_level("INFO", logger="linkbert")
+    with pytest.raises(Stopped):
+        train(stop_at=2, per_device=2)
+    train(per_device=1)
+    assert "last bits" in caplog.text and "going on after update 2 of 9" in caplog.text
+
+
+def test_the_second_signal_stops_at_once():
+    from linkbert.training.stopping import between_updates, stop_asked
+
+    with obeying_signals(), pytest.raises(Stopped) as last, between_updates():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop_asked() == signal.SIGUSR1
+        with pytest.raises(Stopped) as second:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert second.value.at_once and second.value.exit_code == 143
+    assert not last.value.at_once
+    with obeying_signals():
+        assert stop_asked() is None
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,121 @@
+"""The state of a run as tensors and plain values, and its restoration to the bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class State:
+    """A part of a run's state.
+
+    Attributes:
+        tensors: by name.
+        values: what JSON can hold.
+    """
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Stateful(Protocol):
+    """Something whose state belongs into a checkpoint."""
+
+    def state(self) -> State:
+        """Describe the present state; the tensors may be its own."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over a state that was described earlier."""
+        ...
+
+
+def model_state(model: torch.nn.Module) -> State:
+    """All parameters and buffers of a model."""
+    return State(dict(_tensors_of(model)))
+
+
+def restore_model(model: torch.nn.Module, state: State) -> None:
+    """Copy parameters and buffers back.
+
+    Raises:
+        ValueError: the state is of another model.
+    """
+    import torch
+
+    own = _tensors_of(model)
+    if own.keys() != state.tensors.keys() or any(own[name].shape != t.shape for name, t in state.tensors.items()):
+        raise ValueError("the checkpoint holds other parameters than the model")
+    with torch.no_grad():
+        for name, tensor in state.tensors.items():
+            own[name].copy_(tensor)
+
+
+def _tensors_of(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
+    # Each tensor once, also where two names share it.
+    return {
+        **{f"parameter.{name}": parameter.data for name, parameter in model.named_parameters()},
+        **{f"buffer.{name}": buffer for name, buffer in model.named_buffers()},
+    }
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    """Moments and settings of an optimiser."""
+    whole = optimizer.state_dict()
+    tensors = {f"{number}.{key}": value for number, item in whole["state"].items() for key, value in item.items()}
+    return State(tensors, {"groups": whole["param_groups"]})
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Give an optimiser of the same parameters its moments and settings back."""
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in state.tensors.items():
+        number, _, key = name.partition(".")
+        moments.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": state.values["groups"]})
+
+
+def random_state(device: torch.device) -> State:
+    """The states of all random generators of this process."""
+    import numpy as np
+    import torch
+
+    tensors = {"torch": torch.get_rng_state()}
+    if device.type != "cpu":
+        tensors["device"] = torch.get_device_module(device).get_rng_state()
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    tensors["numpy"] = torch.from_numpy(np.asarray(keys, dtype=np.uint32).astype(np.int64))
+    version, words, spare = random.getstate()
+    tensors["python"] = torch.tensor(words, dtype=torch.int64)
+    return State(
+        tensors,
+        {"numpy": [str(name), int(position), int(has_gauss), float(gauss)], "python": [version, spare]},
+    )
+
+
+def restore_random(device: torch.device, state: State) -> None:
+    """Put all random generators of this process back.
+
+    Raises:
+        RuntimeError: a generator did not take its state.
+    """
+    import numpy as np
+    import torch
+
+    torch.set_rng_state(state.tensors["torch"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(state.tensors["device"])
+    name, position, has_gauss, gauss = state.values["numpy"]
+    np.random.set_state((name, state.tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, gauss))
+    version, spare = state.values["python"]
+    random.setstate((version, tuple(state.tensors["python"].tolist()), spare))
+    now = random_state(device)
+    same = now.values == state.values and all(torch.equal(now.tensors[name], t) for name, t in state.tensors.items())
+    if not same:
+        raise RuntimeError("a random generator did not take its state back")
