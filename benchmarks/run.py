@@ -23,6 +23,7 @@ from .run_folder import (
     begin_run,
     checkpoints_folder,
     clean_up,
+    clean_up_after_stop,
     finish_run,
     holding_run,
     identity_of,
@@ -190,7 +191,10 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
         if trainer.share(look_up(settings, place, identity).finished):
             _log.info("%s: trained already, its result is missing: scoring it", place.run_dir)
             folders = {f"{name}_dir": path for name, path in asdict(settings.folders).items()}
-            return evaluate(task.name, model=place.run_dir, report=report, **folders)
+            result = evaluate(task.name, model=place.run_dir, report=report, **folders)
+            if trainer.is_main:
+                clean_up(place)
+            return result
         started = trainer.share(begin_run(place, identity, restart=settings.restart) if trainer.is_main else None)
         try:
             with trainer.strictly():
@@ -206,6 +210,7 @@ def _stored(settings: Settings, place: Place, identity: dict[str, Any]) -> Resul
     result = look_up(settings, place, identity).result
     if result is not None:
         _log.info("%s: finished already; this is its result", place.result_file)
+        clean_up_after_stop(place)
     return result
 
 

@@ -1,10 +1,11 @@
 """Runs command lines in forked processes and disturbs them: a script that a test talks to, one JSON object a line.
 
-Everything heavy is imported once, so that a run costs a second and not ten. A job is `{"folder", "arguments"}` and at
+Everything heavy is imported once, so that a run costs a second and not ten. A job is `{"folder", "log", "arguments"}` and at
 most one disturbance:
 
     kill_at: SIGKILL at the n-th operation on a file below the folder (open for writing, rename, remove, mkdir, ...)
     fail_at: that operation fails with ENOSPC
+    signal_at: `signal` arrives at that operation
     after: SIGKILL (or `signal`) after so many seconds
 
 The answer is `{"code", "signal", "operations", "seconds"}`, the first two as the process ended.
@@ -73,11 +74,11 @@ def wait(child, after, number):
 def work(job, writer):
     folder = Path(job["folder"])
     os.chdir(folder)
-    log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     counter = [0]
-    sys.addaudithook(disturbance(str(folder.resolve()), counter, job.get("kill_at"), job.get("fail_at")))
+    sys.addaudithook(disturbance(str(folder.resolve()), counter, job))
     sys.argv = ["linkbert", *job["arguments"]]
     code = 1
     try:
@@ -93,7 +94,7 @@ def work(job, writer):
         os._exit(code)
 
 
-def disturbance(folder, counter, kill_at, fail_at):
+def disturbance(folder, counter, job):
     def hook(event, arguments):
         if event not in OPERATIONS or not arguments or not isinstance(arguments[0], str | os.PathLike):
             return
@@ -102,9 +103,11 @@ def disturbance(folder, counter, kill_at, fail_at):
         if not os.path.abspath(arguments[0]).startswith(folder):
             return
         counter[0] += 1
-        if counter[0] == kill_at:
+        if counter[0] == job.get("kill_at"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if counter[0] == fail_at:
+        if counter[0] == job.get("signal_at"):
+            os.kill(os.getpid(), job["signal"])
+        if counter[0] == job.get("fail_at"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
     return hook

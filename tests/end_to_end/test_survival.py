@@ -5,6 +5,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ VARYING = ("cost", "started", "finished", "checksum")
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, logs):
+        self.logs = logs
         self.process = subprocess.Popen(
             [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -29,15 +31,23 @@ class Server:
 
     def run(self, folder, arguments, **disturbance):
         folder.mkdir(exist_ok=True)
-        job = {"folder": str(folder), "arguments": [str(argument) for argument in arguments], **disturbance}
+        job = {
+            "folder": str(folder),
+            "log": str(self.log_of(folder)),
+            "arguments": [str(argument) for argument in arguments],
+            **disturbance,
+        }
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
+    def log_of(self, folder):
+        return self.logs / str(folder).replace("/", "-")
+
 
 @pytest.fixture(scope="module")
-def server():
-    server = Server()
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("logs"))
     yield server
     server.process.stdin.close()
     server.process.wait()
@@ -56,12 +66,8 @@ def command(data_dir, tiny):
 def undisturbed(server, command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "whole"
     done = server.run(folder, command)
-    assert done["code"] == 0, log(folder)
+    assert done["code"] == 0, server.log_of(folder).read_text()
     return folder, done
-
-
-def log(folder):
-    return folder.with_suffix(".log").read_text()
 
 
 def digest(path):
@@ -91,6 +97,10 @@ def assert_same(folder, undisturbed):
     assert steps[0] == steps[1]
 
 
+def errors_in(path):
+    return [line for line in path.read_text().splitlines() if line.startswith("error: ")]
+
+
 def survive(server, command, undisturbed, tmp_path, kills, seed):
     """Kill runs until so many kills have hit; whatever finishes must be as the undisturbed run."""
     chance, hit, finished, number = random.Random(seed), 0, 0, 0
@@ -107,9 +117,9 @@ def survive(server, command, undisturbed, tmp_path, kills, seed):
         if done["signal"] == signal.SIGKILL:
             hit += 1
             continue
-        assert done["code"] == 0, log(folder)
+        assert done["code"] == 0, server.log_of(folder).read_text()
         again = server.run(folder, command)
-        assert again["code"] == 0, log(folder)
+        assert again["code"] == 0, server.log_of(folder).read_text()
         assert_same(folder, undisturbed)
         finished, number = finished + 1, number + 1
     return hit, finished
@@ -132,13 +142,13 @@ def fail_once(server, command, undisturbed, tmp_path, places):
         failed = server.run(folder, command, fail_at=place)
         if failed["code"] == 0:
             continue  # it was something that a run can do without, e.g. removing what is no longer needed
-        text = log(folder)
+        text = server.log_of(folder).read_text()
         assert failed["code"] in (1, 2), text
-        assert text.count("error: ") == 1 and "Traceback" not in text and "defect" not in text, text
+        assert len(errors_in(server.log_of(folder))) == 1 and "Traceback" not in text and "defect" not in text, text
         result = folder / RESULT
         assert not result.exists() or json.loads(result.read_text())["score"] == result_of(undisturbed[0])["score"]
         done = server.run(folder, command)
-        assert done["code"] == 0, log(folder)
+        assert done["code"] == 0, server.log_of(folder).read_text()
         assert_same(folder, undisturbed)
 
 
@@ -173,15 +183,17 @@ def fill_up(server, command, undisturbed, disk, sizes):
         space = os.statvfs(disk)
         ballast.write_bytes(b"0" * max(0, space.f_bavail * space.f_frsize - size))
         failed = server.run(folder, command)
-        text = log(folder)
+        text = server.log_of(folder).read_text()
         ballast.unlink()
         if failed["code"] != 0:
             failures += 1
-            assert failed["code"] in (1, 2) and text.count("error: ") == 1 and "defect" not in text, text
+            assert failed["code"] in (1, 2) and len(errors_in(server.log_of(folder))) == 1 and "defect" not in text, (
+                text
+            )
             assert "No space left" in text or "os error 28" in text, text
             assert not (folder / RESULT).exists()
             done = server.run(folder, command)
-            assert done["code"] == 0, log(folder)
+            assert done["code"] == 0, server.log_of(folder).read_text()
         assert_same(folder, undisturbed)
         subprocess.run(["rm", "-r", str(folder)], check=True)
     return failures
@@ -200,17 +212,33 @@ def test_a_disk_that_fills_up_at_any_moment(server, command, undisturbed, small_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, undisturbed, tmp_path, number):
-    folder = tmp_path / "x"
-    # Checkpoints at the ends of epochs alone, so that the one found is the signal's.
-    seldom = [*command[:-2], "0", "-q"]
-    stopped = {"code": 0}
-    for part in (0.5, 0.7, 0.3):
-        stopped = server.run(folder, seldom, after=undisturbed[1]["seconds"] * part, signal=int(number))
+    """Whatever file is being written at that moment."""
+    operations, stops = undisturbed[1]["operations"], 0
+    for place in range(operations // 5 + number, operations, operations // 5):
+        folder = tmp_path / str(place)
+        stopped = server.run(folder, command, signal_at=place, signal=int(number))
         if stopped["code"] == 128 + number:
-            break
-    assert stopped["code"] == 128 + number, log(folder)
-    assert f"error: stopped by {number.name}; the same command goes on" in log(folder)
-    assert not (folder / RESULT).exists()
+            stops += 1
+            errors = errors_in(server.log_of(folder))
+            assert errors == [f"error: stopped by {number.name}; the same command goes on from the last checkpoint"]
+        else:
+            assert stopped["code"] == 0 and (folder / RESULT).exists(), server.log_of(folder).read_text()
+        done = server.run(folder, command)
+        assert done["code"] == 0, server.log_of(folder).read_text()
+        assert_same(folder, undisturbed)
+    assert stops >= 3
+
+
+def test_a_signal_writes_a_checkpoint_where_none_was_due(server, command, undisturbed, tmp_path):
+    folder, checkpoints = tmp_path / "x", RUN / "checkpoints"
+    seldom = [*command[:-2], "0", "-q"]  # at the ends of epochs alone
+    tries = 0
+    while not list((folder / checkpoints).glob("update-0000000[1235678]")):
+        shutil.rmtree(folder, ignore_errors=True)
+        stopped = server.run(folder, seldom, after=0.3 + 0.02 * tries, signal=int(signal.SIGTERM))
+        assert stopped["code"] in (0, 143)
+        tries += 1
+        assert tries < 200
     assert server.run(folder, seldom)["code"] == 0
     assert_same(folder, undisturbed)
 
@@ -222,8 +250,9 @@ def test_a_run_that_is_running_is_not_started_twice(server, command, undisturbed
     with run_lock(folder / RUN.with_name(".seed-1.lock"), "x"):
         second = server.run(folder, command)
     assert second["code"] == 2
-    assert f"error: {RUN}: another process runs it (host " in log(folder) and f"process {os.getpid()}, since" in log(
-        folder
+    (error,) = errors_in(server.log_of(folder))
+    assert (
+        error.startswith(f"error: {RUN}: another process runs it (host ") and f"process {os.getpid()}, since" in error
     )
     assert server.run(folder, command)["code"] == 0
     assert_same(folder, undisturbed)
@@ -239,6 +268,7 @@ def test_a_limit_on_file_sizes_is_a_plain_error(server, command, undisturbed, tm
     finally:
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
     assert failed["code"] == 1, failed
-    assert log(folder).count("error: ") == 1 and "defect" not in log(folder)
+    (error,) = errors_in(server.log_of(folder))
+    assert "File too large" in error and "defect" not in error
     assert server.run(folder, command)["code"] == 0
     assert_same(folder, undisturbed)
