@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 2000  # characters of one message
+
 
 class LinkbertError(Exception):
     """A failure that has a plain explanation. It reaches the user as `error: ...` lines, one per problem.
@@ -16,8 +18,13 @@ class LinkbertError(Exception):
     exit_code = 1
 
     def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
+        self.problems = tuple(map(_readable, problems))
+        super().__init__("\n".join(self.problems))
+
+
+def _readable(problem: str) -> str:
+    """Leave out the middle of a message that quotes something huge; where it is and what to do stand at its ends."""
+    return problem if len(problem) <= _LONGEST else f"{problem[: _LONGEST // 2]} [...] {problem[-_LONGEST // 2 :]}"
 
 
 class RunError(LinkbertError):

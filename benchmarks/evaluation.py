@@ -90,7 +90,8 @@ def _evaluate_run(
     model = load_model(folder, task.head, task.labels, fine_tuned=True)
     trainer = Trainer(task.head, tokenizer, scoring_precision(run, precision), report)
     encoded, truncation = encode_split(task, split, tokenizer, run["recipe"]["max_length"]["value"])
-    predicted, cost = predict_split(task, trainer, model, split, encoded)
+    with trainer.working():
+        predicted, cost = predict_split(task, trainer, model, split, encoded)
     stored: Result | None = None
     if trainer.is_main:
         fresh = _result_of_run(task, run, predicted, truncation, cost, trainer, folder)

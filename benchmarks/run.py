@@ -197,7 +197,7 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
             return result
         started = trainer.share(begin_run(place, identity, restart=settings.restart) if trainer.is_main else None)
         try:
-            with trainer.strictly():
+            with trainer.working():
                 return _train_and_score(settings, seed, splits, identity, tokenizer, trainer, started)
         except Exception as error:
             if trainer.is_main:

@@ -62,3 +62,8 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
         sweep(tmp_path, "x")
         assert living.exists() and not left.exists() and elsewhere.exists()
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_message_that_quotes_something_huge_keeps_its_ends():
+    (problem,) = RequestError("x.tsv:3: found " + "9" * 100_000 + "; correct the line").problems
+    assert len(problem) < 2100 and problem.startswith("x.tsv:3: found 999") and problem.endswith("; correct the line")

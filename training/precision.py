@@ -1,10 +1,13 @@
-"""Devices and number formats."""
+"""Devices, their number formats, and how they fail."""
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # Bytes of activations per token, layer and hidden unit in half precision, with room for attention and optimiser.
 _ACTIVATION_BYTES = 100
+_GOES_ON = "checkpoints are whole, and the same command goes on from the last one"
 _CPU_TOKENS = 4096  # larger tensors are mapped afresh each time, and leave the caches
 
 
@@ -78,3 +82,37 @@ def peak_memory_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+@contextmanager
+def deterministic_algorithms() -> Iterator[None]:
+    """Let torch take only algorithms that give the same bits each time while the block runs."""
+    import torch
+
+    settings: Any = torch.utils.deterministic
+    before, fill = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    settings.fill_uninitialized_memory = False  # nothing here reads memory that it has not written
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        settings.fill_uninitialized_memory = fill
+
+
+def device_problem(error: BaseException) -> str | None:
+    """Say in plain words what an error tells of the device; None if it is about something else."""
+    import torch
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    first = str(error).strip().split("\n")[0]
+    if isinstance(error, MemoryError) or should_reduce_batch_size(error):  # type: ignore[arg-type]
+        return (
+            f"out of memory ({first or 'of the machine'}); what was checkpointed is whole, and the same command goes on"
+        )
+    if isinstance(error, torch.AcceleratorError):
+        return f"the device failed ({first}); what was checkpointed is whole, and the same command goes on"
+    if "deterministic" in first and "use_deterministic_algorithms" in str(error):
+        return f"--deterministic is not possible ({first})"
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -36,7 +35,14 @@ from .batches import (
 from .checkpoints import Checkpoints
 from .feed import Feed, Update
 from .form import Form, make_optimizer, quiet_collector
-from .precision import device_name, peak_memory_mb, resolve_precision, token_budget
+from .precision import (
+    deterministic_algorithms,
+    device_name,
+    device_problem,
+    peak_memory_mb,
+    resolve_precision,
+    token_budget,
+)
 from .progress import Cost, Meter, Progress, plan_run
 from .resuming import Resumable, Training
 from .state import Stateful
@@ -62,7 +68,7 @@ class Trainer:
         precision: one of `PRECISIONS`.
         report: called with signs of life.
         compile_passes: whether elementwise passes of training on CPUs are compiled; None where the run is long enough.
-        deterministic: refuse algorithms whose sums come in any order (`strictly`); one CPU process has none.
+        deterministic: refuse algorithms whose sums come in any order (see `working`); one CPU process has none.
     """
 
     def __init__(
@@ -126,29 +132,20 @@ class Trainer:
         }
 
     @contextmanager
-    def strictly(self) -> Iterator[None]:
-        """Run a block with deterministic algorithms alone, if the trainer was asked for that.
+    def working(self) -> Iterator[None]:
+        """Run a block with deterministic algorithms alone, if asked for that, and tell failures of the device plainly.
 
         Raises:
-            RunError: there is none for something that the block does on this device.
+            RunError: there is no such algorithm for something in the block, memory ran out, or the device failed.
         """
-        if not self.deterministic:
-            yield
-            return
-        settings: Any = torch.utils.deterministic
-        before, fill = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        settings.fill_uninitialized_memory = False  # nothing here reads memory that it has not written
         try:
-            yield
-        except RuntimeError as error:
-            if "deterministic" not in str(error):
+            with deterministic_algorithms() if self.deterministic else nullcontext():
+                yield
+        except (MemoryError, RuntimeError) as error:
+            problem = device_problem(error)
+            if problem is None:
                 raise
-            raise RunError(f"--deterministic is not possible on {self.device_name}: {error}") from error
-        finally:
-            torch.use_deterministic_algorithms(before)
-            settings.fill_uninitialized_memory = fill
+            raise RunError(f"{self.device_name}: {problem}") from error
 
     def share(self, value: Any) -> Any:
         """Give the main process's value to all of them."""
@@ -362,12 +359,26 @@ class Trainer:
         outputs: list[tuple[int, np.ndarray]] = []
         with running_packed(model) if packed else nullcontext(), torch.inference_mode(), self.accelerator.autocast():
             for indices in batches[self.accelerator.process_index :: self.processes]:
-                batch = collate(table.take(indices)).to(self.device)
-                logits = model(**batch.inputs).logits
-                outputs += zip(indices.tolist(), self.head.outputs(logits, batch), strict=True)
+                outputs += self._predict_within_memory(model, collate, table, indices)
         if self.processes > 1:
             outputs = gather_object(outputs)
         return [output for _, output in sorted(outputs, key=lambda item: item[0])]
+
+    def _predict_within_memory(
+        self, model: Any, collate: Collator, table: pa.Table, indices: np.ndarray
+    ) -> list[tuple[int, np.ndarray]]:
+        """Predict a batch, in halves if memory runs out."""
+        try:
+            batch = collate(table.take(indices)).to(self.device)
+            logits = model(**batch.inputs).logits
+            return list(zip(indices.tolist(), self.head.outputs(logits, batch), strict=True))
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error) or len(indices) == 1:
+                raise
+        _log.debug("out of memory with %d examples: in halves", len(indices))
+        middle = len(indices) // 2
+        halves = indices[:middle], indices[middle:]
+        return [output for half in halves for output in self._predict_within_memory(model, collate, table, half)]
 
 
 def _labels(batch: Batch) -> torch.Tensor:

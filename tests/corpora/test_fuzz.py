@@ -117,7 +117,7 @@ def refuse_or_read(read, path):
             pass
     except RequestError as error:
         assert path.name in str(error) or str(path.parent) in str(error), error
-        assert len(str(error)) < 5000
+        assert len(str(error)) < 2100
 
 
 def fuzz(strategy, check, examples):

@@ -263,6 +263,10 @@ def test_a_saved_model_whose_head_is_gone(cli, data_dir, trained, tmp_path):
     shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
     weights = {k: v for k, v in load_file(run / "model.safetensors").items() if not k.startswith("classifier")}
     save_file(weights, run / "model.safetensors", metadata={"format": "pt"})
+    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "not those that were trained")
+    described = json.loads((run / "run.json").read_text())
+    del described["trained_weights_sha256"]
+    (run / "run.json").write_text(json.dumps(described), encoding="utf-8")
     refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "missing from its weights", "classifier")
 
 

@@ -294,3 +294,47 @@ def test_weight_decay_reaches_words_that_training_does_not_meet(prepared, tokeni
     found, before = fitted.get_input_embeddings().weight, model.get_input_embeddings().weight
     moved = (found != before).any(1)
     assert int((~moved).sum()) <= 1  # the padding token is zeros
+
+
+def test_scoring_goes_on_in_halves_where_memory_runs_out(prepared, tokenizer, monkeypatch):
+    task, encoded, model = prepared("gad")
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    whole = list(trainer.predict(model, encoded))
+    forward = model.classifier.forward
+
+    def within_memory(hidden):
+        if len(hidden) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(hidden)
+
+    monkeypatch.setattr(model.classifier, "forward", within_memory)
+    halved = list(trainer.predict(model, encoded))
+    assert len(halved) == len(whole)
+    assert all(abs(one - other).max() < 1e-5 for one, other in zip(whole, halved, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried\nmuch"), r"out of memory \(CUDA out of memory. Tried\)"),
+        (MemoryError(), r"out of memory \(of the machine\)"),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure"), "the device failed .*same command goes on"),
+        (RuntimeError("x does not have a deterministic implementation, but you set 'torch.use_deterministic_algorithms(True)'"),
+         "--deterministic is not possible"),
+    ],
+)  # fmt: skip
+def test_failures_of_the_device_are_told_plainly(tokenizer, error, words):
+    with pytest.raises(RunError, match=words), Trainer("sequence", tokenizer, "fp32").working():
+        raise error
+
+
+def test_other_failures_are_not_the_devices(tokenizer):
+    with pytest.raises(RuntimeError, match="shape"), Trainer("sequence", tokenizer, "fp32").working():
+        raise RuntimeError("shape mismatch")
+
+
+def test_deterministic_algorithms_are_asked_for_inside_alone(tokenizer):
+    trainer = Trainer("sequence", tokenizer, "fp32", deterministic=True)
+    with trainer.working():
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()

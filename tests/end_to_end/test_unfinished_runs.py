@@ -1,0 +1,121 @@
+"""What the same command does with a run that did not finish, and with one that did."""
+
+import hashlib
+import json
+
+import pytest
+from linkbert.training.checkpoints import Checkpoints
+from linkbert.training.stopping import Stopped
+
+RUN = "runs/gad/tiny-bert/seed-42"
+
+
+@pytest.fixture
+def command(data_dir, tiny):
+    return (
+        "finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--epochs", 2, "--max-length", 32, "--batch-size", 4,
+        "--set", "warmup=0", "--precision", "fp32",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def stopped(cli, command, monkeypatch, tmp_path):
+    """A run that was stopped after its first checkpoint, the one at the end of the first epoch."""
+    write = Checkpoints.write
+
+    def stop(self, updates, states):
+        write(self, updates, states)
+        raise Stopped(15, at_once=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "write", stop)
+        done = cli(*command)
+    assert done.exit_code == 143 and "stopped by SIGTERM; the same command goes on" in done.stderr
+    assert [path.name for path in (tmp_path / RUN / "checkpoints").iterdir()] == ["update-00000003"]
+    assert not (tmp_path / RUN / "failed.json").exists()
+    return tmp_path / RUN
+
+
+def weights(folder):
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_it_goes_on_by_itself(cli, command, stopped):
+    done = cli(*command)
+    assert done.exit_code == 0 and "going on after update 3 of 6" in done.stderr
+    assert not (stopped / "checkpoints").exists()
+    again = cli(*command, "--json")
+    assert "finished already" in again.stderr and json.loads(again.stdout)["deterministic"] is True
+
+
+def test_restart_begins_anew_and_gives_the_same(cli, command, stopped):
+    begun = json.loads((stopped / "run.json").read_text())
+    anew = cli(*command, "--restart")
+    assert anew.exit_code == 0 and "going on" not in anew.stderr and "begins anew" in anew.stderr
+    first = weights(stopped)
+    assert cli(*command, "--restart").exit_code == 0  # a finished one too
+    assert weights(stopped) == first
+    assert json.loads((stopped / "run.json").read_text())["started"] >= begun["started"]
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(cli, command, stopped):
+    path = stopped / "checkpoints" / "update-00000003" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    done = cli(*command)
+    assert (
+        done.exit_code == 0
+        and "warning: " in done.stderr
+        and "damaged" in done.stderr
+        and "going on" not in done.stderr
+    )
+
+
+def test_another_recipe_is_refused_and_the_difference_named(cli, command, stopped):
+    done = cli(*command, "--learning-rate", 0.5)
+    assert done.exit_code == 2 and "learning_rate is 5e-05 there, 0.5 asked for" in done.stderr.replace(
+        "3e-05", "5e-05"
+    )
+    assert (stopped / "checkpoints" / "update-00000003").exists()
+
+
+def test_another_version_or_precision_is_refused_and_the_difference_named(cli, command, stopped, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("linkbert.benchmarks.run.versions", lambda: {"torch": "1.0"})
+        done = cli(*command)
+    assert done.exit_code == 2 and "version of torch is 2." in done.stderr and "1.0 now" in done.stderr
+    done = cli(*command[:-1], "bf16")
+    assert done.exit_code == 2 and "precision is fp32 there, bf16 now" in done.stderr and "--restart" in done.stderr
+    assert cli(*command).exit_code == 0
+
+
+def test_a_finished_run_is_kept_until_the_one_that_replaces_it_is_done(cli, command, data_dir, tmp_path, monkeypatch):
+    assert cli(*command).exit_code == 0
+    first, kept = weights(tmp_path / RUN), tmp_path / RUN.replace("seed-42", ".seed-42.replaced")
+    stored = (tmp_path / "results/gad/tiny-bert/seed-42.json").read_bytes()
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    other = (*command, "--learning-rate", 0.01, "--overwrite")
+    with monkeypatch.context() as patch:
+        patch.setattr("linkbert.benchmarks.run._save_model", full)
+        failed = cli(*other)
+    assert failed.exit_code == 1 and "No space left on device" in failed.stderr
+    assert weights(kept) == first and (tmp_path / "results/gad/tiny-bert/seed-42.json").read_bytes() == stored
+    assert cli("results", "check").exit_code == 0
+    done = cli(*other)
+    assert done.exit_code == 0 and "going on after update 6 of 6" in done.stderr
+    assert not kept.exists() and weights(tmp_path / RUN) != first
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_minutes_between_checkpoints_are_minutes(cli, command, value):
+    done = cli(*command, "--checkpoint-every", value)
+    assert done.exit_code == 2 and "--checkpoint-every should be minutes" in done.stderr
+
+
+def test_deterministic_is_possible_on_a_cpu(cli, command, tmp_path):
+    assert cli(*command).exit_code == 0
+    first = weights(tmp_path / RUN)
+    assert cli(*command, "--deterministic", "--restart").exit_code == 0
+    assert weights(tmp_path / RUN) == first
