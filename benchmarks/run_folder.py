@@ -189,14 +189,15 @@ def clean_up(place: Place) -> None:
     """Remove what only a run that is not done needs; the run is held."""
     shutil.rmtree(checkpoints_folder(place), ignore_errors=True)
     shutil.rmtree(_replaced(place), ignore_errors=True)
+    (place.run_dir / _FAILED).unlink(missing_ok=True)
     sweep(place.run_dir, "")
 
 
 def clean_up_after_stop(place: Place) -> None:
     """Do what a run did not come to that was stopped between its result and `clean_up`."""
-    left = [path for path in (checkpoints_folder(place), _replaced(place)) if path.exists()]
+    left = (checkpoints_folder(place), _replaced(place), place.run_dir / _FAILED)
     with suppress(RequestError):  # whoever holds the run cleans up; a folder that is no run is not touched
-        if left and read_run(place.run_dir).get("status") == "finished":
+        if any(path.exists() for path in left) and read_run(place.run_dir).get("status") == "finished":
             with holding_run(place):
                 clean_up(place)
 

@@ -6,7 +6,6 @@ import json
 import logging
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -17,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import RequestError, RunError
 from ..files import atomic_write, atomic_write_text, require_writable, sha256_of
 from .json_files import read_json
+from .lines import ZIP_ERRORS
 
 _HOSTS = ("nlp.stanford.edu", "raw.githubusercontent.com", "huggingface.co")
 _HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # where the hub redirects large files to
@@ -247,7 +247,7 @@ def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_
                 with release_zip.open(member) as source, atomic_write(target) as handle:
                     _copy(source, handle, member, archive)
                 written.append(target)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         raise RunError(f"{archive}: not a whole zip archive ({_reason(error)}); remove it and try again") from error
     if not written:
         raise RunError(f"{archive}: none of the expected files is in it")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from ..errors import RequestError
-from .lines import decode_lines, read_lines
+from .lines import ZIP_ERRORS, decode_lines, read_lines
 from .sources import Format, Found, Row, below
 from .tables import add_sentence
 
@@ -38,7 +37,7 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Itera
         with zipfile.ZipFile(archive) as corpus:
             for name in names:
                 yield _abstract(archive, corpus, name, labels)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except ZIP_ERRORS as error:
         raise RequestError(f"{archive}: not a whole zip archive ({error}); get it again") from error
 
 

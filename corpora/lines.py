@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,12 @@ from ..errors import RequestError
 
 # Longer than any real line by far: the longest of the benchmark's corpora has 40 thousand characters.
 MAX_LINE = 64_000_000
+
+
+# What reading a damaged zip archive raises: RuntimeError where it claims to be encrypted or of another kind.
+ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
 
 
 def open_binary(path: Path) -> IO[bytes]:
