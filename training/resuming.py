@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from ..errors import RunError
 from .batches import MicroBatchSize
 from .checkpoints import Checkpoints
 from .state import (
@@ -163,13 +164,15 @@ class Resumable:
         """Write a checkpoint, unless the last one is as new.
 
         Raises:
-            RunError: the loss is not finite, or the checkpoint cannot be written.
+            RunError: loss or weights are not finite, or the checkpoint cannot be written.
         """
         position = (self.training.updates, self.training.epochs)
         if self.checkpoints is None or position == self.saved:
             return
         self.training.meter.check()
         states = self.training.states()
+        if not all(bool(tensor.isfinite().all()) for tensor in states["model"].tensors.values()):
+            raise RunError(f"the weights are not finite after update {self.training.updates}; lower --learning-rate")
         if self.training.accelerator.is_main_process:
             self.checkpoints.write(self.training.updates, states)
         self.training.accelerator.wait_for_everyone()

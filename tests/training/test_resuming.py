@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from linkbert.errors import RunError
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
 from linkbert.tasks.registry import TASKS
@@ -149,3 +150,17 @@ def test_the_second_signal_stops_at_once():
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_weights_that_are_not_finite_are_never_checkpointed(train, monkeypatch, tmp_path):
+    """The loss of the last update may still have been finite."""
+    step = torch.optim.AdamW.step
+
+    def spoil(self, *arguments, **options):
+        step(self, *arguments, **options)
+        self.param_groups[0]["params"][-1].data.fill_(torch.nan)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spoil)
+    with pytest.raises(RunError, match="the weights are not finite after update 1"):
+        train(stop_at=1)
+    assert not list((tmp_path / "c").glob("*"))
