@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -32,3 +33,33 @@ def test_two_processes_learn_what_one_does(data_dir, tiny, tmp_path):
         found.append(load_file(folder / result["run_dir"] / "model.safetensors"))
     # Sums in another order, over six updates of 1e-3.
     assert max((found[0][name] - found[1][name]).abs().max() for name in found[0]) < 2e-5
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
+    from safetensors.torch import load_file
+
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "linkbert", "finetune", "gad", "--model",
+        str(tiny), "--data-dir", str(data_dir), "--epochs", "30", "--max-length", "32", "--batch-size", "2", "--precision", "fp32",
+        "--checkpoint-every", "0.00001",
+    ]  # fmt: skip
+    weights = []
+    for name in ("whole", "stopped"):
+        folder = tmp_path / name
+        folder.mkdir()
+        options = {"cwd": folder, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
+        if name == "stopped":
+            run = subprocess.Popen(command, **options)
+            while not list(folder.glob("runs/gad/*/seed-42/checkpoints/update-*")):
+                assert run.poll() is None, run.stderr.read()
+                time.sleep(0.05)
+            run.terminate()
+            run.communicate()
+            assert run.returncode != 0 and list(folder.glob("runs/gad/*/seed-42/checkpoints/update-*"))
+        done = subprocess.run(command, check=False, **options)
+        assert done.returncode == 0, done.stderr
+        assert ("going on after update" in done.stderr) == (name == "stopped")
+        weights.append(load_file(next(folder.glob("runs/gad/*/seed-42/model.safetensors"))))
+    # What two processes add up comes in any order.
+    assert max((weights[0][name] - weights[1][name]).abs().max() for name in weights[0]) < 1e-5
