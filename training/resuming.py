@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from ..errors import RunError
 from .batches import MicroBatchSize
 from .checkpoints import Checkpoints
+from .precision import device_name
 from .state import (
     State,
     Stateful,
@@ -76,6 +77,7 @@ class Training:
             "size": asdict(self.feed.size),
             "halvings": self.feed.halvings,
             "scaler": None if scaler is None else scaler.state_dict(),
+            "device": device_name(self.feed.device),
             "exact": self.exact,
         }
         states = {
@@ -98,6 +100,8 @@ class Training:
         if size.examples == self.feed.size.examples:
             self.feed.size = size
         else:
+            self.exact = False
+        if position["device"] != device_name(self.feed.device):
             self.exact = False
         self.feed.halvings = position["halvings"]
         if self.accelerator.scaler is not None and position["scaler"] is not None:
@@ -138,7 +142,7 @@ class Resumable:
             return
         self.training.restore(states)
         if not self.training.exact:
-            _log.warning("micro-batches are of another size than before: sums may differ in their last bits")
+            _log.warning("micro-batches or device are not those of before: sums may differ in their last bits")
         self.saved = (self.training.updates, self.training.epochs)
         _log.info("going on after update %d of %d", self.training.updates, self.total)
 

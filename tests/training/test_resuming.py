@@ -135,6 +135,14 @@ def test_other_micro_batches_go_on_and_are_not_called_exact(train, caplog):
     assert "last bits" in caplog.text and "going on after update 2 of 9" in caplog.text
 
 
+def test_another_device_goes_on_and_is_not_called_exact(train, caplog, monkeypatch):
+    with pytest.raises(Stopped):
+        train(stop_at=2)
+    monkeypatch.setattr("linkbert.training.resuming.device_name", lambda device: "another CPU")
+    train()
+    assert "last bits" in caplog.text
+
+
 def test_the_second_signal_stops_at_once():
     from linkbert.training.stopping import between_updates, stop_asked
 
