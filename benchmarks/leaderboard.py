@@ -45,6 +45,8 @@ def leaderboard(results_dir: str | Path = "results", *, suite: str | None = None
     if suite not in (None, "all", *SUITES):
         raise RequestError(f"unknown suite {suite!r}; {nearest(str(suite), ('all', *SUITES))}")
     results, problems = read_results(Path(results_dir))
+    if not results and not problems:
+        _log.info("%s: no results there; these are the published scores alone", results_dir)
     known = []
     for result in results:
         problem = _problem(result)

@@ -62,6 +62,8 @@ def benchmark(
     results_dir: str | Path = "results",
     precision: str = "auto",
     per_device_batch_size: int | None = None,
+    checkpoint_every: float = 10.0,
+    deterministic: bool = False,
     dry_run: bool = False,
     on_plan: Callable[[list[Item]], None] | None = None,
     on_item: Callable[[Item, int, int], None] | None = None,
@@ -80,6 +82,8 @@ def benchmark(
         results_dir: scored runs.
         precision: number format.
         per_device_batch_size: examples per micro-batch.
+        checkpoint_every: see `finetune`.
+        deterministic: likewise.
         dry_run: plan only; the leaderboard is as it is.
         on_plan: called with the plan before anything runs.
         on_item: called before each run with it, its number and their number.
@@ -111,6 +115,8 @@ def benchmark(
                     recipe_name=recipe_name,
                     precision=precision,
                     per_device_batch_size=per_device_batch_size,
+                    checkpoint_every=checkpoint_every,
+                    deterministic=deterministic,
                     report=report,
                     **folders,
                 )

@@ -50,13 +50,8 @@ def command(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew instead of going on with what is there of the same run.")
     ] = False,
-    checkpoint_every: Annotated[
-        float,
-        typer.Option("--checkpoint-every", metavar="MINUTES", help="Besides the ends of epochs; 0 for those alone."),
-    ] = 10.0,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Only algorithms that give the same bits each time, on GPUs too.")
-    ] = False,
+    checkpoint_every: options.CheckpointEvery = options.CHECKPOINT_EVERY,
+    deterministic: options.Deterministic = False,
     data_dir: options.DataDir = options.DATA_DIR,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     results_dir: options.ResultsDir = options.RESULTS_DIR,

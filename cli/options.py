@@ -39,7 +39,15 @@ Name = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="The model's name in paths and on the leaderboard.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a different run that lies in the same place.")]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option("--checkpoint-every", metavar="MINUTES", help="Besides the ends of epochs; 0 for those alone."),
+]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="Only algorithms that give the same bits each time, on GPUs too.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks; errors still show.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output and nothing else there.")]
 
 DATA_DIR, RUNS_DIR, RESULTS_DIR = Path("data"), Path("runs"), Path("results")
+CHECKPOINT_EVERY = 10.0

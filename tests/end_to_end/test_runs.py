@@ -167,7 +167,8 @@ def test_bare_tags_are_accepted_in_predictions(cli, data_dir, tmp_path):
 
 
 def test_leaderboard_formats_and_output(cli, tmp_path):
-    assert "biolinkbert-large" in cli("leaderboard").stdout
+    done = cli("leaderboard", "--results-dir", "resutls")
+    assert "biolinkbert-large" in done.stdout and "resutls: no results there" in done.stderr
     assert cli("leaderboard", "--format", "markdown", "--detail").stdout.startswith(
         "| model | source | BLURB | bc5-chem"
     )
@@ -229,3 +230,5 @@ def test_a_suite_runs_what_is_missing_goes_on_after_a_failure_and_ends_in_the_le
     runs = json.loads(again.stdout)["runs"]
     assert [run["task"] for run in runs] == ["medqa", "gad", "mmlu-professional-medicine"]
     assert runs[1]["finished"] == outcome["runs"][1]["finished"], "a finished run is not repeated"
+    refused = cli(*command, "--seeds", 2, "--checkpoint-every", -1)
+    assert refused.exit_code == 1 and "--checkpoint-every should be minutes" in refused.stderr
