@@ -37,6 +37,11 @@ class RequestError(LinkbertError):
     exit_code = 2
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust gave up; the type of that is nowhere to be imported from."""
+    return type(error).__name__ == "PanicException"
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Say which of `choices` come nearest to a mistyped `name`, or list them all when none does."""
     choices = list(choices)

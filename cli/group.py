@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import LinkbertError, RequestError, nearest
+from ..errors import LinkbertError, RequestError, is_panic, nearest
 from ..training.stopping import Stopped
 from .console import print_error
 
@@ -60,6 +60,11 @@ class Group(TyperGroup):
             if os.environ.get("LINKBERT_DEBUG"):
                 raise
             print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
+            code = 1
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            print_error([f"the tokenizer failed ({error}); it is malformed: get the model again"])
             code = 1
         if code == _INTERRUPTED:
             print_error(["stopped"])

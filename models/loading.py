@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RequestError, RunError
+from ..errors import LinkbertError, RequestError, RunError, is_panic
 from .heads import HEADS
 from .sources import ModelSource, weight_files, weights_sha256
 
 _log = logging.getLogger(__name__)
 
 # Far above any encoder; below what would fill the memory before a weight is read.
-_MAX_CONFIG, _MAX_LAYERS, _MAX_LABELS, _MAX_SIZE = 10_000_000, 1_000, 100_000, 10_000_000
+_MAX_CONFIG, _MAX_MODULES, _MAX_LABELS, _MAX_SIZE = 10_000_000, 10_000, 100_000, 10_000_000
+# Numbers of which each makes modules, under whatever key an architecture has them.
+_COUNTS = ("layer", "group", "block", "depth", "expert")
+# Keys that send transformers for other weights or for code; here they may say nothing, or the built-in attention.
+_LEADING_ELSEWHERE = (
+    "transformers_weights",
+    "quantization_config",
+    "attn_implementation",
+    "_attn_implementation",
+    "experts_implementation",
+    "_experts_implementation",
+)
+_HARMLESS = (None, "eager", "sdpa")
+_PROBE = "Mutations of BRCA1, 5.2% of them (p < 0.05)."
 # What the dropouts of the supported architectures are called in their configurations.
 _DROPOUT = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout")
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
@@ -100,10 +114,18 @@ def load_tokenizer(path: Path, *, words: bool) -> Any:
         if words and getattr(tokenizer, "is_fast", False) and _needs_prefix_space(tokenizer):
             tokenizer = AutoTokenizer.from_pretrained(path, add_prefix_space=True, **options)
             _add_prefix_space(tokenizer.backend_tokenizer.pre_tokenizer)
+        tokenizer.chat_template = None  # its names become files when it is saved
+        tokenizer(_PROBE)
     if not getattr(tokenizer, "is_fast", False):
         raise RequestError(f"{path}: its tokenizer has no fast version, which the alignment of words needs")
     if tokenizer.pad_token_id is None:
         raise RequestError(f"{path}: its tokenizer has no padding token; add one to tokenizer_config.json")
+    size = _config(path).vocab_size
+    # Asked before anything writes the vocabulary out: that makes room for each id up to the largest one.
+    if (largest := max(tokenizer.get_vocab().values(), default=0)) >= size:
+        raise RequestError(
+            f"{path}: its tokenizer has ids up to {largest}, its embeddings {size} rows: they do not belong together"
+        )
     # Some tokenizer files carry a truncation of their own; lengths are the recipe's business.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
@@ -184,7 +206,8 @@ def _config(path: Path) -> Any:
     _require_sane_sizes(path / "config.json")
     with _loading(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
-    if not isinstance(getattr(config, "hidden_size", None), int):
+    sizes = [getattr(config, key, None) for key in ("hidden_size", "num_hidden_layers", "vocab_size")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
         raise RequestError(f"{path}: {config.model_type!r} is not an encoder that this tool can fine-tune")
     return config
 
@@ -195,17 +218,33 @@ def _require_sane_sizes(path: Path) -> None:
     Raises:
         RequestError: it is no JSON object, or asks for absurd sizes.
     """
+    if not path.is_file():
+        raise RequestError(f"{path.parent}: not a model folder, it has no {path.name}")
     if path.stat().st_size > _MAX_CONFIG:
         raise RequestError(f"{path}: larger than {_MAX_CONFIG} bytes; this is no model's configuration")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        sizes = {key: value for key, value in config.items() if isinstance(value, int)}
+        entries = list(_entries(config))
     except (ValueError, AttributeError, RecursionError) as error:
         raise RequestError(f"{path}: not a JSON object ({error}); get the model again") from error
-    for key, value in sizes.items():
-        limit = _MAX_LAYERS if "layers" in key else _MAX_LABELS if "labels" in key else _MAX_SIZE
-        if value > limit:
-            raise RequestError(f"{path}: {key} is {value}, more than {limit}; refused")
+    for key, value in entries:
+        if key in _LEADING_ELSEWHERE and value not in _HARMLESS:
+            raise RequestError(f"{path}: {key} asks for other weights or code ({value}); refused, remove it")
+        if isinstance(value, int) and value > (_MAX_LABELS if "labels" in key else _MAX_SIZE):
+            raise RequestError(f"{path}: {key} is {value}, which is absurd; refused")
+    counts = [(key, value) for key, value in entries if type(value) is int and any(name in key for name in _COUNTS)]
+    if math.prod(max(value, 1) for _, value in counts) > _MAX_MODULES:
+        named = ", ".join(f"{key} {value}" for key, value in counts if value > 1)
+        raise RequestError(f"{path}: {named}: more than {_MAX_MODULES} layers; refused")
+
+
+def _entries(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every key of a configuration with its value, those of nested objects too."""
+    for key, value in config.items():
+        yield key, value
+        for inner in value if isinstance(value, list) else (value,):
+            if isinstance(inner, dict):
+                yield from _entries(inner)
 
 
 def _require_weights_of_that_size(path: Path, parameters: int) -> None:
@@ -226,12 +265,18 @@ def _loading(path: Path) -> Iterator[None]:
     try:
         with _quiet_library():
             yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
     except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, torch.OutOfMemoryError) as error:
         raise RequestError(
             f"{path}: its files are damaged or refused ({_first_line(error)}); get the model again"
         ) from error
+    except LinkbertError:
+        raise
+    except Exception as error:  # of any type: each library has its own for a file that it does not like
+        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
 
 
 @contextmanager
@@ -240,7 +285,7 @@ def _quiet_library() -> Iterator[None]:
     from transformers.utils import logging as library
 
     verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
-    library.set_verbosity_error()
+    library.set_verbosity(logging.CRITICAL)  # its errors quote the folder's files as they are, escape sequences too
     library.disable_progress_bar()
     try:
         yield

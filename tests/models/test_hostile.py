@@ -57,11 +57,44 @@ def deep_config(folder):
     (folder / "config.json").write_text("[" * 100_000, encoding="utf-8")
 
 
+def other_weights(folder):
+    shutil.copy(folder / "model.safetensors", folder / "other.safetensors")
+    change(folder, transformers_weights="other.safetensors")
+
+
+def tokenizer(folder, edit):
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    edit(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def word_beyond_the_embeddings(document):
+    document["model"]["vocab"]["evil"] = 4_000_000_000
+
+
 GALLERY = {
     "a pickle": pickled,
     "a pickle inside of torch's format": torch_pickle,
     "code of its own": code_of_the_model,
     "a million layers": lambda folder: change(folder, num_hidden_layers=1_000_000),
+    "layers under another name": lambda folder: change(folder, n_layer=5_000_000),
+    "layers of a part": lambda folder: change(folder, text_config={"num_hidden_layers": 5_000_000}),
+    "layers of layers": lambda folder: change(folder, num_hidden_groups=1_000, inner_group_num=1_000),
+    "no layers": lambda folder: change(folder, num_hidden_layers=-1),
+    "no attention heads": lambda folder: change(folder, num_attention_heads=0),
+    "a size in words": lambda folder: change(folder, hidden_size="abc"),
+    "padding beyond the embeddings": lambda folder: change(folder, pad_token_id=9_999_999),
+    "weights that its checksum does not cover": other_weights,
+    "attention from elsewhere": lambda folder: change(folder, attn_implementation="evil/kernel"),
+    "attention from elsewhere, of a part": lambda folder: change(folder, x=[{"_attn_implementation": "evil/kernel"}]),
+    "quantised by a library": lambda folder: change(folder, quantization_config={"quant_method": "fp8"}),
+    "a word of which nothing is known": lambda folder: tokenizer(folder, word_beyond_the_embeddings),
+    "a tokenizer that panics": lambda folder: tokenizer(
+        folder, lambda it: it.update(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"})
+    ),
+    "a tokenizer without its unknown word": lambda folder: tokenizer(folder, lambda it: it["model"].update(vocab={})),
+    "a tokenizer of a length in words": lambda folder: change(folder, "tokenizer_config.json", model_max_length="x"),
     "a layer of a billion units": lambda folder: change(folder, hidden_size=2**30),
     "a billion labels": lambda folder: change(folder, num_labels=10**9),
     "a vocabulary of ten million words": lambda folder: change(folder, vocab_size=10**7),
@@ -94,6 +127,20 @@ def test_code_of_a_tokenizer_never_runs(folder):
     except RequestError:
         pass
     assert not (folder.parent / "pwned").exists()
+
+
+def test_a_chat_template_never_becomes_a_file(folder, tmp_path):
+    change(folder, "tokenizer_config.json", chat_template=[{"name": "../../pwned", "template": "x"}])
+    load_tokenizer(folder, words=False).save_pretrained(tmp_path / "saved")
+    assert not list(tmp_path.rglob("pwned*"))
+
+
+def test_the_library_prints_nothing_of_a_folder(folder, capfd):
+    change(folder, use_return_dict="\u001b[2J")
+    with pytest.raises(RequestError) as caught:
+        inspect_model(find_model(str(folder)))
+    assert "\x1b" not in capfd.readouterr().err
+    assert str(folder) in str(caught.value)
 
 
 def test_shards_in_the_folder_are_fine(folder):
