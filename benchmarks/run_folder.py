@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -285,6 +286,11 @@ def scoring_precision(run: dict[str, Any], requested: str) -> str:
     return own if requested == "auto" and own != "fp16" else requested
 
 
+def _no_link(path: str, flags: int) -> int:
+    """Open a file that must not lead elsewhere: what is there may be cut."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class TrainingLog:
     """Writes `training-log.jsonl` while passing signs of life on; a checkpoint knows how long it was."""
 
@@ -293,7 +299,7 @@ class TrainingLog:
         self.handle: IO[bytes] | None = None
 
     def __enter__(self) -> TrainingLog:
-        self.handle = self.path.open("ab") if self.trainer.is_main else None
+        self.handle = open(self.path, "ab", opener=_no_link) if self.trainer.is_main else None
         self.trainer.report = self.progress
         return self
 

@@ -58,3 +58,11 @@ def test_a_commit_waits_for_the_one_before(tmp_path):
     with commit_lock(tmp_path / "lock"):
         assert (tmp_path / "done").exists()
     process.wait()
+
+
+def test_a_lock_does_not_follow_a_link_and_cut_what_is_there(tmp_path):
+    (tmp_path / "precious").write_text("content")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError), run_lock(tmp_path / "lock", "x"):
+        pass
+    assert (tmp_path / "precious").read_text() == "content"

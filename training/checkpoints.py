@@ -137,16 +137,31 @@ def _verified(path: Path) -> dict[str, Any]:
         ValueError: a file is missing, cut or changed.
     """
     try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        for name, (size, digest) in manifest.items():
+        manifest = _read_object(path / _MANIFEST)
+        found = {file.name for file in path.iterdir()}
+        if found != {*manifest, _MANIFEST} or _VALUES not in manifest:
+            raise ValueError("its files are not those that were written")
+        for name, written in manifest.items():
             file = path / name
-            if file.parent != path or file.stat().st_size != size or sha256_of(file) != digest:
+            if file.is_symlink() or written != [file.stat().st_size, sha256_of(file)]:
                 raise ValueError(f"{name} is not what was written")
-        return json.loads((path / _VALUES).read_text(encoding="utf-8"))
+        document = _read_object(path / _VALUES)
     except OSError as error:
         raise ValueError(f"{Path(error.filename or path).name}: {error.strerror}") from error
-    except (AttributeError, TypeError, RecursionError) as error:
-        raise ValueError(f"{_MANIFEST} is not what was written") from error
+    parts = document.get("conditions"), document.get("values")
+    if not all(isinstance(part, dict) for part in parts) or any(Path(name).name != name for name in parts[1]):
+        raise ValueError(f"{_VALUES} is not what was written")
+    return document
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{file.name} is not what was written") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{file.name} is not what was written")
+    return document
 
 
 def _states(path: Path, values: Mapping[str, Any]) -> dict[str, State]:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from linkbert.errors import RequestError, RunError
+from linkbert.files import sha256_of
 from linkbert.training.checkpoints import Checkpoints
 from linkbert.training.state import State, random_state, restore_random
 
@@ -49,6 +50,15 @@ def flip(path):
     path.write_bytes(content)
 
 
+def forged(folder, state):
+    """Other values, with a manifest that fits."""
+    file = folder / "state.json"
+    file.write_text(state, encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["state.json"] = [file.stat().st_size, sha256_of(file)]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 DAMAGES = {
     "a file cut short": lambda folder: cut(folder / "model.safetensors"),
     "a bit turned": lambda folder: flip(folder / "model.safetensors"),
@@ -58,6 +68,14 @@ DAMAGES = {
     "half a manifest": lambda folder: cut(folder / "manifest.json"),
     "another manifest": lambda folder: (folder / "manifest.json").write_text("[1]"),
     "a manifest that leads out": lambda folder: (folder / "manifest.json").write_text('{"../x": [0, ""]}'),
+    "an empty manifest": lambda folder: (folder / "manifest.json").write_text("{}"),
+    "a file too many": lambda folder: (folder / "more.safetensors").write_bytes(b""),
+    "values without a name": lambda folder: forged(folder, "[]"),
+    "nothing in the values": lambda folder: forged(folder, "{}"),
+    "values that lead out": lambda folder: forged(
+        folder, '{"conditions": {}, "values": {"../update-00000001/model": {}}}'
+    ),
+    "values without end": lambda folder: forged(folder, "[" * 100_000),
     "an empty folder": lambda folder: [path.unlink() for path in folder.iterdir()],
 }
 
