@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import read_json
+from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..files import atomic_write, atomic_write_text, sweep
 from ..locks import commit_lock
@@ -186,7 +186,7 @@ def read_result(path: Path) -> Result:
     Raises:
         RequestError: not a result of this schema.
     """
-    result = read_json(path)
+    result = read_json(path, OWN_LIMIT)
     problem = problem_with_result(result)
     if problem:
         raise RequestError(f"{path}: not a result file: {problem}")

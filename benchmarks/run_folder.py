@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ..corpora.json_files import read_json
+from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import LinkbertError, RequestError
 from ..files import atomic_write_text, require_writable, sweep
 from ..locks import run_lock
@@ -236,7 +236,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise RequestError(f"{folder}: no such run folder; `linkbert finetune` makes RUNS/TASK/MODEL/seed-N")
     if not path.is_file():
         raise RequestError(f"{folder}: not a run folder, it has no {_RUN_FILE}; name one that `linkbert finetune` made")
-    run = read_json(path)
+    run = read_json(path, OWN_LIMIT)
     if problem := _problem_with_run(run):
         raise RequestError(f"{path}: not what `linkbert finetune` wrote ({problem}); run it again")
     return run

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import IO, Any
 from xml.etree import ElementTree
 
 from ..errors import RequestError
@@ -15,7 +17,8 @@ from .sources import Format, Found, Row, below
 from .tables import check_label
 
 _ARCHIVE = "DDIextraction_2013.tar.gz"
-_MAX_DOCUMENT = 10_000_000  # bytes of one document
+_MAX_ARCHIVE, _MAX_DOCUMENT = 200_000_000, 1_000_000  # bytes, unpacked; the real ones have a tenth
+_MAX_SENTENCE = 10_000  # characters; it is written out once for each pair of drugs in it
 
 
 def ddi_xml_format(labels: tuple[str, ...], negative: str) -> Format:
@@ -35,19 +38,37 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...], negative
     archive, listing = files
     members = [(number, line.strip()) for number, line in read_lines(listing) if line.strip()]
     try:
-        with tarfile.open(archive) as tar:
-            # Gzip cannot seek back cheaply, and the lists are in another order than the archive: read each file once.
-            wanted = {f"DDIextraction_2013/{name}" for _, name in members}
-            documents = {
-                member.name: _document(tar, member) for member in tar if member.isfile() and member.name in wanted
-            }
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        # Gzip cannot seek back, and the lists are in another order than the archive: each file is read once.
+        wanted = {f"DDIextraction_2013/{name}" for _, name in members}
+        with gzip.open(archive) as unpacked:
+            bounded: Any = _Bounded(unpacked, archive)
+            with tarfile.open(fileobj=bounded, mode="r|") as tar:
+                documents = {
+                    member.name: _document(tar, member) for member in tar if member.isfile() and member.name in wanted
+                }
+    # ValueError: numbers in a header that are none.
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
         raise RequestError(f"{archive}: not a whole tar.gz archive ({error}); get it again") from error
     for number, name in members:
         content = documents.get(f"DDIextraction_2013/{name}")
         if content is None:
             raise RequestError(f"{listing}:{number}: {name} is not in {archive}")
         yield from _pairs(f"{archive}!{name}", content, labels, negative)
+
+
+class _Bounded:
+    """A stream that may give so many bytes and no more."""
+
+    def __init__(self, stream: IO[bytes], archive: Path) -> None:
+        self.stream, self.archive, self.left = stream, archive, _MAX_ARCHIVE
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes."""
+        content = self.stream.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise RequestError(f"{self.archive}: unpacks to more than {_MAX_ARCHIVE} bytes; refused")
+        return content
 
 
 def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -61,11 +82,15 @@ def _pairs(where: str, content: bytes, labels: tuple[str, ...], negative: str) -
     try:
         # The parser resolves no external entities, and expat stops entity expansion bombs.
         root = ElementTree.fromstring(content)  # noqa: S314
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: of an unknown encoding
         raise RequestError(f"{where}: not well-formed XML ({error})") from error
     for sentence in root.iter("sentence"):
+        if len(sentence.get("text", "")) > _MAX_SENTENCE:
+            raise RequestError(f"{where}: a sentence of more than {_MAX_SENTENCE} characters; refused")
         spans = {entity.get("id"): _span(where, entity.get("charOffset", "")) for entity in sentence.iter("entity")}
         for pair in sentence.iter("pair"):
+            if not pair.get("id"):
+                raise RequestError(f"{where}: a pair without an id")
             try:
                 first, second = sorted((spans[pair.get("e1")], spans[pair.get("e2")]))
             except KeyError as error:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import stat
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import RequestError, RunError
 from ..files import atomic_write, atomic_write_text, require_writable, sha256_of
-from .json_files import read_json
+from .json_files import OWN_LIMIT, read_json
 from .lines import ZIP_ERRORS
 
 _HOSTS = ("nlp.stanford.edu", "raw.githubusercontent.com", "huggingface.co")
@@ -23,7 +25,7 @@ _HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # where the hub redirects large 
 _RETRIES = 3
 _TIMEOUT = 60  # seconds without a byte
 _CHECKSUMS = "checksums.json"
-_MAX_MEMBER = 2_000_000_000  # bytes that one file of an archive may unpack to
+_LIMIT = 2_000_000_000  # bytes of a download, and of what an archive unpacks to
 _log = logging.getLogger(__name__)
 
 RELEASE_URL = "https://nlp.stanford.edu/projects/myasu/LinkBERT/data.zip"
@@ -97,12 +99,23 @@ def check_mirror(mirror: str | None) -> None:
     """
     if mirror is None:
         return
+    if not _is_plain(mirror):
+        # It is not repeated: it may hold a password.
+        raise RequestError("--mirror: an address without user name, password, backslash and blanks is needed")
     parts = urlsplit(mirror)
     if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme == "http" and _is_loopback(parts.hostname):
         return
     raise RequestError(f"--mirror {mirror}: use https, or http on a loopback address such as http://127.0.0.1:8000")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether all who read this address see the same host in it; some take what follows a backslash for a path."""
+    try:
+        return "@" not in urlsplit(url).netloc and re.search(r"[\\\x00-\x20\x7f]", url) is None
+    except ValueError:  # not an address at all
+        return False
 
 
 def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *, progress: bool = False) -> list[Path]:
@@ -144,7 +157,7 @@ def forget(remotes: Sequence[Remote], folder: Path) -> None:
 
 
 def _known(path: Path) -> dict[str, str]:
-    known = read_json(path) if path.exists() else {}
+    known = read_json(path, OWN_LIMIT) if path.exists() else {}
     if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
         raise RequestError(f"{path}: expected an object of file -> sha256; remove it to download afresh")
     return known
@@ -168,7 +181,9 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
     )
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        return Path(store.fetch(remote.file, downloader=downloader))
+        return Path(store.fetch(remote.file, downloader=lambda *where: _download(downloader, *where)))
+    except (RequestException, OSError) as error:
+        raise RunError(f"{url}: the download failed ({_reason(error)}); try again, or name a --mirror") from error
     except ValueError as error:
         if known is None:
             raise
@@ -176,18 +191,42 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
             f"{url}: the file has changed since it was first downloaded (expected sha256 {known}); if that is right, "
             f"remove {folder / remote.file} and its line in {folder / _CHECKSUMS}"
         ) from error
-    except (RequestException, OSError) as error:
-        raise RunError(f"{url}: the download failed ({_reason(error)}); try again, or name a --mirror") from error
+
+
+def _download(downloader: Any, url: str, output: str, store: Any) -> None:
+    with Path(output).open("wb") as handle:
+        downloader(url, _Bounded(handle, url), store)
+
+
+class _Bounded:
+    """A file into which so many bytes may be written and no more: not every server ends."""
+
+    def __init__(self, handle: IO[bytes], url: str) -> None:
+        self.handle, self.url, self.left = handle, url, _LIMIT
+
+    def write(self, chunk: bytes) -> int:
+        """Write the next bytes."""
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise RunError(f"{self.url}: sends more than {_LIMIT} bytes; stopped")
+        return self.handle.write(chunk)
+
+    def flush(self) -> None:
+        """As for a file."""
+        self.handle.flush()
 
 
 def _check_redirect(response: Any, allowed: tuple[str, ...]) -> None:
     if not response.is_redirect:
         return
-    target = urljoin(response.url, response.headers["location"])
-    parts = urlsplit(target)
-    host = parts.hostname or ""
+    try:
+        target = urljoin(response.url, response.headers["location"])
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise RunError(f"{response.url}: redirects to what is no address; stopped") from error
+    host = (parts.hostname or "") if _is_plain(target) else ""
     listed = host in allowed or any(host.endswith(suffix) for suffix in _HOST_SUFFIXES)
-    local = _is_loopback(host) and host in allowed
+    local = parts.scheme == "http" and _is_loopback(host) and host in allowed
     if not listed or (parts.scheme != "https" and not local):
         raise RunError(f"{response.url}: redirects to {target}, which is not a listed host over TLS; stopped")
 
@@ -229,36 +268,50 @@ def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_
         data_dir: where the release folders are made.
 
     Raises:
-        RunError: not a whole zip, a member that is a link or absurdly large, or none of the files in it.
+        RunError: not a whole zip, a member that is a link, twice there or absurdly large, or none of the files in it.
+        OSError: they cannot be written.
     """
     wanted = {f"{release}/{split}.json" for release, splits in releases.items() for split in splits}
-    written = []
-    try:
-        with zipfile.ZipFile(archive) as release_zip:
-            for member in release_zip.infolist():
-                name = member.filename.removeprefix("data/")
-                if name not in wanted:
-                    continue
-                if stat.S_ISLNK(member.external_attr >> 16) or member.file_size > _MAX_MEMBER:
-                    raise RunError(
-                        f"{archive}: {member.filename} is a link or larger than {_MAX_MEMBER} bytes; refused"
-                    )
-                target = data_dir / name
-                with release_zip.open(member) as source, atomic_write(target) as handle:
-                    _copy(source, handle, member, archive)
-                written.append(target)
-    except ZIP_ERRORS as error:
-        raise RunError(f"{archive}: not a whole zip archive ({_reason(error)}); remove it and try again") from error
+    written: list[Path] = []
+    left = _LIMIT
+    with ExitStack() as stack:
+        with _whole(archive):
+            release_zip = stack.enter_context(zipfile.ZipFile(archive))
+        for member in release_zip.infolist():
+            name = member.filename.removeprefix("data/")
+            if name not in wanted:
+                continue
+            target = data_dir / name
+            if stat.S_ISLNK(member.external_attr >> 16) or target in written:
+                raise RunError(f"{archive}: {member.filename} is a link or twice there; refused")
+            with atomic_write(target) as handle:
+                for chunk in _chunks(release_zip, member, archive):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise RunError(f"{archive}: unpacks to more than {_LIMIT} bytes; refused")
+                    handle.write(chunk)
+            written.append(target)
     if not written:
         raise RunError(f"{archive}: none of the expected files is in it")
     return written
 
 
-def _copy(source: Any, handle: Any, member: zipfile.ZipInfo, archive: Path) -> None:
-    # The size in the directory of the archive may lie.
-    copied = 0
-    while chunk := source.read(1 << 20):
-        copied += len(chunk)
-        if copied > _MAX_MEMBER:
-            raise RunError(f"{archive}: {member.filename} unpacks to more than {_MAX_MEMBER} bytes; refused")
-        handle.write(chunk)
+def _chunks(release_zip: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
+    with _whole(archive):
+        source = release_zip.open(member)
+    with source:
+        while True:
+            with _whole(archive):
+                chunk = source.read(1 << 20)
+            if not chunk:
+                return
+            yield chunk
+
+
+@contextmanager
+def _whole(archive: Path) -> Iterator[None]:
+    """Tell what a damaged archive raises; what is written meanwhile may fail for other reasons."""
+    try:
+        yield
+    except ZIP_ERRORS as error:
+        raise RunError(f"{archive}: not a whole zip archive ({_reason(error)}); remove it and try again") from error

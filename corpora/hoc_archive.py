@@ -10,11 +10,11 @@ from pathlib import Path
 from ..errors import RequestError
 from .lines import ZIP_ERRORS, decode_lines, read_lines
 from .sources import Format, Found, Row, below
-from .tables import add_sentence
+from .tables import Abstract
 
 _ARCHIVE = "Hallmarks-of-Cancer-master.zip"
 _ROOT = "Hallmarks-of-Cancer-master"
-_MAX_DOCUMENT = 10_000_000  # bytes of one abstract
+_MAX_DOCUMENT = 1_000_000  # bytes of one abstract
 
 
 def hoc_archive_format(labels: tuple[str, ...]) -> Format:
@@ -56,10 +56,10 @@ def _abstract(archive: Path, corpus: zipfile.ZipFile, name: str, labels: tuple[s
     fields = annotation.split("<")[1:]
     if len(fields) != len(sentences):
         raise RequestError(f"{where}: {len(sentences)} sentences but labels for {len(fields)}")
-    abstract: Row = {"sentence": "", "label": [0] * len(labels), "id": name.removesuffix(".txt")}
+    abstract = Abstract(name.removesuffix(".txt"), [0] * len(labels))
     for sentence, field in zip(sentences, fields, strict=True):
-        add_sentence(abstract, sentence.strip(), _flags(where, field, labels))
-    return abstract
+        abstract.add(sentence.strip(), _flags(where, field, labels))
+    return abstract.row()
 
 
 def _flags(where: str, field: str, labels: tuple[str, ...]) -> list[int]:

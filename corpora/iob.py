@@ -10,6 +10,7 @@ from .lines import read_lines, split_columns
 from .sources import Format, Row, named_files
 
 _BLURB_FILES = {split: (f"{split}.tsv", f"{split}.tsv.gz") for split in ("train", "dev", "test")}
+_MAX_TOKENS = 100_000  # of a sentence; the longest real abstract has a hundredth of it
 _MTL_FILES = {"train": ("train.tsv",), "dev": ("devel.tsv",), "test": ("test.tsv",)}
 
 
@@ -81,6 +82,8 @@ def read_iob(path: Path, normalise: Callable[[str], str]) -> Iterator[Row]:
             except ValueError as error:
                 raise RequestError(f"{path}:{number}: {error}") from error
             tokens.append(token)
+            if len(tokens) > _MAX_TOKENS:
+                raise RequestError(f"{path}:{number}: {_MAX_TOKENS} tokens without a blank line; this is no sentence")
         elif tokens:
             yield {"tokens": tokens, "ner_tags": tags, "id": str(count)}
             tokens, tags = [], []

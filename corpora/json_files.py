@@ -13,22 +13,28 @@ from typing import Any
 from ..errors import RequestError
 from .lines import open_binary, read_lines
 
-_MAX_DOCUMENT = 512_000_000  # bytes; BioASQ's training file, the largest here, has a tenth
+OWN_LIMIT = 10_000_000  # bytes of a file that this tool writes: a result, a run, checksums
+_MAX_DOCUMENT = 128_000_000  # bytes; BioASQ's training file, the largest here, has less than half of it
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, limit: int | None = None) -> Any:
     """Read one JSON document.
+
+    Args:
+        path: the file, plain or gzipped.
+        limit: bytes that it may have; what a corpus may have when None.
 
     Raises:
         RequestError: empty, not UTF-8, or not JSON, with line and column.
     """
+    limit = limit or _MAX_DOCUMENT
     try:
         with open_binary(path) as handle:
-            content = handle.read(_MAX_DOCUMENT + 1)
+            content = handle.read(limit + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RequestError(f"{path}: the compressed data are damaged or cut short; get the file again") from error
-    if len(content) > _MAX_DOCUMENT:
-        raise RequestError(f"{path}: larger than {_MAX_DOCUMENT} bytes; this is none of the benchmark's files")
+    if len(content) > limit:
+        raise RequestError(f"{path}: larger than {limit} bytes, which no file of this kind is; refused")
     try:
         return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_finite)
     except UnicodeDecodeError as error:

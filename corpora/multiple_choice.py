@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..errors import RequestError
 from .json_files import field, read_json_lines
-from .lines import read_lines
+from .lines import MAX_LINE, read_lines
 from .sources import Format, Found, Row
 
 _LETTERS = "ABCD"
 _SUBJECT = "professional_medicine"
+_MAX_PARQUET = 100_000_000  # bytes, unpacked; the real files have a thousandth
 _MMLU_SPLITS = {"dev": "dev", "val": "val", "validation": "val", "test": "test"}
 
 
@@ -92,16 +93,29 @@ def read_mmlu_parquet(path: Path, split: str) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=["question", "choices", "answer"])
+        with pq.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+            if sum(group.total_byte_size for group in groups) > _MAX_PARQUET:
+                raise RequestError(f"{path}: unpacks to more than {_MAX_PARQUET} bytes; refused")
+            # One row at a time: a small file can repeat a large text in every row.
+            batches = file.iter_batches(batch_size=1, columns=["question", "choices", "answer"])
+            for index, batch in enumerate(batches):
+                (record,) = batch.to_pylist()
+                yield _parquet_row(record, index, f"{path}: row {index + 1}", split)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RequestError(f"{path}: not a Parquet file with question, choices and answer ({error})") from error
-    for index, record in enumerate(table.to_pylist()):
-        where = f"{path}: row {index + 1}"
-        choices = field(record, "choices", list, where)
-        if len(choices) != len(_LETTERS):
-            raise RequestError(f"{where}: expected 4 choices, found {len(choices)}")
-        label = _answer(_letter(str(field(record, "answer", int, where))), where)
-        yield _row(f"{_SUBJECT}_{split}-{index:05d}", field(record, "question", str, where), choices, label)
+
+
+def _parquet_row(record: Row, index: int, where: str, split: str) -> Row:
+    choices = field(record, "choices", list, where)
+    if len(choices) != len(_LETTERS):
+        raise RequestError(f"{where}: expected 4 choices, found {len(choices)}")
+    options = dict(zip(_LETTERS, choices, strict=True))
+    texts = [field(options, letter, str, where) for letter in _LETTERS]
+    if sum(map(len, texts)) + len(field(record, "question", str, where)) > MAX_LINE:
+        raise RequestError(f"{where}: longer than {MAX_LINE} characters; refused")
+    label = _answer(_letter(str(field(record, "answer", int, where))), where)
+    return _row(f"{_SUBJECT}_{split}-{index:05d}", record["question"], texts, label)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,13 @@ class Source:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """List all files below `folder` in a stable order; links to folders are followed once."""
+    """List all files below `folder` in a stable order.
+
+    Links to folders are followed once, and not to the folders that `folder` lies in. Pipes and devices are no files.
+    """
     found: list[Path] = []
-    seen: set[str] = set()
+    top = os.path.realpath(folder)
+    seen = {str(parent) for parent in Path(top).parents}
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
@@ -59,8 +64,17 @@ def list_files(folder: Path) -> list[Path]:
         folders.sort()
         # A folder that is called like a file is an error of whoever made it, and the reader says so.
         found.extend(Path(parent) / name for name in folders if Path(name).suffix in _FILE_SUFFIXES)
-        found.extend(Path(parent) / name for name in sorted(files))
+        found.extend(path for name in sorted(files) if not _is_special(path := Path(parent) / name))
     return found
+
+
+def _is_special(path: Path) -> bool:
+    """Whether opening it might wait for ever; a link that leads nowhere is an error that its reader reports."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def plain(name: str) -> str:

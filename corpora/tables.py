@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import RequestError
@@ -10,6 +11,8 @@ from .lines import read_lines, split_columns
 from .sources import Format, Row, named_files
 
 _FILES = {split: (f"{split}.tsv", f"{split}.tsv.gz") for split in ("train", "dev", "test")}
+
+_MAX_SENTENCES = 10_000  # of an abstract
 
 
 def _format(read: Callable[[Path], Iterator[Row]]) -> Format:
@@ -83,7 +86,7 @@ def read_biosses(path: Path) -> Iterator[Row]:
 def read_hoc(path: Path, labels: int) -> Iterator[Row]:
     """Yield one row an abstract: `sentence` (its sentences joined by a space), `label` (0/1, or-ed), `id` (PMID)."""
     header = ("labels", "sentence", "index")
-    current: Row | None = None
+    current: Abstract | None = None
     for number, line in read_lines(path):
         fields = split_columns(path, number, line.strip(), header)
         if number == 1:
@@ -93,19 +96,40 @@ def read_hoc(path: Path, labels: int) -> Iterator[Row]:
         pmid, mark, sentence_number = fields[2].partition("_s")
         if not mark or not sentence_number.isdigit():
             raise RequestError(f"{path}:{number}: expected an index like 22239943_s0, found {fields[2]!r}")
-        if current is None or current["id"] != pmid:
+        if current is None or current.pmid != pmid:
             if current is not None:
-                yield current
-            current = {"sentence": "", "label": [0] * labels, "id": pmid}
-        add_sentence(current, fields[1], flags)
+                yield current.row()
+            current = Abstract(pmid, [0] * labels)
+        current.add(fields[1], flags)
+        if len(current.sentences) > _MAX_SENTENCES:
+            raise RequestError(f"{path}:{number}: more than {_MAX_SENTENCES} sentences of {pmid}; this is no abstract")
     if current is not None:
-        yield current
+        yield current.row()
 
 
-def add_sentence(abstract: Row, sentence: str, flags: list[int]) -> None:
-    """Append a sentence to an HoC abstract and or its labels in."""
-    abstract["sentence"] = f"{abstract['sentence']} {sentence}".strip()
-    abstract["label"] = [old | new for old, new in zip(abstract["label"], flags, strict=True)]
+@dataclass
+class Abstract:
+    """An HoC abstract, sentence by sentence.
+
+    Attributes:
+        pmid: its id.
+        flags: the labels of its sentences, or-ed.
+        sentences: their texts.
+    """
+
+    pmid: str
+    flags: list[int]
+    sentences: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str, flags: list[int]) -> None:
+        """Append a sentence with its labels."""
+        self.sentences.append(sentence)
+        self.flags = [old | new for old, new in zip(self.flags, flags, strict=True)]
+
+    def row(self) -> Row:
+        """The abstract in the prepared format."""
+        text = " ".join(sentence.rstrip() for sentence in self.sentences if sentence.strip())
+        return {"sentence": text.strip(), "label": self.flags, "id": self.pmid}
 
 
 def read_bioasq(path: Path, labels: tuple[str, ...]) -> Iterator[Row]:

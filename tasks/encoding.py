@@ -12,14 +12,26 @@ from ..models.heads import IGNORED, UNSCORED
 from .task import Task, Truncation
 
 VERSION = 1  # part of the cache key: raise it when encoding changes
-_CHUNK = 256
+_CHUNK, _CHARACTERS = 256, 1_000_000  # encoded at a time
+_TEXTS = ("tokens", "text", "text_pair", "question", "options")
 _MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
 
 
 def _chunks(examples: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(examples)
-    while chunk := list(islice(iterator, _CHUNK)):
+    chunk: list[Row] = []
+    size = 0
+    for example in examples:
+        chunk.append(example)
+        size += sum(len(value) if isinstance(value, str) else sum(map(len, value)) for value in _texts(example))
+        if len(chunk) == _CHUNK or size > _CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
         yield chunk
+
+
+def _texts(example: Row) -> Iterator[str | list[str]]:
+    return (example[key] for key in _TEXTS if example.get(key))
 
 
 def encode_words(

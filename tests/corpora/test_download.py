@@ -1,5 +1,8 @@
 """Downloads from a server on this machine: whole or not at all, checksums kept, no way out of the target."""
 
+import contextlib
+import errno
+import gzip
 import http.server
 import io
 import json
@@ -7,6 +10,7 @@ import threading
 import zipfile
 
 import pytest
+from linkbert.corpora import download
 from linkbert.corpora.download import PUBLIC, RELEASE_URL, Remote, check_mirror, fetch, unpack_release
 from linkbert.errors import RequestError, RunError
 from linkbert.tasks.registry import TASKS
@@ -18,7 +22,7 @@ class Server:
     """Serves what is in `content`; a value may be bytes, a status, or a redirect."""
 
     def __init__(self):
-        self.content, self.asked = {}, []
+        self.content, self.asked, self.headers = {}, [], {}
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,6 +40,8 @@ class Server:
                 else:
                     self.send_response(200)
                     self.send_header("Content-Length", str(len(reply)))
+                    for name, value in outer.headers.items():
+                        self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(reply)
 
@@ -96,12 +102,44 @@ def test_a_missing_file_is_a_plain_error_and_leaves_nothing(server, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "target", ["http://example.org/file", "https://example.org/file", "http://raw.githubusercontent.com/f"]
+    "target",
+    [
+        "http://example.org/file",
+        "https://example.org/file",
+        "http://raw.githubusercontent.com/f",
+        "ftp://127.0.0.1/f",
+        "https://example.org\\@127.0.0.1/f",
+        "https://user:word@huggingface.co/f",
+    ],
 )
 def test_redirects_leave_neither_the_listed_hosts_nor_tls(server, tmp_path, target):
     server.content["/x/y/file.txt"] = target
     with pytest.raises(RunError, match="not a listed host over TLS"):
         fetch([REMOTE], tmp_path, server.url)
+
+
+def test_a_redirect_to_what_is_no_address(server, tmp_path):
+    server.content["/x/y/file.txt"] = "https://[::1/x"
+    with pytest.raises(RunError, match="file.txt"):
+        fetch([REMOTE], tmp_path, server.url)
+
+
+def test_a_server_that_does_not_end_is_stopped(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_LIMIT", 1000)
+    server.content["/x/y/file.txt"] = gzip.compress(b"a" * 1_000_000)
+    server.headers["Content-Encoding"] = "gzip"
+    with pytest.raises(RunError, match="sends more than 1000 bytes"):
+        fetch([REMOTE], tmp_path, server.url)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "mirror", ["http://example.org\\@127.0.0.1", "https://user:s3cret@example.org", "http://[::1", "https://a\nb.org"]
+)
+def test_a_mirror_that_can_be_read_in_two_ways_is_refused_and_not_repeated(mirror):
+    with pytest.raises(RequestError, match="--mirror: an address without") as caught:
+        check_mirror(mirror)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_redirects_within_the_mirror_are_followed(server, tmp_path):
@@ -156,9 +194,36 @@ def test_links_and_broken_archives_are_refused(tmp_path):
     archive.write_bytes(b"PK no more")
     with pytest.raises(RunError, match="not a whole zip"):
         unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "twice.zip", "w") as twice:
+        for _ in range(2):
+            twice.writestr("data/seqcls/GAD_hf/test.json", "{}\n")
+    with pytest.raises(RunError, match="twice there"):
+        unpack_release(tmp_path / "twice.zip", {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
     empty = make_zip(tmp_path / "empty.zip", {"x": "y"})
     with pytest.raises(RunError, match="none of the expected files"):
         unpack_release(empty, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
+
+
+def test_an_archive_unpacks_to_no_more_than_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_LIMIT", 1000)
+    archive = make_zip(
+        tmp_path / "data.zip", {f"data/seqcls/GAD_hf/{name}.json": "x" * 600 for name in ("dev", "test")}
+    )
+    with pytest.raises(RunError, match="unpacks to more than 1000 bytes"):
+        unpack_release(archive, {"seqcls/GAD_hf": ("dev", "test")}, tmp_path / "out")
+
+
+def test_a_full_disk_is_not_a_broken_archive(tmp_path, monkeypatch):
+    archive = make_zip(tmp_path / "data.zip", {"data/seqcls/GAD_hf/test.json": "{}\n"})
+
+    @contextlib.contextmanager
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    monkeypatch.setattr(download, "atomic_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
 
 
 def test_download_through_the_command_line(server, cli, sources, data_dir, tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import random
 import resource
 import tarfile
@@ -10,12 +11,16 @@ import time
 import zipfile
 from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from linkbert.benchmarks.results import read_result
 from linkbert.benchmarks.run_folder import read_run
 from linkbert.benchmarks.scoring import read_predictions
+from linkbert.corpora import ddi_xml, iob, multiple_choice, tables
+from linkbert.corpora.multiple_choice import read_mmlu_parquet
 from linkbert.corpora.prepared import read_examples
 from linkbert.corpora.sources import list_files
 from linkbert.errors import RequestError
@@ -26,7 +31,7 @@ from linkbert.tasks.registry import TASKS
 # Bytes that mean something to one reader or another.
 SPICES = [
     b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\n\n", b"\t", b"\t\t", b'"', b'\\"', b"\\ud800", b"{", b"}", b"[", b"]",
-    b"null", b"NaN", b"-1", b"1e999", b"9" * 5000, b"," * 50, b"[" * 3000, b"\xe2\x80\xa9", b"\xe2\x80\xae", b"\x1b[2J",
+    b"null", b"NaN", b"-1", b"1e999", b"9" * 5000, b"9" * 400, b"\\ud800", b"," * 50, b"[" * 3000, b"\xe2\x80\xa9", b"\xe2\x80\xae", b"\x1b[2J",
     b"-DOCSTART-", b"<", b"&x;", b"=cmd", b"../../x", b"B-", b"I-x", b"CPR:99", b"@GENE$", b"<!DOCTYPE a [<!ENTITY x 'y'>]>", b"\t" * 2000,
 ]  # fmt: skip
 MUTATION = st.tuples(
@@ -285,3 +290,98 @@ def test_members_of_archives_have_a_limit(found, tmp_path, monkeypatch):
                 list(kind.read(paths, split))
             limited += 1
     assert limited == 2
+
+
+def refused(tmp_path, message, read):
+    """The reader refuses, and takes little memory for it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RequestError, match=message):
+        list(read())
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 300_000_000
+
+
+def ddi_archive(tmp_path, members):
+    path = tmp_path / "ddi" / "DDIextraction_2013.tar.gz"
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content, pax in members:
+            info = tarfile.TarInfo(f"DDIextraction_2013/{name}")
+            info.size, info.pax_headers = len(content), pax
+            tar.addfile(info, io.BytesIO(content))
+    (path.parent / "test_files.tsv").write_text("".join(f"{name}\n" for name, _, _ in members))
+    kind = next(source for source in TASKS["ddi"].formats if "XML" in source.name)
+    return lambda: kind.read((path, path.parent / "test_files.tsv"), "test")
+
+
+def test_an_archive_of_many_members_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(ddi_xml, "_MAX_ARCHIVE", 2_000_000)
+    read = ddi_archive(tmp_path, [(f"{number}.xml", b" " * 900_000, {}) for number in range(4)])
+    refused(tmp_path, "unpacks to more than 2000000 bytes", read)
+
+
+def test_a_header_of_an_archive_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(ddi_xml, "_MAX_ARCHIVE", 2_000_000)
+    refused(tmp_path, "unpacks to more", ddi_archive(tmp_path, [("1.xml", b"<a/>", {"comment": "x" * 4_000_000})]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<?xml version="1.0" encoding="foo"?><a/>',
+        b'<?xml version="1.0" encoding="gbk"?><a/>',
+        b'<a><sentence text="x y"><entity id="e" charOffset="0-0"/><pair e1="e" e2="e"/></sentence></a>',
+        b'<a><sentence text="' + b"x" * 20_000 + b'"/></a>',
+    ],
+)
+def test_documents_of_an_archive_that_are_refused(tmp_path, content):
+    refused(tmp_path, "1.xml", ddi_archive(tmp_path, [("1.xml", content, {})]))
+
+
+def test_a_sparse_header_that_is_no_number(tmp_path):
+    read = ddi_archive(tmp_path, [("1.xml", b"<a/>", {"GNU.sparse.map": "a,b", "GNU.sparse.size": "x"})])
+    refused(tmp_path, "not a whole tar.gz", read)
+
+
+def test_a_corpus_without_blank_lines_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(iob, "_MAX_TOKENS", 1000)
+    (tmp_path / "train.tsv").write_text("x\tO\n" * 5000)
+    refused(tmp_path, "train.tsv:1001: 1000 tokens", lambda: iob.read_iob(tmp_path / "train.tsv", str))
+
+
+def test_an_abstract_has_a_limit_and_is_joined_once(tmp_path, monkeypatch):
+    labels = ",".join(f"{number}_0" for number in range(10))
+    lines = [f"{labels}\tx\t1_s{number}\n" for number in range(20_000)]
+    (tmp_path / "train.tsv").write_text("labels\tsentence\tindex\n" + "".join(lines))
+    refused(tmp_path, "more than 10000 sentences of 1", lambda: tables.read_hoc(tmp_path / "train.tsv", 10))
+
+
+def parquet(tmp_path, questions, choices):
+    path = tmp_path / "test-00000-of-00001.parquet"
+    rows = len(questions)
+    pq.write_table(pa.table({"question": questions, "choices": [choices] * rows, "answer": [0] * rows}), path)
+    return lambda: read_mmlu_parquet(path, "test")
+
+
+def test_a_text_repeated_in_every_row_of_parquet(tmp_path):
+    read = parquet(tmp_path, ["x" * 10_000_000] * 50, list("abcd"))
+    refused(tmp_path, "row 1: longer than", read)
+
+
+def test_parquet_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(multiple_choice, "_MAX_PARQUET", 1000)
+    read = parquet(tmp_path, [f"{number}" * 100 for number in range(1000)], list("abcd"))
+    refused(tmp_path, "unpacks to more than 1000 bytes", read)
+
+
+@pytest.mark.parametrize("choices", [[1, 2, 3, 4], ["a", None, "c", "d"]])
+def test_choices_that_are_no_texts(tmp_path, choices):
+    refused(tmp_path, "should be str", parquet(tmp_path, ["q"], choices))
+
+
+def test_pipes_and_links_out_of_a_folder_are_passed_over(tmp_path):
+    folder = tmp_path / "corpora"
+    folder.mkdir()
+    os.mkfifo(folder / "train.tsv")
+    (folder / "up").symlink_to("/")
+    (folder / "dev.tsv").write_text("x")
+    assert list_files(folder) == [folder / "dev.tsv"]
