@@ -18,11 +18,11 @@ class LinkbertError(Exception):
     exit_code = 1
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(map(_readable, problems))
+        self.problems = tuple(map(readable, problems))
         super().__init__("\n".join(self.problems))
 
 
-def _readable(problem: str) -> str:
+def readable(problem: str) -> str:
     """Leave out the middle of a message that quotes something huge; where it is and what to do stand at its ends."""
     return problem if len(problem) <= _LONGEST else f"{problem[: _LONGEST // 2]} [...] {problem[-_LONGEST // 2 :]}"
 

@@ -7,8 +7,9 @@ import json
 import re
 from typing import Any
 
-# Control characters but tab and line feed, the separators that end lines for some readers, and marks that turn text.
-_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# Control characters but tab and line feed, the separators that end lines for some readers, marks that turn text, and
+# halves of characters, which no output takes (a file's name that is not UTF-8 has them).
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

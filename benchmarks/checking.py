@@ -12,7 +12,7 @@ from ..errors import LinkbertError, RequestError
 from ..files import sha256_of
 from ..models.sources import weights_sha256
 from ..tasks.registry import TASKS
-from .results import Result, checksum_of, read_result
+from .results import Result, checksum_of, read_result_in
 from .scoring import score_lists
 
 # The same sums in the same order; a digit of the score that somebody reads would differ by far more.
@@ -59,13 +59,15 @@ def check_results(results_dir: str | Path = "results") -> dict[str, Any]:
     for path in sorted(folder.glob("*/*/*.json")):
         item = Checked(path)
         try:
-            result = read_result(path)
-        except RequestError as error:
-            item.problems.append(str(error))
-        else:
+            result = read_result_in(folder, path)
             _check_result(item, result)
             if result["predictions_file"]:
                 named.add(path.with_name(Path(result["predictions_file"]).name))
+        except RequestError as error:
+            item.problems.append(str(error))
+        except (OSError, ValueError, TypeError, ArithmeticError) as error:
+            # A name or a number in it that nothing can be done with; the other results do not depend on it.
+            item.problems.append(f"{path}: cannot be checked ({type(error).__name__}: {error})")
         checked.append(item)
     unnamed = [str(path) for path in sorted(folder.glob("*/*/*.predictions.jsonl")) if path not in named]
     return {
@@ -103,6 +105,8 @@ def _check_predictions(item: Checked, result: Result) -> None:
         return
     try:
         rows = [row for _, row in read_json_lines(path)]
+        if len(rows) != result["n_examples"]:
+            item.problems.append(f"{path}: {len(rows)} predictions, the result counts {result['n_examples']}")
         scored = score_lists(task, [row["prediction"] for row in rows], [row["gold"] for row in rows])
     except (LinkbertError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         item.problems.append(f"{path}: cannot be scored ({type(error).__name__}: {error})")

@@ -48,7 +48,8 @@ def cells(rows: list[Row], *, detail: bool) -> tuple[list[str], list[list[str]]]
 
 def notes(rows: list[Row]) -> list[str]:
     """The marks by number, as the cells refer to them."""
-    return [f"{number}: {mark}" for number, mark in enumerate(dict.fromkeys(m for r in rows for m in r["marks"]), 1)]
+    marks = dict.fromkeys(mark for row in rows for mark in row["marks"])
+    return [f"{number}: {' '.join(mark.splitlines())}" for number, mark in enumerate(marks, 1)]
 
 
 def to_markdown(rows: list[Row], *, detail: bool) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +65,8 @@ _SCHEMA: dict[str, tuple[type, ...]] = {
     "predictions_file": (str, _NONE),
     "predictions_sha256": (str, _NONE),
 }
+# What of a recipe limits a run, and its types.
+_LIMITS = {"max_steps": (int, _NONE), "train_fraction": (*_NUMBER, _NONE), "train_split": (str, _NONE)}
 
 
 @dataclass(frozen=True)
@@ -205,16 +206,21 @@ def problem_with_result(result: Any) -> str | None:
         value = result[key]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             return f"the field {key!r} should be {' or '.join(kind.__name__ for kind in kinds)}"
-    if not math.isfinite(result["score"]) or not -100 <= result["score"] <= 100:
+    if not -100 <= result["score"] <= 100:
         return f"the score {result['score']} is not between -100 and 100"
     if not isinstance(result["model"].get("name"), str) or not result["model"]["name"]:
         return "model.name is missing"
+    if not isinstance(result["model"].get("weights_sha256"), str | None):
+        return "model.weights_sha256 should be str"
     for key in ("departures", "notes"):
         if not all(isinstance(item, str) for item in result[key]):
             return f"{key} should be strings"
     for key in ("data", "recipe"):
         if not all(isinstance(item, dict) for item in result[key].values()):
             return f"{key} should hold objects"
+    for key, kinds in _LIMITS.items():
+        if not isinstance(value := result["recipe"].get(key, {}).get("value"), kinds):
+            return f"recipe.{key} is {value!r}"
     return None
 
 
@@ -227,15 +233,23 @@ def read_results(folder: Path) -> tuple[list[Result], list[str]]:
     results, problems = [], []
     for path in sorted(folder.glob("*/*/*.json")):
         try:
-            result = read_result(path)
-            place = Place(result["task"], result["model"]["name"], result["seed"], folder, folder)
-            if place.result_file != path:
-                raise RequestError(f"{path}: holds a result that belongs to {place.result_file}")
+            results.append(read_result_in(folder, path))
         except RequestError as error:
             problems.append(str(error))
-        else:
-            results.append(result)
     return results, problems
+
+
+def read_result_in(folder: Path, path: Path) -> Result:
+    """Read a result file of a folder of results.
+
+    Raises:
+        RequestError: not a result of this schema, or of another place in the folder.
+    """
+    result = read_result(path)
+    place = Place(result["task"], result["model"]["name"], result["seed"], folder, folder)
+    if place.result_file != path:
+        raise RequestError(f"{path}: holds a result that belongs to {place.result_file}")
+    return result
 
 
 def limits_of(result: Result) -> list[str]:

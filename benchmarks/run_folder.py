@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _RUN_FILE = "run.json"
 _FAILED = "failed.json"
 _LOG = "training-log.jsonl"
-_MAX_LENGTH = 1_000_000
+_LENGTHS = (4, 1_000_000)  # that a recipe may have
 # What scoring a finished run again reads.
 _FINISHED = {"started": str, "departures": list, "truncation": dict, "data": dict, "cost": dict, "precision": str}
 _LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
@@ -257,11 +257,18 @@ def _problem_with_run(run: Any) -> str | None:
         return "no recipe"
     if run.get("status") == "finished":
         length = recipe.get("max_length", {}).get("value")
-        if type(length) is not int or not 0 < length <= _MAX_LENGTH:
+        if type(length) is not int or not _LENGTHS[0] <= length <= _LENGTHS[1]:
             return f"{length!r} is no maximum length"
         for key, kind in _FINISHED.items():
             if not isinstance(run.get(key), kind):
                 return f"no {key}"
+        if not isinstance(run.get("dev"), dict | None) or not isinstance(run["cost"].get("train"), dict):
+            return "no dev or no cost of training"
+        items = [*run["data"].values(), *run["truncation"].values()]
+        if not all(isinstance(item, dict) for item in items) or not all("official" in i for i in run["data"].values()):
+            return "data or truncation without their figures"
+        if not all(isinstance(item, str) for item in run["departures"]):
+            return "departures that are no texts"
     return None
 
 

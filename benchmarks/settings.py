@@ -26,6 +26,7 @@ from ..tasks.registry import get_task
 from ..tasks.task import Recipe, Task
 from .results import Place
 
+_MAX_STEPS = 10**9
 SELECTIONS = ("last", "best-dev")
 
 
@@ -243,8 +244,8 @@ def _limit_problems(
 
     checks = [
         (
-            limits.max_steps is None or limits.max_steps > 0,
-            f"--max-steps should be at least 1, found {limits.max_steps}",
+            limits.max_steps is None or 0 < limits.max_steps <= _MAX_STEPS,
+            f"--max-steps should be from 1 to {_MAX_STEPS}, found {limits.max_steps}",
         ),
         (
             0 < limits.train_fraction <= 1,

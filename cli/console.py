@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ..errors import readable
 from ..escaping import to_json_text, visible
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return prefix + visible(record.getMessage())
+        return prefix + visible(readable(record.getMessage()))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..errors import RequestError
 from .lines import open_binary, read_lines
 
 OWN_LIMIT = 10_000_000  # bytes of a file that this tool writes: a result, a run, checksums
+_MAX_DIGITS = 100  # of a whole number: more than any here, fewer than a float can hold
 _MAX_DOCUMENT = 128_000_000  # bytes; BioASQ's training file, the largest here, has less than half of it
 
 
@@ -36,7 +37,7 @@ def read_json(path: Path, limit: int | None = None) -> Any:
     if len(content) > limit:
         raise RequestError(f"{path}: larger than {limit} bytes, which no file of this kind is; refused")
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_finite)
+        return _strict(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
     except json.JSONDecodeError as error:
@@ -65,7 +66,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         RequestError: not JSON, or JSON that is no object.
     """
     try:
-        value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+        value = _strict(text)
     except json.JSONDecodeError as error:
         raise RequestError(
             f"{where}: not JSON ({error.msg} at column {error.colno}); the line may be cut short, get the file again"
@@ -108,6 +109,28 @@ def check_text(text: str) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(f"a lone surrogate at character {error.start + 1} of a text") from error
+
+
+def _strict(text: str) -> Any:
+    """Parse JSON that can be written again: finite numbers, and no half of a character.
+
+    Raises:
+        ValueError: it cannot.
+        RecursionError: it is nested too deeply.
+    """
+    value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite, parse_int=_whole)
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("a lone surrogate in a text") from error
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
 
 
 def _finite(text: str) -> float:

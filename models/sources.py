@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -69,7 +70,7 @@ def find_model(model: str, name: str | None = None, *, download: bool = True) ->
     preset = PRESETS.get(model)
     if preset is not None and preset.hub_id is None:
         return ModelSource(name or model, f"package {_PACKAGE.replace('_', '-')}", _packaged())
-    if preset is None and Path(model).is_dir():
+    if preset is None and os.path.isdir(model):  # noqa: PTH112  `Path` raises for names that no folder can have
         return _local(model, name)
     if preset is None and (model.startswith((".", "/", "~")) or model.count("/") > 1 or not _HUB_ID.fullmatch(model)):
         raise RequestError(f"{model}: no such folder, and neither a preset nor a hub id; {nearest(model, PRESETS)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -114,10 +113,10 @@ def problem_with(key: str, value: Any) -> str | None:
         return f"unknown setting {key!r}; {nearest(key, KEYS)}"
     if key == "group_by_length":
         return None if isinstance(value, bool) else f"group_by_length should be true or false, found {value!r}"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{key} should be a number, found {value!r}"
     low, high, excluded = _BOUNDS[key]
-    if value > high or value < low or (excluded and value == low):
+    if not low <= value <= high or (excluded and value == low):
         return f"{key} should be {'above' if excluded else 'at least'} {low} and at most {high}, found {value}"
     if key in _WHOLE and value != int(value):
         return f"{key} should be a whole number, found {value}"

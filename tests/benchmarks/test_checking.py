@@ -95,3 +95,42 @@ def test_predictions_that_no_result_names_are_listed(cli, results):
 def test_a_folder_that_is_not_there(cli):
     done = cli("results", "check", "--results-dir", "nowhere")
     assert done.exit_code == 2 and "nowhere: no such folder" in done.stderr
+
+
+HOSTILE = [
+    {"score": 10**90},
+    {"score": 10**399},
+    {"model": {"name": "tiny", "weights_sha256": []}},
+    {"recipe": {"train_fraction": {"value": "abc"}}},
+    {"recipe": {"train_fraction": {"value": [1]}}},
+    {"recipe": {"max_steps": {"value": {}}}},
+    {"notes": ["\ud800"]},
+    {"notes": ["two\nlines \x1b[2J"]},
+    {"predictions_file": ""},
+    {"predictions_file": "/"},
+    {"predictions_file": "x" * 300},
+    {"predictions_file": "a\0b"},
+    {"run_dir": "x" * 5000},
+    {"metrics": {"micro_f1": 10**90}},
+    {"seed": 7},
+    {"n_examples": 1},
+]
+
+
+@pytest.mark.parametrize("changes", HOSTILE, ids=[str(change)[:40] for change in HOSTILE])
+def test_one_strange_result_stops_neither_the_check_nor_the_leaderboard(cli, results, changes):
+    from linkbert.benchmarks.results import checksum_of
+
+    path = results / "gad" / "tiny" / "seed-1.json"
+    result = json.loads(path.read_text()) | changes
+    try:
+        result["checksum"] = checksum_of(result)
+    except UnicodeEncodeError:
+        pass
+    path.write_text(json.dumps(result), encoding="utf-8")
+    done, report = check(cli)
+    assert len(report["results"]) == 7 and "defect" not in done.stderr
+    assert [item["status"] for item in report["results"]].count("ok") >= 6
+    board = cli("leaderboard")
+    assert board.exit_code == 0 and "tiny" in board.stdout and "\x1b" not in board.stdout
+    assert "\nlines" not in board.stdout

@@ -161,7 +161,13 @@ def test_shards_in_the_folder_are_fine(folder):
         {"recipe": []},
         {"recipe": {}},
         {"recipe": {"max_length": {"value": 10**12}}},
+        {"recipe": {"max_length": {"value": 1}}},
         {"cost": None},
+        {"cost": {}},
+        {"dev": 1},
+        {"data": {"test": 1}},
+        {"truncation": {"a": 1}},
+        {"departures": [1]},
     ],
 )
 def test_names_in_a_run_folder_never_become_paths(cli, trained, data_dir, tmp_path, changes):
