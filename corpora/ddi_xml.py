@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.etree import ElementTree
 
 from ..errors import RequestError
@@ -59,7 +59,7 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...], negative
 class _Bounded:
     """A stream that may give so many bytes and no more."""
 
-    def __init__(self, stream: IO[bytes], archive: Path) -> None:
+    def __init__(self, stream: gzip.GzipFile, archive: Path) -> None:
         self.stream, self.archive, self.left = stream, archive, _MAX_ARCHIVE
 
     def read(self, size: int) -> bytes:

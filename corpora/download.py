@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
@@ -180,8 +181,9 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
         progressbar=progress, timeout=_TIMEOUT, hooks={"response": lambda reply, **_: _check_redirect(reply, allowed)}
     )
     pooch.get_logger().setLevel(logging.WARNING)
+    bounded: Any = partial(_download, downloader)
     try:
-        return Path(store.fetch(remote.file, downloader=lambda *where: _download(downloader, *where)))
+        return Path(store.fetch(remote.file, downloader=bounded))
     except (RequestException, OSError) as error:
         raise RunError(f"{url}: the download failed ({_reason(error)}); try again, or name a --mirror") from error
     except ValueError as error:

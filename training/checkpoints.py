@@ -148,8 +148,8 @@ def _verified(path: Path) -> dict[str, Any]:
         document = _read_object(path / _VALUES)
     except OSError as error:
         raise ValueError(f"{Path(error.filename or path).name}: {error.strerror}") from error
-    parts = document.get("conditions"), document.get("values")
-    if not all(isinstance(part, dict) for part in parts) or any(Path(name).name != name for name in parts[1]):
+    conditions, values = document.get("conditions"), document.get("values")
+    if not isinstance(conditions, dict) or not isinstance(values, dict) or any("/" in name for name in values):
         raise ValueError(f"{_VALUES} is not what was written")
     return document
 

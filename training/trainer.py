@@ -35,6 +35,7 @@ from .batches import (
 from .checkpoints import Checkpoints
 from .feed import Feed, Update
 from .form import Form, make_optimizer, quiet_collector
+from .memory import Trimmer
 from .precision import (
     deterministic_algorithms,
     device_name,
@@ -228,6 +229,7 @@ class Trainer:
         meter = Meter(self.accelerator, plan, self.report)
         run = Training(self.accelerator, model, optimizer, schedule, feed, meter, parts or {})
         resumable = Resumable(run, checkpoints, plan.steps)
+        trimmer = Trimmer(wanted=self.device.type == "cpu")
         with form.in_use(model):
             resumable.begin(form.as_conditions())
         try:
@@ -245,6 +247,7 @@ class Trainer:
                         run.updates += 1
                         meter.add(loss, update, run.updates, rate)
                         resumable.after_update()
+                        trimmer.after_update()
                 meter.pause()
                 if end_of_epoch is not None:
                     end_of_epoch(model, epoch + 1)
