@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
 import os
-import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +16,7 @@ from .errors import RequestError
 
 _log = logging.getLogger(__name__)
 
-# A temporary file is `.NAME~HOST-PROCESS~RANDOM.tmp`: it tells whether whoever wrote it is still alive.
+# A temporary file is `.NAME~RANDOM.tmp`.
 _MARK, _TEMPORARY = "~", ".tmp"
 
 
@@ -39,7 +36,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(handle.fileno())
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in (None, name):
+            error.filename, error.filename2 = str(path), None  # what was to be written, not how
         with suppress(OSError):  # the first error matters
             Path(name).unlink()
         raise
@@ -50,7 +49,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Make a folder beside `path` for a block that fills it; sync it and rename it to `path` when the block ends well.
 
-    If the block raises, nothing is left of it. A folder that is at `path` already is replaced.
+    If the block raises, nothing is left of it. A folder of files that is at `path` already goes just before the rename.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary(path.name), suffix=_TEMPORARY))
@@ -61,7 +60,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             sync_file(file)
         sync_folder(staged)
         if path.exists():
-            shutil.rmtree(path)
+            discard(path)
         staged.replace(path)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
@@ -69,34 +68,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def sweep(folder: Path, name: str) -> None:
-    """Remove what killed processes of this host left half written in `folder`, of names that begin with `name`."""
-    for path in folder.glob(f".{glob.escape(name)}*{_MARK}*{_MARK}*{_TEMPORARY}"):
-        host, _, process = path.name.removesuffix(_TEMPORARY).split(_MARK)[1].rpartition("-")
-        if host == _host() and not _alive(process):
-            _log.debug("removing %s", path)
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+def sweep(folder: Path, names: str) -> None:
+    """Remove what killed processes left half written in `folder`.
+
+    Args:
+        folder: only one process at a time writes such names there; the caller holds the lock for that.
+        names: a pattern of what was to be written.
+    """
+    for path in folder.glob(f".{names}{_MARK}*{_TEMPORARY}"):
+        _log.debug("removing %s", path)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder so that it is there or not there, never a part of it; `sweep` ends what is interrupted."""
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_temporary(folder.name), suffix=_TEMPORARY))
+    folder.replace(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _temporary(name: str) -> str:
-    return f".{name}{_MARK}{_host()}-{os.getpid()}{_MARK}"
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9.]", "", socket.gethostname())
-
-
-def _alive(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, ValueError, OverflowError):
-        pass  # somebody else's, or no number of ours: left alone
-    return True
+    return f".{name}{_MARK}"
 
 
 def atomic_write_text(path: Path, text: str) -> None:

@@ -51,7 +51,10 @@ def commit_lock(path: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except PermissionError:  # somebody else made it; to lock it, it need not be written
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         yield descriptor
     finally:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestError
 from ..files import require_writable
 from ..models.sources import weights_sha256
-from ..tasks.data import Split, encode_split, load_split
+from ..tasks.data import encode_split, load_split
 from ..tasks.registry import get_task
 from ..tasks.task import Task
-from .results import Place, Result, commit_result, now, read_result
+from .results import Place, Result, commit_result, differences_between, now, read_result
 from .run_folder import finished_run, scoring_precision
 from .scoring import predict_split, read_predictions, scored_fields
 from .settings import Folders, check_name, seed_is_fine
@@ -69,12 +69,35 @@ def evaluate(
         return _evaluate_predictions(found, Path(predictions), split, name, seed, folders, overwrite)
     if name is not None or seed is not None or overwrite:
         raise RequestError("--name, --seed and --overwrite go with --predictions; a run folder knows its own")
-    return _evaluate_run(found, Path(model or ""), split, folders, precision, report)
+    return evaluate_run(found, Path(model or ""), split, folders, precision, report)
 
 
-def _evaluate_run(
-    task: Task, folder: Path, name: str, folders: Folders, precision: str, report: Report | None
+def evaluate_run(
+    task: Task,
+    folder: Path,
+    name: str,
+    folders: Folders,
+    precision: str,
+    report: Report | None,
+    *,
+    replace: bool = False,
+    overwrite: bool = False,
 ) -> Result:
+    """Score a finished run on a split, and store the result of test.
+
+    Args:
+        task: the task.
+        folder: of the run.
+        name: the split's.
+        folders: of data, runs and results.
+        precision: see `evaluate`.
+        report: called with signs of life.
+        replace: store it although the run has a result; else that one is compared.
+        overwrite: likewise, although another run has one there.
+
+    Raises:
+        RequestError: see `evaluate`.
+    """
     from ..models.loading import load_model, load_tokenizer
     from ..training.trainer import Trainer
 
@@ -95,19 +118,31 @@ def _evaluate_run(
     stored: Result | None = None
     if trainer.is_main:
         fresh = _result_of_run(task, run, predicted, truncation, cost, trainer, folder)
-        stored = _store(task, run, predicted, fresh, folders) if name == "test" else fresh
+        stored = _store(task, run, predicted, fresh, folders, replace, overwrite) if name == "test" else fresh
     return trainer.share(stored)
 
 
-def _store(task: Task, run: dict[str, Any], predicted: Predicted, fresh: Result, folders: Folders) -> Result:
-    """Store the result of a run's test split if there is none, and compare it if there is one."""
+def _store(
+    task: Task,
+    run: dict[str, Any],
+    predicted: Predicted,
+    fresh: Result,
+    folders: Folders,
+    replace: bool,
+    overwrite: bool,
+) -> Result:
+    """Store the result of a run's test split; if there is one and it is not to be replaced, compare them."""
     place = Place(task.name, run["model"]["name"], run["seed"], folders.runs, folders.results)
-    if place.result_file.exists():
+    if place.result_file.exists() and not replace:
         stored = read_result(place.result_file)
-        _require_same_run(place, stored, run, predicted.split)
+        if found := differences_between(stored, fresh):
+            raise RequestError(
+                f"{place.result_file}: the stored result is of a different run ({', '.join(found)}); "
+                "use another --results-dir"
+            )
         return fresh | {"result_file": str(place.result_file), "stored_score": stored["score"]}
     require_writable(place.result_file.parent, "the folder of results")
-    return commit_result(place, fresh, predicted.lines())
+    return commit_result(place, fresh, predicted.lines(), overwrite=overwrite)
 
 
 def _result_of_run(
@@ -132,6 +167,9 @@ def _result_of_run(
             "departures": run["departures"] + _data_departures(run, task),
             "data": own.get("data", {}) | {split.name: split.as_result()},
             **trainer.conditions(),
+            # Of the training, if this run has been trained to be scored here.
+            **({key: run[key] for key in ("device", "processes") if key in run} if trained_here else {}),
+            "deterministic": trainer.conditions()["deterministic"] and run.get("deterministic", True) is True,
             "cost": {
                 "train": run["cost"]["train"],
                 split.name: cost,
@@ -155,22 +193,6 @@ def _data_departures(run: dict[str, Any], task: Task) -> list[str]:
     return (
         [f"trained on {run['task']} data that are not the benchmark's ({', '.join(unofficial)})"] if unofficial else []
     )
-
-
-def _require_same_run(place: Place, stored: Result, run: dict[str, Any], split: Split) -> None:
-    found = []
-    if stored["model"].get("weights_sha256") != run["model"]["weights_sha256"]:
-        found.append("another pretrained model")
-    values = {key: item["value"] for key, item in run["recipe"].items()}
-    if {key: item.get("value") for key, item in stored["recipe"].items()} != values:
-        found.append("another recipe")
-    if (stored["data"].get("test") or {}).get("sha256") != split.sha256:
-        found.append("other test data")
-    if found:
-        raise RequestError(
-            f"{place.result_file}: the stored result is of a different run ({', '.join(found)}); "
-            "use another --results-dir"
-        )
 
 
 def _evaluate_predictions(
@@ -229,4 +251,4 @@ def _evaluate_predictions(
             f"{place.result_file}: a different result is there (score {stored['score']:.2f}, this one "
             f"{result['score']:.2f}); use --overwrite to replace it, or another --name or --seed"
         )
-    return commit_result(place, result, predicted.lines())
+    return commit_result(place, result, predicted.lines(), overwrite=overwrite)

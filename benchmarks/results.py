@@ -30,6 +30,8 @@ _PACKAGES = (
     "evaluate",
     "scikit-learn",
     "seqeval",
+    "tokenizers",
+    "numpy",
 )
 _NUMBER = (int, float)
 _NONE = type(None)
@@ -143,13 +145,22 @@ def write_predictions(path: Path, lines: Iterable[bytes]) -> None:
         handle.writelines(lines)
 
 
-def commit_result(place: Place, result: Result, lines: Iterable[bytes]) -> Result:
+def commit_result(place: Place, result: Result, lines: Iterable[bytes], *, overwrite: bool = False) -> Result:
     """Store a result: predictions first, under a name that carries their hash; the result's rename commits the run.
 
     Then goes what the result does not name: older predictions, and what killed processes left half written.
 
+    Args:
+        place: where.
+        result: its fields but those that are known only now.
+        lines: of its predictions file.
+        overwrite: whether it may replace a result of another run.
+
     Returns:
         The result as stored, with its file names and its checksum.
+
+    Raises:
+        RequestError: a result of another run is there: it may have come since this run began.
     """
     file, lines = place.result_file, list(lines)
     digest = hashlib.sha256(b"".join(lines)).hexdigest()
@@ -165,13 +176,35 @@ def commit_result(place: Place, result: Result, lines: Iterable[bytes]) -> Resul
     result["checksum"] = checksum_of(result)
     # Another writer of the same result must not sweep up the predictions of this one.
     with commit_lock(place.results_dir / _LOCK):
+        if not overwrite and file.exists() and (found := differences_between(read_result(file), result)):
+            raise RequestError(
+                f"{file}: a different result is there by now ({', '.join(found)}); the same command with --overwrite, "
+                "or with another --results-dir, stores this one without training again"
+            )
         write_predictions(predictions, lines)
         atomic_write_text(file, to_json(result))
         for older in file.parent.glob(f"{place.stem}.*.predictions.jsonl"):
             if older != predictions:
                 older.unlink()
-        sweep(file.parent, place.stem)
+        sweep(file.parent, f"{place.stem}.*")
     return result
+
+
+def differences_between(stored: Result, result: Result) -> list[str]:
+    """Say in what the runs of two results differ; results of predictions from elsewhere, in those."""
+    found = []
+    if stored["model"].get("weights_sha256") != result["model"].get("weights_sha256"):
+        found.append("another pretrained model")
+    values, other = ({key: item.get("value") for key, item in one["recipe"].items()} for one in (stored, result))
+    if values != other:
+        found.append("another recipe")
+    if stored["task_version"] != result["task_version"]:
+        found.append("another version of the task")
+    if (stored["data"].get("test") or {}).get("sha256") != (result["data"].get("test") or {}).get("sha256"):
+        found.append("other test data")
+    if not values and stored["predictions_sha256"] != result["predictions_sha256"]:
+        found.append("other predictions")
+    return found
 
 
 def checksum_of(result: Result) -> str:

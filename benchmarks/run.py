@@ -16,7 +16,7 @@ from ..files import atomic_folder, sync_folder
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.task import Task
 from ..training.state import State
-from .evaluation import evaluate
+from .evaluation import evaluate_run
 from .results import Place, Result, commit_result, now, versions, write_predictions
 from .run_folder import (
     TrainingLog,
@@ -190,8 +190,16 @@ def _run_once(settings: Settings, seed: int, report: Report | None) -> Result:
             return stored
         if trainer.share(look_up(settings, place, identity).finished):
             _log.info("%s: trained already, its result is missing: scoring it", place.run_dir)
-            folders = {f"{name}_dir": path for name, path in asdict(settings.folders).items()}
-            result = evaluate(task.name, model=place.run_dir, report=report, **folders)
+            result = evaluate_run(
+                task,
+                place.run_dir,
+                "test",
+                settings.folders,
+                settings.precision,
+                report,
+                replace=True,
+                overwrite=settings.overwrite,
+            )
             if trainer.is_main:
                 clean_up(place)
             return result
@@ -281,7 +289,8 @@ def _train_and_score(
         }
         finish_run(place.run_dir, run)
         test = predicted["test"][0]
-        stored = commit_result(place, run | scored_fields(task, test), test.lines())
+        fields = run | scored_fields(task, test)
+        stored = commit_result(place, fields, test.lines(), overwrite=settings.overwrite)
         clean_up(place)
     return trainer.share(stored)
 
@@ -293,6 +302,7 @@ def _checkpoints(settings: Settings, place: Place, identity: dict[str, Any], tra
     conditions = {
         "task version": identity["task_version"],
         "model": identity["model"]["weights_sha256"],
+        "configuration or tokenizer": identity["model"]["settings_sha256"],
         "seed": identity["seed"],
         **{key: item["value"] for key, item in identity["recipe"].items()},
         **{f"{split} data": item["sha256"] for split, item in identity["data"].items()},

@@ -7,15 +7,16 @@ import logging
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import LinkbertError, RequestError
-from ..files import atomic_write_text, require_writable, sweep
+from ..files import atomic_write_text, discard, require_writable, sweep, sync_file
 from ..locks import run_lock
 from ..models.sources import safe_name
 from ..tasks.data import Split
@@ -63,6 +64,8 @@ def differences(identity: dict[str, Any], other: dict[str, Any], precision: str 
     compare("task version", identity["task_version"], other.get("task_version"))
     model = other.get("model") or {}
     compare("weights", identity["model"]["weights_sha256"][:12], str(model.get("weights_sha256"))[:12])
+    if "settings_sha256" in model:  # runs of before have none
+        compare("configuration or tokenizer", identity["model"]["settings_sha256"][:12], model["settings_sha256"][:12])
     recipe = other.get("recipe") or {}
     for key, item in identity["recipe"].items():
         compare(key, item["value"], (recipe.get(key) or {}).get("value"))
@@ -79,8 +82,8 @@ class Found:
     """What is there of the run asked for.
 
     Attributes:
-        result: its stored result.
-        finished: whether its folder holds the trained model.
+        result: its stored result, which nothing that lies in the run folder supersedes.
+        finished: whether its folder holds a trained model of which no result is stored.
     """
 
     result: Result | None = None
@@ -91,26 +94,47 @@ def look_up(settings: Settings, place: Place, identity: dict[str, Any]) -> Found
     """Look for the same run's result and folder; with `overwrite` another run counts as nothing, with `restart` any.
 
     Raises:
-        RequestError: a different run's result or folder is there, and `overwrite` is off.
+        RequestError: a different run's result or folder is there, or one that cannot be read, and nothing allows to
+            replace it.
     """
-    there: dict[Path, dict[str, Any]] = {}
-    if place.result_file.exists():
-        there[place.result_file] = read_result(place.result_file)
+    result = _same(identity, settings, place.result_file, partial(read_result, place.result_file))
+    run = None
     if (place.run_dir / _RUN_FILE).exists():
-        there[place.run_dir] = read_run(place.run_dir)
-    for path, other in there.items():
-        found = differences(identity, other, settings.precision)
-        if found and settings.overwrite:
-            return Found()
-        if found:
-            raise RequestError(
-                f"{path}: a different run is there: {'; '.join(found)}. Use --overwrite to replace it, or --name to "
-                "keep both"
-            )
+        run = _same(identity, settings, place.run_dir, partial(read_run, place.run_dir))
     if settings.restart:
         return Found()
-    run = there.get(place.run_dir, {})
-    return Found(there.get(place.result_file), run.get("status") == "finished")
+    # The folder is ahead of the result after a `--restart` that was stopped, or killed before its result was stored.
+    if result is not None and (run is None or result["run_dir"] != str(place.run_dir)):
+        return Found(result)
+    finished = run is not None and run.get("status") == "finished"
+    if result is not None and finished and _is_result_of(result, run or {}):
+        return Found(result)
+    return Found(finished=finished)
+
+
+def _same(
+    identity: dict[str, Any], settings: Settings, path: Path, read: Callable[[], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Read a result or a run if it is of the run asked for; None where there is nothing, or what may be replaced."""
+    if not path.exists():
+        return None
+    try:
+        there = read()
+    except RequestError as error:
+        if settings.overwrite:
+            return None
+        raise RequestError(f"{error}; --overwrite replaces it") from error
+    found = differences(identity, there, settings.precision)
+    if found and not settings.overwrite:
+        raise RequestError(
+            f"{path}: a different run is there: {'; '.join(found)}. Use --overwrite to replace it, or --name to keep "
+            "both"
+        )
+    return None if found else there
+
+
+def _is_result_of(result: Result, run: dict[str, Any]) -> bool:
+    return result.get("trained_weights_sha256") == run.get("trained_weights_sha256")
 
 
 @contextmanager
@@ -144,23 +168,37 @@ def begin_run(place: Place, identity: dict[str, Any], *, restart: bool = False) 
     folder = place.run_dir
     require_writable(folder, "the run folder")
     require_writable(place.result_file.parent, "the folder of results")
+    sweep(folder.parent, place.stem)
     there = _unfinished_or_finished(folder)
     if there.get("status") == "running" and not restart and not differences(identity, there):
         (folder / _FAILED).unlink(missing_ok=True)
-        sweep(folder, "")
+        sweep(folder, "*")
         return str(there.get("started") or now())
     if there.get("status") == "finished":
-        replaced = _replaced(place)
-        _log.info("%s: kept as %s until the new run is done", folder, replaced.name)
-        shutil.rmtree(replaced, ignore_errors=True)
-        folder.replace(replaced)
+        _put_aside(place, there)
     elif there:
         _log.info("%s: an earlier run did not finish; it begins anew", folder)
-        shutil.rmtree(folder)
+        discard(folder)
     require_writable(folder, "the run folder")
     started = now()
     atomic_write_text(folder / _RUN_FILE, to_json(identity | {"status": "running", "started": started}))
     return started
+
+
+def _put_aside(place: Place, run: dict[str, Any]) -> None:
+    """Keep the finished run that the stored result is of until the one that replaces it is done."""
+    replaced = _replaced(place)
+    try:
+        stored = read_result(place.result_file) if place.result_file.exists() else None
+    except RequestError:
+        stored = None
+    if replaced.exists() and not (stored and _is_result_of(stored, run)):
+        _log.info("%s: its result was never stored; it begins anew", place.run_dir)
+        discard(place.run_dir)
+        return
+    _log.info("%s: kept as %s until the new run is done", place.run_dir, replaced.name)
+    shutil.rmtree(replaced, ignore_errors=True)
+    place.run_dir.replace(replaced)
 
 
 def _unfinished_or_finished(folder: Path) -> dict[str, Any]:
@@ -172,7 +210,10 @@ def _unfinished_or_finished(folder: Path) -> dict[str, Any]:
     if not any(folder.iterdir()):
         return {}
     if (folder / _RUN_FILE).exists():
-        return {"status": "running"} | read_run(folder)
+        try:
+            return {"status": "running"} | read_run(folder)
+        except RequestError:  # whoever came so far may replace it
+            return {"status": "begun"}
     # Only a run that was stopped while it began has names of ours and no `run.json`.
     if all(path.name == _FAILED or path.name.startswith(f".{_RUN_FILE}") for path in folder.iterdir()):
         return {"status": "begun"}
@@ -191,7 +232,8 @@ def clean_up(place: Place) -> None:
     shutil.rmtree(checkpoints_folder(place), ignore_errors=True)
     shutil.rmtree(_replaced(place), ignore_errors=True)
     (place.run_dir / _FAILED).unlink(missing_ok=True)
-    sweep(place.run_dir, "")
+    sweep(place.run_dir, "*")
+    sweep(place.run_dir.parent, place.stem)
 
 
 def clean_up_after_stop(place: Place) -> None:
@@ -327,12 +369,13 @@ class TrainingLog:
 
     def state(self) -> State:
         """How long the log is."""
+        sync_file(self.path)
         return State(values={"bytes": self.path.stat().st_size})
 
     def restore(self, state: State) -> None:
         """Forget what was logged later; everything if the run begins anew."""
         if self.handle:
-            self.handle.truncate(state.values.get("bytes", 0))
+            self.handle.truncate(min(state.values.get("bytes", 0), self.path.stat().st_size))
 
     def _write(self, record: dict[str, Any]) -> None:
         if self.handle:

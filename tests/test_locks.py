@@ -1,5 +1,6 @@
 """One run, one process."""
 
+import os
 import subprocess
 import sys
 
@@ -66,3 +67,18 @@ def test_a_lock_does_not_follow_a_link_and_cut_what_is_there(tmp_path):
     with pytest.raises(OSError), run_lock(tmp_path / "lock", "x"):
         pass
     assert (tmp_path / "precious").read_text() == "content"
+
+
+def test_a_lock_that_somebody_else_made_can_be_held(tmp_path, monkeypatch):
+    (tmp_path / "lock").touch()
+    real = os.open
+
+    def readable(path, flags, *mode):
+        if flags & os.O_RDWR:
+            raise PermissionError
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", readable)
+    with commit_lock(tmp_path / "lock"):
+        with pytest.raises(RequestError, match="another process runs it"), run_lock(tmp_path / "lock", "x"):
+            pass

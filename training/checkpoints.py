@@ -50,8 +50,8 @@ class Checkpoints:
         """Whether writing one takes a small share of the time since the last one."""
         return self.took <= _SHARE * (time.monotonic() - self.last)
 
-    def write(self, updates: int, states: Mapping[str, State]) -> None:
-        """Write a checkpoint after so many updates, and remove all but the last two.
+    def write(self, updates: int, states: Mapping[str, State], epochs: int = 0) -> None:
+        """Write a checkpoint after so many updates and whole epochs, and remove all but the last two.
 
         Raises:
             RunError: it could not be written; the earlier ones are as they were.
@@ -59,7 +59,7 @@ class Checkpoints:
         from safetensors import SafetensorError
 
         since = time.monotonic()
-        path = self.folder / f"{_PREFIX}{updates:08d}"
+        path = self.folder / f"{_PREFIX}{updates:08d}.{epochs:04d}"
         try:
             with atomic_folder(path) as staged:
                 _fill(staged, self.conditions, states)
@@ -69,9 +69,11 @@ class Checkpoints:
                 f"{path}: the checkpoint cannot be written ({reason}); earlier ones are whole: make room and run the "
                 "same command again"
             ) from error
-        sweep(self.folder, _PREFIX)
-        for older in self._all()[_KEPT:]:
-            shutil.rmtree(older, ignore_errors=True)
+        sweep(self.folder, f"{_PREFIX}*")
+        # What is beyond this point was passed over when the run was taken up: it is damaged.
+        beyond = [other for other in self._all() if other.name > path.name]
+        for other in [*beyond, *self._all()[len(beyond) + _KEPT :]]:
+            shutil.rmtree(other, ignore_errors=True)
         self.last = time.monotonic()
         self.took = self.last - since
 

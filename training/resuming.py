@@ -49,6 +49,7 @@ class Training:
         feed: of updates.
         meter: of loss and speed.
         parts: of the run's state, that the trainer knows nothing of.
+        deterministic: whether only algorithms that give the same bits each time are used.
         updates: done.
         epochs: done, what follows an epoch included.
         exact: whether it is the training that it would have been without a stop.
@@ -61,6 +62,7 @@ class Training:
     feed: Feed
     meter: Meter
     parts: Mapping[str, Stateful]
+    deterministic: bool = False
     updates: int = 0
     epochs: int = 0
     exact: bool = True
@@ -78,6 +80,7 @@ class Training:
             "halvings": self.feed.halvings,
             "scaler": None if scaler is None else scaler.state_dict(),
             "device": device_name(self.feed.device),
+            "deterministic": self.deterministic,
             "exact": self.exact,
         }
         states = {
@@ -101,7 +104,7 @@ class Training:
             self.feed.size = size
         else:
             self.exact = False
-        if position["device"] != device_name(self.feed.device):
+        if (position["device"], position["deterministic"]) != (device_name(self.feed.device), self.deterministic):
             self.exact = False
         self.feed.halvings = position["halvings"]
         if self.accelerator.scaler is not None and position["scaler"] is not None:
@@ -142,7 +145,9 @@ class Resumable:
             return
         self.training.restore(states)
         if not self.training.exact:
-            _log.warning("micro-batches or device are not those of before: sums may differ in their last bits")
+            _log.warning(
+                "micro-batches, device or algorithms are others than before: sums may differ in their last bits"
+            )
         self.saved = (self.training.updates, self.training.epochs)
         _log.info("going on after update %d of %d", self.training.updates, self.total)
 
@@ -152,16 +157,29 @@ class Resumable:
         Raises:
             Stopped: if it was asked for.
         """
-        stop, due = self._agreed(stop_asked(), self.checkpoints is not None and self.checkpoints.due)
+        # Several GPUs would wait for each other at every vote.
+        if self._shared and self.training.updates % _LOOK_EVERY and self.training.updates != self.total:
+            return
+        self._save_if(self.checkpoints is not None and self.checkpoints.due)
+
+    def after_epoch(self) -> None:
+        """Write a checkpoint if it takes a small share of the time; after the last epoch in any case.
+
+        Raises:
+            Stopped: several processes were asked to stop meanwhile.
+        """
+        last = self.training.updates == self.total
+        self._save_if(self.checkpoints is not None and (last or self.checkpoints.cheap))
+
+    @property
+    def _shared(self) -> bool:
+        return self.training.accelerator.num_processes > 1 and self.training.feed.device.type != "cpu"
+
+    def _save_if(self, due: bool) -> None:
+        stop, due = self._agreed(stop_asked(), due)
         if stop:
             raise Stopped(stop)
         if due:
-            self.save()
-
-    def after_epoch(self) -> None:
-        """Write a checkpoint if it takes a small share of the time; after the last epoch in any case."""
-        last = self.training.updates == self.total
-        if self.checkpoints is not None and self._agreed(None, last or self.checkpoints.cheap)[1]:
             self.save()
 
     def save(self) -> None:
@@ -178,7 +196,7 @@ class Resumable:
         if not all(bool(tensor.isfinite().all()) for tensor in states["model"].tensors.values()):
             raise RunError(f"the weights are not finite after update {self.training.updates}; lower --learning-rate")
         if self.training.accelerator.is_main_process:
-            self.checkpoints.write(self.training.updates, states)
+            self.checkpoints.write(self.training.updates, states, self.training.epochs)
         self.training.accelerator.wait_for_everyone()
         self.saved = position
         _log.debug("checkpoint after update %d", self.training.updates)
@@ -188,8 +206,6 @@ class Resumable:
         accelerator, device = self.training.accelerator, self.training.feed.device
         if accelerator.num_processes == 1:
             return stop, due
-        if device.type != "cpu" and self.training.updates % _LOOK_EVERY and self.training.updates != self.total:
-            return None, False
         votes: Any = accelerator.reduce(
             torch.tensor([bool(stop), due and accelerator.is_main_process], dtype=torch.int64, device=device)
         )

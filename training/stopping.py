@@ -62,18 +62,21 @@ def obeying_signals() -> Iterator[None]:
 
 
 @contextmanager
-def between_updates() -> Iterator[None]:
+def between_updates(*, alone: bool = True) -> Iterator[None]:
     """Let the first signal wait while the block runs, which should look at `stop_asked` often.
 
+    Args:
+        alone: whether this process decides for itself; several stop where they have agreed to.
+
     Raises:
-        Stopped: when the block is done, if a signal waits.
+        Stopped: when the block is done, if a signal waits and the process is alone.
     """
     _watch.waiting = True
     try:
         yield
     finally:
         _watch.waiting = False
-    if _watch.asked is not None:
+    if alone and _watch.asked is not None:
         raise Stopped(_watch.asked)
 
 

@@ -227,9 +227,9 @@ class Trainer:
                 wrapped = self.accelerator.prepare_model(model)
         schedule = get_linear_schedule_with_warmup(optimizer, plan.warmup, plan.steps)
         meter = Meter(self.accelerator, plan, self.report)
-        run = Training(self.accelerator, model, optimizer, schedule, feed, meter, parts or {})
+        run = Training(self.accelerator, model, optimizer, schedule, feed, meter, parts or {}, self.deterministic)
         resumable = Resumable(run, checkpoints, plan.steps)
-        trimmer = Trimmer(wanted=self.device.type == "cpu")
+        trimmer, alone = Trimmer(wanted=self.device.type == "cpu"), self.processes == 1
         with form.in_use(model):
             resumable.begin(form.as_conditions())
         try:
@@ -238,7 +238,7 @@ class Trainer:
                 by_length = lengths if recipe.group_by_length else None
                 first = epoch * plan.steps_per_epoch
                 batches = epoch_batches(len(dataset), recipe.batch_size, seed, epoch, by_length)[: plan.steps - first]
-                with form.in_use(model), quiet_collector(), between_updates():
+                with form.in_use(model), quiet_collector(), between_updates(alone=alone):
                     for update in feed.updates(batches[run.updates - first :]):
                         loss = self._update_within_memory(wrapped, optimizer, form, feed, update, recipe.max_grad_norm)
                         rate = float(schedule.get_last_lr()[0])
@@ -249,11 +249,13 @@ class Trainer:
                         resumable.after_update()
                         trimmer.after_update()
                 meter.pause()
-                if end_of_epoch is not None:
-                    end_of_epoch(model, epoch + 1)
-                run.epochs = epoch + 1
-                with form.in_use(model):
-                    resumable.after_epoch()
+                # Of several processes none may leave the others waiting for its predictions.
+                with nullcontext() if alone else between_updates(alone=False):
+                    if end_of_epoch is not None:
+                        end_of_epoch(model, epoch + 1)
+                    run.epochs = epoch + 1
+                    with form.in_use(model):
+                        resumable.after_epoch()
                 meter.resume()
         except Stopped as stopped:
             if not stopped.at_once:

@@ -21,7 +21,7 @@ def stored(trained):
 
 def test_a_result_has_every_field_of_the_contract(stored):
     assert set(FIELDS) <= set(stored)
-    assert set(stored["model"]) == {"name", "source", "revision", "weights_sha256", "parameters"}
+    assert set(stored["model"]) == {"name", "source", "revision", "weights_sha256", "settings_sha256", "parameters"}
     assert set(stored["recipe"]["learning_rate"]) == {"value", "origin"}
     assert set(stored["dev"]) >= {"score", "metrics"}
     assert set(stored["data"]["train"]) == {"sha256", "count", "official"}

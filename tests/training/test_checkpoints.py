@@ -35,7 +35,10 @@ def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(checkpoints):
         checkpoints.write(number, states(number))
     found = checkpoints.read()
     assert torch.equal(found["model"].tensors["w"], torch.full((3,), 3.0)) and found["model"].values == {"n": 3}
-    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["update-00000002", "update-00000003"]
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == [
+        "update-00000002.0000",
+        "update-00000003.0000",
+    ]
     checkpoints.remove()
     assert not checkpoints.folder.exists()
 
@@ -73,7 +76,7 @@ DAMAGES = {
     "values without a name": lambda folder: forged(folder, "[]"),
     "nothing in the values": lambda folder: forged(folder, "{}"),
     "values that lead out": lambda folder: forged(
-        folder, '{"conditions": {}, "values": {"../update-00000001/model": {}}}'
+        folder, '{"conditions": {}, "values": {"../update-00000001.0000/model": {}}}'
     ),
     "values without end": lambda folder: forged(folder, "[" * 100_000),
     "an empty folder": lambda folder: [path.unlink() for path in folder.iterdir()],
@@ -84,10 +87,10 @@ DAMAGES = {
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(checkpoints, caplog, damage):
     for number in (1, 2):
         checkpoints.write(number, states(number))
-    DAMAGES[damage](checkpoints.folder / "update-00000002")
+    DAMAGES[damage](checkpoints.folder / "update-00000002.0000")
     assert read(checkpoints) == 1
-    assert "damaged" in caplog.text and "update-00000002" in caplog.text
-    DAMAGES[damage](checkpoints.folder / "update-00000001")
+    assert "damaged" in caplog.text and "update-00000002.0000" in caplog.text
+    DAMAGES[damage](checkpoints.folder / "update-00000001.0000")
     assert read(checkpoints) is None
 
 
@@ -112,7 +115,7 @@ def test_a_write_that_fails_leaves_the_ones_before_and_nothing_else(checkpoints,
         patch.setattr("safetensors.torch.save_file", full)
         with pytest.raises(RunError, match="cannot be written .No space left on device"):
             checkpoints.write(2, states(2))
-    assert [path.name for path in checkpoints.folder.iterdir()] == ["update-00000001"]
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["update-00000001.0000"]
     assert read(checkpoints) == 1
 
 
@@ -160,3 +163,30 @@ def test_a_generator_that_keeps_its_own_state_is_noticed(monkeypatch):
     monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
     with pytest.raises(RuntimeError, match="did not take its state"):
         restore_random(device, state)
+
+
+def test_damaged_checkpoints_take_nobodys_place(checkpoints):
+    for number in (6, 7):
+        checkpoints.write(number, states(number))
+        (checkpoints.folder / f"update-{number:08d}.0000" / "manifest.json").unlink()
+    assert read(checkpoints) is None
+    for number in (1, 2, 3):
+        checkpoints.write(number, states(number))
+        assert read(checkpoints) == number
+    assert len(list(checkpoints.folder.iterdir())) == 2
+
+
+def test_the_end_of_an_epoch_leaves_the_checkpoint_of_its_last_update(checkpoints):
+    checkpoints.write(3, states(3), epochs=0)
+    checkpoints.write(3, states(4), epochs=1)
+    assert read(checkpoints) == 4
+    assert [path.name for path in sorted(checkpoints.folder.iterdir())] == [
+        "update-00000003.0000",
+        "update-00000003.0001",
+    ]
+
+
+def test_a_device_that_is_not_there_keeps_no_run_from_going_on():
+    state = random_state(torch.device("cpu"))
+    state.tensors["device"] = torch.zeros(16, dtype=torch.uint8)
+    restore_random(torch.device("cpu"), state)
