@@ -63,3 +63,29 @@ def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
         weights.append(load_file(next(folder.glob("runs/gad/*/seed-42/model.safetensors"))))
     # What two processes add up comes in any order.
     assert max((weights[0][name] - weights[1][name]).abs().max() for name in weights[0]) < 1e-5
+
+
+@pytest.mark.slow
+def test_two_processes_stop_at_any_moment_also_while_they_score_dev(data_dir, tiny, tmp_path):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "linkbert", "finetune", "gad", "--model",
+        str(tiny), "--data-dir", str(data_dir), "--epochs", "400", "--max-length", "32", "--batch-size", "4", "--precision", "fp32",
+        "--select", "best-dev",
+    ]  # fmt: skip
+    options = {"cwd": tmp_path, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
+    log = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42" / "training-log.jsonl"
+    done = 0
+    for delay in (0.0, 0.05, 0.11, 0.19):
+        run = subprocess.Popen(command, **options)
+        while not log.exists() or log.read_text().count("epochs_done") < done + 3:
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.02)
+        time.sleep(delay)
+        asked = time.monotonic()
+        run.terminate()
+        _, said = run.communicate()
+        # The launcher kills after 30 seconds those that do not end.
+        assert time.monotonic() - asked < 20, said
+        positions = [path.name for path in log.parent.glob("checkpoints/update-*")]
+        assert positions, said
+        done = log.read_text().count("epochs_done")
