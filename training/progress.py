@@ -161,8 +161,8 @@ class Meter:
             if not math.isfinite(value):
                 raise RunError(
                     f"the loss is not finite ({value}) at update {number} of {self.plan.steps}; "
-                    f"lower --learning-rate (now {self.rate:g}) or use --precision fp32 "
-                    f"(now {self.accelerator.mixed_precision.replace('no', 'fp32')})"
+                    f"lower --learning-rate (now {self.rate:g})"
+                    + ("" if self.accelerator.mixed_precision == "no" else " or use --precision fp32")
                 )
         return values
 

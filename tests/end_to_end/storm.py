@@ -44,7 +44,7 @@ def scored(rows):
 
     rows = [json.loads(row) for row in rows]
     found = score_lists(TASKS["gad"], [row["prediction"] for row in rows], [row["gold"] for row in rows])
-    return {"score": found.score, "metrics": found.metrics}
+    return {"score": found.score, "metrics": found.metrics, "n_examples": len(rows)}
 
 
 def read(folder, until, out):

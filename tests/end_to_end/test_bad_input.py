@@ -181,7 +181,10 @@ def test_blank_lines_alone_are_no_corpus(cli, own_data, tiny):
 def test_lone_surrogates_and_numbers_out_of_range(cli, own_data, tiny, trained, data_dir, tmp_path):
     path = own_data / TASKS["gad"].release / "test.json"
     path.write_text('{"id": "x", "sentence": "\\ud800", "label": "1"}\n', encoding="utf-8")
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "test.json:1: a lone surrogate")
+    refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL),
+        "test.json:1: not strict JSON (a lone surrogate",
+    )
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
     refused(
         cli("predict", "gad", "-", "--model", run, stdin='{"sentence": "\\udc00"}\n'), "standard input:1", "surrogate"
@@ -189,7 +192,7 @@ def test_lone_surrogates_and_numbers_out_of_range(cli, own_data, tiny, trained, 
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1e999}\n', encoding="utf-8")
     refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "out of range")
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1' + "0" * 400 + "}\n", encoding="utf-8")
-    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "not a number")
+    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "not strict JSON (a number of 401 digits)")
 
 
 def test_a_wrong_request_leaves_no_folders_behind(cli, data_dir, tmp_path):

@@ -101,12 +101,24 @@ def errors_in(path):
     return [line for line in path.read_text().splitlines() if line.startswith("error: ")]
 
 
-def survive(server, command, undisturbed, tmp_path, kills, seed):
-    """Kill runs until so many kills have hit; whatever finishes must be as the undisturbed run."""
+def assert_its_model_is_there(folder):
+    """The model that the stored result is of lies in the run's place or beside it."""
+    stored = json.loads((folder / RESULT).read_text())["trained_weights_sha256"]
+    models = [folder / RUN / "model.safetensors", folder / RUN.with_name(".seed-1.replaced") / "model.safetensors"]
+    assert stored in [digest(path) for path in models if path.exists()]
+
+
+def survive(server, command, undisturbed, tmp_path, kills, seed, begin=None):
+    """Kill runs until so many kills have hit; whatever finishes must be as the undisturbed run.
+
+    With `begin`, each of them replaces the finished run in that folder, whose model may not be lost before.
+    """
     chance, hit, finished, number = random.Random(seed), 0, 0, 0
     _, whole = undisturbed
     while hit < kills or not finished:
         folder = tmp_path / str(number)
+        if begin and not folder.exists():
+            shutil.copytree(begin, folder)
         if hit >= kills:
             disturbance = {}
         elif chance.random() < 0.6:
@@ -116,6 +128,8 @@ def survive(server, command, undisturbed, tmp_path, kills, seed):
         done = server.run(folder, command, **disturbance)
         if done["signal"] == signal.SIGKILL:
             hit += 1
+            if begin:
+                assert_its_model_is_there(folder)
             continue
         assert done["code"] == 0, server.log_of(folder).read_text()
         again = server.run(folder, command)
@@ -134,6 +148,26 @@ def test_sixty_kills(server, command, undisturbed, tmp_path, capsys):
     hit, finished = survive(server, command, undisturbed, tmp_path, kills=60, seed=1)
     with capsys.disabled():
         print(f"\n{hit} runs killed, {finished} finished, all with the same bytes")
+
+
+@pytest.fixture(scope="module")
+def another(server, command, tmp_path_factory):
+    """A finished run of another recipe in the same place."""
+    folder = tmp_path_factory.mktemp("another") / "run"
+    done = server.run(folder, [*command, "--set", "eps=1e-6"])
+    assert done["code"] == 0, server.log_of(folder).read_text()
+    return folder
+
+
+def test_killed_runs_that_replace_another_lose_neither(server, command, undisturbed, another, tmp_path):
+    survive(server, [*command, "--overwrite"], undisturbed, tmp_path, kills=4, seed=2, begin=another)
+
+
+@pytest.mark.slow
+def test_forty_kills_of_runs_that_replace_another(server, command, undisturbed, another, tmp_path, capsys):
+    hit, finished = survive(server, [*command, "--overwrite"], undisturbed, tmp_path, kills=40, seed=3, begin=another)
+    with capsys.disabled():
+        print(f"\n{hit} runs that replaced another killed, {finished} finished, no model lost")
 
 
 def fail_once(server, command, undisturbed, tmp_path, places):
@@ -220,7 +254,9 @@ def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, 
         if stopped["code"] == 128 + number:
             stops += 1
             errors = errors_in(server.log_of(folder))
-            assert errors == [f"error: stopped by {number.name}; the same command goes on from the last checkpoint"]
+            assert errors == [
+                f"error: stopped by {number.name}; the same command goes on from the last checkpoint (leave --restart out)"
+            ]
         else:
             assert stopped["code"] == 0 and (folder / RESULT).exists(), server.log_of(folder).read_text()
         done = server.run(folder, command)
@@ -233,7 +269,7 @@ def test_a_signal_writes_a_checkpoint_where_none_was_due(server, command, undist
     folder, checkpoints = tmp_path / "x", RUN / "checkpoints"
     seldom = [*command[:-2], "0", "-q"]  # at the ends of epochs alone
     tries = 0
-    while not list((folder / checkpoints).glob("update-0000000[1235678]")):
+    while not list((folder / checkpoints).glob("update-0000000[1235678].*")):
         shutil.rmtree(folder, ignore_errors=True)
         stopped = server.run(folder, seldom, after=0.3 + 0.02 * tries, signal=int(signal.SIGTERM))
         assert stopped["code"] in (0, 143)
