@@ -172,3 +172,24 @@ def test_weights_that_are_not_finite_are_never_checkpointed(train, monkeypatch, 
     with pytest.raises(RunError, match="the weights are not finite after update 1"):
         train(stop_at=1)
     assert not list((tmp_path / "c").glob("*"))
+
+
+def test_several_gpus_vote_seldom_while_they_train_and_always_at_the_end_of_an_epoch(monkeypatch):
+    from types import SimpleNamespace
+
+    from linkbert.training.resuming import Resumable
+
+    training = SimpleNamespace(
+        accelerator=SimpleNamespace(num_processes=2), feed=SimpleNamespace(device=torch.device("cuda")), updates=117
+    )
+    resumable = Resumable(training, SimpleNamespace(due=True, cheap=True), total=1000)
+    saved = []
+    monkeypatch.setattr(resumable, "_agreed", lambda stop, due: (stop, due))
+    monkeypatch.setattr(resumable, "save", lambda: saved.append(training.updates))
+    resumable.after_update()
+    assert not saved
+    resumable.after_epoch()
+    assert saved == [117]
+    training.updates = 120
+    resumable.after_update()
+    assert saved == [117, 120]
