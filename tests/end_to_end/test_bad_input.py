@@ -192,7 +192,11 @@ def test_lone_surrogates_and_numbers_out_of_range(cli, own_data, tiny, trained, 
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1e999}\n', encoding="utf-8")
     refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "out of range")
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1' + "0" * 400 + "}\n", encoding="utf-8")
-    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "not strict JSON (a number of 401 digits)")
+    refused(
+        cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir),
+        "p.jsonl:1",
+        "not strict JSON (a number of 401 digits)",
+    )
 
 
 def test_a_wrong_request_leaves_no_folders_behind(cli, data_dir, tmp_path):
