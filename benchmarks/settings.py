@@ -181,9 +181,8 @@ def resolve_settings(
     for key, (value, origin) in overrides.items():
         if problem := problem_with(key, value):
             problems.append(f"{origin}: {problem}")
-    problems += _limit_problems(limits, seeds, per_device, recipe_name, precision)
-    if not 0 <= checkpoint_every < math.inf:
-        problems.append(f"--checkpoint-every should be minutes, 0 or more, found {checkpoint_every:g}")
+    problems += problems_with_flags(recipe_name, precision, per_device, checkpoint_every)
+    problems += _limit_problems(limits, seeds)
     for split in splits_needed(limits):
         _collect(problems, partial(require_split, found, split, folders.data))
     if write:
@@ -233,15 +232,25 @@ def check_name(name: str | None) -> None:
         raise RequestError(f"--name {name!r}: use letters, digits, '.', '_' and '-', beginning with a letter or digit")
 
 
-def _limit_problems(
-    limits: Limits,
-    seeds: Sequence[int],
-    per_device: int | None,
-    recipe_name: str | None,
-    precision: str,
+def problems_with_flags(
+    recipe_name: str | None, precision: str, per_device: int | None, checkpoint_every: float
 ) -> list[str]:
+    """Say what is wrong with the flags that single runs and suites share."""
     from ..training.precision import PRECISIONS
 
+    checks = [
+        (recipe_name in (None, *RECIPES), f"--recipe {recipe_name!r}: {nearest(str(recipe_name), RECIPES)}"),
+        (precision in PRECISIONS, f"--precision {precision!r}: {nearest(precision, PRECISIONS)}"),
+        (per_device is None or per_device > 0, "--per-device-batch-size should be at least 1"),
+        (
+            0 <= checkpoint_every < math.inf,
+            f"--checkpoint-every should be minutes, 0 or more, found {checkpoint_every:g}",
+        ),
+    ]
+    return [message for fine, message in checks if not fine]
+
+
+def _limit_problems(limits: Limits, seeds: Sequence[int]) -> list[str]:
     checks = [
         (
             limits.max_steps is None or 0 < limits.max_steps <= _MAX_STEPS,
@@ -261,9 +270,6 @@ def _limit_problems(
             "--select best-dev needs a dev split that is not trained on",
         ),
         (all(map(seed_is_fine, seeds)), "--seed should be from 0 to 4294967295"),
-        (per_device is None or per_device > 0, "--per-device-batch-size should be at least 1"),
-        (recipe_name in (None, *RECIPES), f"--recipe {recipe_name!r}: {nearest(str(recipe_name), RECIPES)}"),
-        (precision in PRECISIONS, f"--precision {precision!r}: {nearest(precision, PRECISIONS)}"),
     ]
     return [message for fine, message in checks if not fine]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LinkbertError, RequestError, nearest
 from ..models.loading import inspect_model
 from ..models.sources import find_model
-from ..tasks.recipe import RECIPES, published_recipe, recipe_seed
+from ..tasks.recipe import published_recipe, recipe_seed
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import SUITES
 from .evaluation import evaluate
 from .leaderboard import leaderboard
 from .results import Place
 from .run import finetune
+from .settings import problems_with_flags
 
 if TYPE_CHECKING:
     from .scoring import Report
@@ -93,8 +94,10 @@ def benchmark(
         `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`.
 
     Raises:
-        RequestError: an unknown suite, task or model.
+        RequestError: an unknown suite, task or model, or a flag out of range.
     """
+    if problems := problems_with_flags(recipe_name, precision, per_device_batch_size, checkpoint_every):
+        raise RequestError(*problems)
     plan = plan_suite(suite, models, seeds, tasks, recipe_name, Path(runs_dir), Path(results_dir))
     if on_plan:
         on_plan(plan)
@@ -145,8 +148,6 @@ def plan_suite(
     """
     if suite not in SUITE_NAMES:
         raise RequestError(f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)}")
-    if recipe_name not in (None, *RECIPES):
-        raise RequestError(f"--recipe {recipe_name!r}: {nearest(str(recipe_name), RECIPES)}")
     if seeds < 1:
         raise RequestError(f"--seeds should be at least 1, found {seeds}")
     members = [name for name, task in TASKS.items() if suite in ("all", task.suite)]

@@ -97,10 +97,6 @@ class Checkpoints:
             return _states(path, document["values"])
         return None
 
-    def remove(self) -> None:
-        """Remove them all."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _all(self) -> list[Path]:
         """The last one first."""
         return sorted(self.folder.glob(f"{_PREFIX}*"), reverse=True)

@@ -39,8 +39,6 @@ def test_a_state_comes_back_as_it_was_and_the_last_two_are_kept(checkpoints):
         "update-00000002.0000",
         "update-00000003.0000",
     ]
-    checkpoints.remove()
-    assert not checkpoints.folder.exists()
 
 
 def cut(path):
