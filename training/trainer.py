@@ -35,7 +35,6 @@ from .batches import (
 from .checkpoints import Checkpoints
 from .feed import Feed, Update
 from .form import Form, make_optimizer, quiet_collector
-from .memory import Trimmer
 from .precision import (
     deterministic_algorithms,
     device_name,
@@ -229,7 +228,7 @@ class Trainer:
         meter = Meter(self.accelerator, plan, self.report)
         run = Training(self.accelerator, model, optimizer, schedule, feed, meter, parts or {}, self.deterministic)
         resumable = Resumable(run, checkpoints, plan.steps)
-        trimmer, alone = Trimmer(wanted=self.device.type == "cpu"), self.processes == 1
+        alone = self.processes == 1
         with form.in_use(model):
             resumable.begin(form.as_conditions())
         try:
@@ -247,7 +246,6 @@ class Trainer:
                         run.updates += 1
                         meter.add(loss, update, run.updates, rate)
                         resumable.after_update()
-                        trimmer.after_update()
                 meter.pause()
                 # Of several processes none may leave the others waiting for its predictions.
                 with nullcontext() if alone else between_updates(alone=False):
