@@ -157,6 +157,7 @@ def _result_of_run(
     split = predicted.split
     trained_here = run["task"] == task.name
     digest = run.get("trained_weights_sha256")
+    conditions = trainer.conditions()
     own = {"truncation": run["truncation"], "data": run["data"], "dev": run["dev"]} if trained_here else {}
     return (
         {key: run[key] for key in ("model", "recipe", "seed", "started")}
@@ -166,10 +167,10 @@ def _result_of_run(
             "dev": own.get("dev"),
             "departures": run["departures"] + _data_departures(run, task),
             "data": own.get("data", {}) | {split.name: split.as_result()},
-            **trainer.conditions(),
+            **conditions,
             # Of the training, if this run has been trained to be scored here.
             **({key: run[key] for key in ("device", "processes") if key in run} if trained_here else {}),
-            "deterministic": trainer.conditions()["deterministic"] and run.get("deterministic", True) is True,
+            "deterministic": conditions["deterministic"] and run.get("deterministic", True) is True,
             "cost": {
                 "train": run["cost"]["train"],
                 split.name: cost,

@@ -15,6 +15,7 @@ import numpy as np
 from ..files import atomic_folder, sync_folder
 from ..tasks.data import Split, encode_split, load_split
 from ..tasks.task import Task
+from ..training.checkpoints import CHECKPOINT_EVERY, Checkpoints
 from ..training.state import State
 from .evaluation import evaluate_run
 from .results import Place, Result, commit_result, now, versions, write_predictions
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from ..tasks.task import Truncation
-    from ..training.checkpoints import Checkpoints
     from ..training.trainer import Trainer
     from .scoring import Report
 
@@ -64,7 +64,7 @@ def finetune(
     per_device_batch_size: int | None = None,
     overwrite: bool = False,
     restart: bool = False,
-    checkpoint_every: float = 10.0,
+    checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
     dry_run: bool = False,
     report: Report | None = None,
@@ -297,8 +297,6 @@ def _train_and_score(
 
 def _checkpoints(settings: Settings, place: Place, identity: dict[str, Any], trainer: Trainer) -> Checkpoints:
     """Where the run keeps its checkpoints, and what they depend on: the run's identity, versions and processes."""
-    from ..training.checkpoints import Checkpoints
-
     conditions = {
         "task version": identity["task_version"],
         "model": identity["model"]["weights_sha256"],

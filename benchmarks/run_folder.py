@@ -20,6 +20,7 @@ from ..files import atomic_write_text, discard, require_writable, sweep, sync_fi
 from ..locks import run_lock
 from ..models.sources import safe_name
 from ..tasks.data import Split
+from ..tasks.recipe import problem_with
 from ..tasks.task import Task
 from ..training.state import State
 from .results import Place, Result, now, read_result, to_json
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _RUN_FILE = "run.json"
 _FAILED = "failed.json"
 _LOG = "training-log.jsonl"
-_LENGTHS = (4, 1_000_000)  # that a recipe may have
 # What scoring a finished run again reads.
 _FINISHED = {"started": str, "departures": list, "truncation": dict, "data": dict, "cost": dict, "precision": str}
 _LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
@@ -65,7 +65,9 @@ def differences(identity: dict[str, Any], other: dict[str, Any], precision: str 
     model = other.get("model") or {}
     compare("weights", identity["model"]["weights_sha256"][:12], str(model.get("weights_sha256"))[:12])
     if "settings_sha256" in model:  # runs of before have none
-        compare("configuration or tokenizer", identity["model"]["settings_sha256"][:12], model["settings_sha256"][:12])
+        compare(
+            "configuration or tokenizer", identity["model"]["settings_sha256"][:12], str(model["settings_sha256"])[:12]
+        )
     recipe = other.get("recipe") or {}
     for key, item in identity["recipe"].items():
         compare(key, item["value"], (recipe.get(key) or {}).get("value"))
@@ -98,18 +100,17 @@ def look_up(settings: Settings, place: Place, identity: dict[str, Any]) -> Found
             replace it.
     """
     result = _same(identity, settings, place.result_file, partial(read_result, place.result_file))
-    run = None
+    run = {}
     if (place.run_dir / _RUN_FILE).exists():
-        run = _same(identity, settings, place.run_dir, partial(read_run, place.run_dir))
+        run = _same(identity, settings, place.run_dir, partial(read_run, place.run_dir)) or {}
     if settings.restart:
         return Found()
+    finished = run.get("status") == "finished"
     # The folder is ahead of the result after a `--restart` that was stopped, or killed before its result was stored.
-    if result is not None and (run is None or result["run_dir"] != str(place.run_dir)):
-        return Found(result)
-    finished = run is not None and run.get("status") == "finished"
-    if result is not None and finished and _is_result_of(result, run or {}):
-        return Found(result)
-    return Found(finished=finished)
+    if result is not None and run and result["run_dir"] == str(place.run_dir):
+        ahead = not (finished and _is_result_of(result, run))
+        return Found(finished=finished) if ahead else Found(result)
+    return Found(result) if result is not None else Found(finished=finished)
 
 
 def _same(
@@ -299,7 +300,7 @@ def _problem_with_run(run: Any) -> str | None:
         return "no recipe"
     if run.get("status") == "finished":
         length = recipe.get("max_length", {}).get("value")
-        if type(length) is not int or not _LENGTHS[0] <= length <= _LENGTHS[1]:
+        if type(length) is not int or problem_with("max_length", length):
             return f"{length!r} is no maximum length"
         for key, kind in _FINISHED.items():
             if not isinstance(run.get(key), kind):

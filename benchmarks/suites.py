@@ -14,6 +14,7 @@ from ..models.sources import find_model
 from ..tasks.recipe import published_recipe, recipe_seed
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import SUITES
+from ..training.checkpoints import CHECKPOINT_EVERY
 from .evaluation import evaluate
 from .leaderboard import leaderboard
 from .results import Place
@@ -63,7 +64,7 @@ def benchmark(
     results_dir: str | Path = "results",
     precision: str = "auto",
     per_device_batch_size: int | None = None,
-    checkpoint_every: float = 10.0,
+    checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
     dry_run: bool = False,
     on_plan: Callable[[list[Item]], None] | None = None,

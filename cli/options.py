@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..training.checkpoints import CHECKPOINT_EVERY as CHECKPOINT_EVERY
+
 Task = Annotated[str, typer.Argument(metavar="TASK", help="A dataset's name; `linkbert tasks` lists them.")]
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Datasets; all of them without any.")]
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A preset, a folder, or a hub id.")]
@@ -50,4 +52,3 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no r
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output and nothing else there.")]
 
 DATA_DIR, RUNS_DIR, RESULTS_DIR = Path("data"), Path("runs"), Path("results")
-CHECKPOINT_EVERY = 10.0

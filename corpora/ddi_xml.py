@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 from ..errors import RequestError
-from .lines import read_lines
+from .lines import at_most, read_lines
 from .sources import Format, Found, Row, below
 from .tables import check_label
 
@@ -41,7 +42,10 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...], negative
         # Gzip cannot seek back, and the lists are in another order than the archive: each file is read once.
         wanted = {f"DDIextraction_2013/{name}" for _, name in members}
         with gzip.open(archive) as unpacked:
-            bounded: Any = _Bounded(unpacked, archive)
+            count = at_most(
+                _MAX_ARCHIVE, RequestError(f"{archive}: unpacks to more than {_MAX_ARCHIVE} bytes; refused")
+            )
+            bounded: Any = SimpleNamespace(read=lambda size: count(unpacked.read(size)))
             with tarfile.open(fileobj=bounded, mode="r|") as tar:
                 documents = {
                     member.name: _document(tar, member) for member in tar if member.isfile() and member.name in wanted
@@ -54,21 +58,6 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...], negative
         if content is None:
             raise RequestError(f"{listing}:{number}: {name} is not in {archive}")
         yield from _pairs(f"{archive}!{name}", content, labels, negative)
-
-
-class _Bounded:
-    """A stream that may give so many bytes and no more."""
-
-    def __init__(self, stream: gzip.GzipFile, archive: Path) -> None:
-        self.stream, self.archive, self.left = stream, archive, _MAX_ARCHIVE
-
-    def read(self, size: int) -> bytes:
-        """Read the next bytes."""
-        content = self.stream.read(size)
-        self.left -= len(content)
-        if self.left < 0:
-            raise RequestError(f"{self.archive}: unpacks to more than {_MAX_ARCHIVE} bytes; refused")
-        return content
 
 
 def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

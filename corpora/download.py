@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import RequestError, RunError
 from ..files import atomic_write, atomic_write_text, require_writable, sha256_of
 from .json_files import OWN_LIMIT, read_json
-from .lines import ZIP_ERRORS
+from .lines import ZIP_ERRORS, at_most
 
 _HOSTS = ("nlp.stanford.edu", "raw.githubusercontent.com", "huggingface.co")
 _HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # where the hub redirects large files to
@@ -196,26 +197,11 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
 
 
 def _download(downloader: Any, url: str, output: str, store: Any) -> None:
+    # Not every server ends.
+    count = at_most(_LIMIT, RunError(f"{url}: sends more than {_LIMIT} bytes; stopped"))
     with Path(output).open("wb") as handle:
-        downloader(url, _Bounded(handle, url), store)
-
-
-class _Bounded:
-    """A file into which so many bytes may be written and no more: not every server ends."""
-
-    def __init__(self, handle: IO[bytes], url: str) -> None:
-        self.handle, self.url, self.left = handle, url, _LIMIT
-
-    def write(self, chunk: bytes) -> int:
-        """Write the next bytes."""
-        self.left -= len(chunk)
-        if self.left < 0:
-            raise RunError(f"{self.url}: sends more than {_LIMIT} bytes; stopped")
-        return self.handle.write(chunk)
-
-    def flush(self) -> None:
-        """As for a file."""
-        self.handle.flush()
+        bounded = SimpleNamespace(write=lambda chunk: handle.write(count(chunk)), flush=handle.flush)
+        downloader(url, bounded, store)
 
 
 def _check_redirect(response: Any, allowed: tuple[str, ...]) -> None:
@@ -275,7 +261,7 @@ def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_
     """
     wanted = {f"{release}/{split}.json" for release, splits in releases.items() for split in splits}
     written: list[Path] = []
-    left = _LIMIT
+    count = at_most(_LIMIT, RunError(f"{archive}: unpacks to more than {_LIMIT} bytes; refused"))
     with ExitStack() as stack:
         with _whole(archive):
             release_zip = stack.enter_context(zipfile.ZipFile(archive))
@@ -288,10 +274,7 @@ def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_
                 raise RunError(f"{archive}: {member.filename} is a link or twice there; refused")
             with atomic_write(target) as handle:
                 for chunk in _chunks(release_zip, member, archive):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise RunError(f"{archive}: unpacks to more than {_LIMIT} bytes; refused")
-                    handle.write(chunk)
+                    handle.write(count(chunk))
             written.append(target)
     if not written:
         raise RunError(f"{archive}: none of the expected files is in it")

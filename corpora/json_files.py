@@ -108,7 +108,7 @@ def check_text(text: str) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"a lone surrogate at character {error.start + 1} of a text") from error
+            raise ValueError("a lone surrogate in a text") from error
 
 
 def _strict(text: str) -> Any:
@@ -120,10 +120,7 @@ def _strict(text: str) -> Any:
     """
     value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite, parse_int=_whole)
     if "\\ud" in text.lower():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("a lone surrogate in a text") from error
+        check_text(json.dumps(value, ensure_ascii=False))
     return value
 
 

@@ -7,20 +7,32 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from ..errors import RequestError
+from ..errors import LinkbertError, RequestError
 
 # Longer than any real line by far: the longest of the benchmark's corpora has 40 thousand characters.
 MAX_LINE = 4_000_000
-
-
 # What reading a damaged zip archive raises: RuntimeError where it claims to be encrypted or of another kind.
 ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
+
+
+def at_most(limit: int, refusal: LinkbertError) -> Callable[[bytes], bytes]:
+    """Make a function that passes pieces of a stream on, and raises `refusal` beyond so many bytes in all."""
+    left = limit
+
+    def count(piece: bytes) -> bytes:
+        nonlocal left
+        left -= len(piece)
+        if left < 0:
+            raise refusal
+        return piece
+
+    return count
 
 
 def open_binary(path: Path) -> IO[bytes]:

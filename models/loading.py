@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import LinkbertError, RequestError, RunError, is_panic
+from ..errors import RequestError, RunError, is_panic
 from .heads import HEADS
 from .sources import ModelSource, settings_sha256, weight_files, weights_sha256
 
@@ -270,12 +270,9 @@ def _loading(path: Path) -> Iterator[None]:
         raise RequestError(
             f"{path}: its files are damaged or refused ({_first_line(error)}); get the model again"
         ) from error
-    except LinkbertError:
-        raise
-    except Exception as error:  # of any type: each library has its own for a file that it does not like
-        raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
     except BaseException as error:
-        if not is_panic(error):
+        # Each library has a type of its own for a file that it does not like.
+        if not isinstance(error, Exception) and not is_panic(error):
             raise
         raise RequestError(f"{path}: the model cannot be loaded: {_first_line(error)}") from error
 

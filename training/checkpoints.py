@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _MANIFEST, _VALUES = "manifest.json", "state.json"
 _PREFIX = "update-"
 _KEPT = 2
+CHECKPOINT_EVERY = 10.0  # minutes between two, if nothing else is asked for
 # The end of an epoch is no reason for a checkpoint that would take a larger share of the time since the last one.
 _SHARE = 0.05
 
@@ -71,9 +72,11 @@ class Checkpoints:
             ) from error
         sweep(self.folder, f"{_PREFIX}*")
         # What is beyond this point was passed over when the run was taken up: it is damaged.
-        beyond = [other for other in self._all() if other.name > path.name]
-        for other in [*beyond, *self._all()[len(beyond) + _KEPT :]]:
-            shutil.rmtree(other, ignore_errors=True)
+        found = self._all()
+        kept = [other for other in found if other.name <= path.name][:_KEPT]
+        for other in found:
+            if other not in kept:
+                shutil.rmtree(other, ignore_errors=True)
         self.last = time.monotonic()
         self.took = self.last - since
 

@@ -35,29 +35,47 @@ def test_two_processes_learn_what_one_does(data_dir, tiny, tmp_path):
     assert max((found[0][name] - found[1][name]).abs().max() for name in found[0]) < 2e-5
 
 
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "linkbert", "finetune", "gad"]
+SMALL = ["--max-length", "32", "--precision", "fp32"]
+
+
+def settings_of(folder):
+    return {"cwd": folder, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
+
+
+def stop(command, folder, ready, delay=0.0):
+    """Start a command, stop it so long after it is ready, and return it with the seconds that took and what it said."""
+    run = subprocess.Popen(command, **settings_of(folder))
+    while not ready():
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.02)
+    time.sleep(delay)
+    asked = time.monotonic()
+    run.terminate()
+    _, said = run.communicate()
+    return run, time.monotonic() - asked, said
+
+
 @pytest.mark.slow
 def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
     from safetensors.torch import load_file
 
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "linkbert", "finetune", "gad", "--model",
-        str(tiny), "--data-dir", str(data_dir), "--epochs", "30", "--max-length", "32", "--batch-size", "2", "--precision", "fp32",
+        *LAUNCH, "--model", str(tiny), "--data-dir", str(data_dir), *SMALL, "--epochs", "30", "--batch-size", "2",
         "--checkpoint-every", "0.00001",
     ]  # fmt: skip
     weights = []
     for name in ("whole", "stopped"):
         folder = tmp_path / name
         folder.mkdir()
-        options = {"cwd": folder, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
+
+        def checkpoints(folder=folder):
+            return list(folder.glob("runs/gad/*/seed-42/checkpoints/update-*"))
+
         if name == "stopped":
-            run = subprocess.Popen(command, **options)
-            while not list(folder.glob("runs/gad/*/seed-42/checkpoints/update-*")):
-                assert run.poll() is None, run.stderr.read()
-                time.sleep(0.05)
-            run.terminate()
-            run.communicate()
-            assert run.returncode != 0 and list(folder.glob("runs/gad/*/seed-42/checkpoints/update-*"))
-        done = subprocess.run(command, check=False, **options)
+            run, _, _ = stop(command, folder, checkpoints)
+            assert run.returncode != 0 and checkpoints()
+        done = subprocess.run(command, check=False, **settings_of(folder))
         assert done.returncode == 0, done.stderr
         assert ("going on after update" in done.stderr) == (name == "stopped")
         weights.append(load_file(next(folder.glob("runs/gad/*/seed-42/model.safetensors"))))
@@ -68,24 +86,17 @@ def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
 @pytest.mark.slow
 def test_two_processes_stop_at_any_moment_also_while_they_score_dev(data_dir, tiny, tmp_path):
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "linkbert", "finetune", "gad", "--model",
-        str(tiny), "--data-dir", str(data_dir), "--epochs", "400", "--max-length", "32", "--batch-size", "4", "--precision", "fp32",
+        *LAUNCH, "--model", str(tiny), "--data-dir", str(data_dir), *SMALL, "--epochs", "400", "--batch-size", "4",
         "--select", "best-dev",
     ]  # fmt: skip
-    options = {"cwd": tmp_path, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
     log = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42" / "training-log.jsonl"
-    done = 0
+
+    def epochs():
+        return log.read_text().count("epochs_done") if log.exists() else 0
+
     for delay in (0.0, 0.05, 0.11, 0.19):
-        run = subprocess.Popen(command, **options)
-        while not log.exists() or log.read_text().count("epochs_done") < done + 3:
-            assert run.poll() is None, run.stderr.read()
-            time.sleep(0.02)
-        time.sleep(delay)
-        asked = time.monotonic()
-        run.terminate()
-        _, said = run.communicate()
+        begun = epochs()
+        _, seconds, said = stop(command, tmp_path, lambda begun=begun: epochs() >= begun + 3, delay)
         # The launcher kills after 30 seconds those that do not end.
-        assert time.monotonic() - asked < 20, said
-        positions = [path.name for path in log.parent.glob("checkpoints/update-*")]
-        assert positions, said
-        done = log.read_text().count("epochs_done")
+        assert seconds < 20, said
+        assert list(log.parent.glob("checkpoints/update-*")), said
