@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .benchmarks.evaluation import evaluate
-    from .benchmarks.leaderboard import leaderboard
-    from .benchmarks.predicting import predict
-    from .benchmarks.run import finetune
+    from .experiments.evaluation import evaluate
+    from .experiments.finetune import finetune
+    from .experiments.options import RunOptions
+    from .experiments.plan import plan_finetune
+    from .experiments.prediction import predict
+    from .leaderboard.board import leaderboard
 
-__all__ = ["__version__", "evaluate", "finetune", "leaderboard", "predict"]
+__all__ = ["RunOptions", "__version__", "evaluate", "finetune", "leaderboard", "plan_finetune", "predict"]
 
-_HOME = {
-    "evaluate": ".benchmarks.evaluation",
-    "finetune": ".benchmarks.run",
-    "leaderboard": ".benchmarks.leaderboard",
-    "predict": ".benchmarks.predicting",
+# Where the public names are defined.
+_MODULES = {
+    "RunOptions": ".experiments.options",
+    "evaluate": ".experiments.evaluation",
+    "finetune": ".experiments.finetune",
+    "leaderboard": ".leaderboard.board",
+    "plan_finetune": ".experiments.plan",
+    "predict": ".experiments.prediction",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use (PEP 562): `linkbert --help` must not wait for torch.
-    if name in _HOME:
-        return getattr(import_module(_HOME[name], __name__), name)
+    # Names are imported on first use (PEP 562), because `linkbert --help` must not wait for torch.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

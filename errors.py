@@ -1,18 +1,19 @@
-"""The two ways in which `linkbert` fails, each with its exit code, and the wording they share."""
+"""The two errors that `linkbert` reports to its users, with their exit codes, and helpers for their messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 2000  # characters of one message
+_LONGEST = 2000  # maximum length of one message, in characters
 
 
 class LinkbertError(Exception):
-    """A failure that has a plain explanation. It reaches the user as `error: ...` lines, one per problem.
+    """An error with a plain explanation. The user sees one line `error: ...` per problem and no traceback.
 
     Args:
-        problems: one sentence, or several when more than one thing is wrong at once.
+        problems: one message for each thing that is wrong. A message says what was expected, what was found and what
+            to do.
     """
 
     exit_code = 1
@@ -23,27 +24,29 @@ class LinkbertError(Exception):
 
 
 def readable(problem: str) -> str:
-    """Leave out the middle of a message that quotes something huge; where it is and what to do stand at its ends."""
+    """Return a message of about 2,000 characters at most; the middle of a longer one is replaced by `[...]`."""
+    # A message may quote something huge from a file. It begins with the place of the problem and ends with what to do.
     return problem if len(problem) <= _LONGEST else f"{problem[: _LONGEST // 2]} [...] {problem[-_LONGEST // 2 :]}"
 
 
 class RunError(LinkbertError):
-    """It failed while running: disk full, non-finite loss, failed download (exit code 1)."""
+    """An error while a command was running: a full disk, a non-finite loss, a failed download (exit code 1)."""
 
 
 class RequestError(LinkbertError):
-    """The request was wrong or could not be started (exit code 2)."""
+    """An error in the request: it is wrong or cannot be started (exit code 2)."""
 
     exit_code = 2
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether a library written in Rust gave up; the type of that is nowhere to be imported from."""
+    """Return whether `error` is a panic (an internal failure) of a library that is written in Rust."""
+    # No package exports the class, so it is recognised by its name. It is not a subclass of `Exception`.
     return type(error).__name__ == "PanicException"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Say which of `choices` come nearest to a mistyped `name`, or list them all when none does."""
+    """Return a hint for a mistyped `name`: the most similar of `choices` (up to three), or all if none is similar."""
     choices = list(choices)
     close = get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
     if close:

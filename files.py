@@ -1,4 +1,7 @@
-"""Writing files so that a reader sees the old one or the new one, never a part."""
+"""Atomic writes: a reader finds either the old file or the complete new one, even after a crash.
+
+The content goes to a temporary file beside the target, is synced to disk with fsync, and is then renamed to the target.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,25 @@ from .errors import RequestError
 
 _log = logging.getLogger(__name__)
 
-# A temporary file is `.NAME~RANDOM.tmp`.
+# A temporary file or folder is named `.NAME~RANDOM.tmp`.
 _MARK, _TEMPORARY = "~", ".tmp"
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` for writing; rename it to `path` when the block ends well.
+    """Open a temporary file beside `path` for writing, and rename it to `path` when the block ends without an error.
 
-    The content is synced to disk before the rename, and the folder after it. If the block raises, `path` is
-    untouched and the temporary file is gone.
+    The file is synced to disk before the rename and its folder after it. If the block raises, `path` stays as it was
+    and the temporary file is removed.
+
+    Args:
+        path: the file to write. Missing parent folders are created.
+
+    Yields:
+        The temporary file, open for writing in binary mode.
+
+    Raises:
+        OSError: the file cannot be written. Its `filename` is `path`, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_temporary(path.name), suffix=_TEMPORARY)
@@ -34,12 +46,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
+        # `mkstemp` makes a file that only its owner can read; give it the permissions that `open` would give it.
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename in (None, name):
-            error.filename, error.filename2 = str(path), None  # what was to be written, not how
-        with suppress(OSError):  # the first error matters
+            # The user knows the file that was to be written, not the temporary one.
+            error.filename, error.filename2 = str(path), None
+        with suppress(OSError):  # An error here must not hide the first one.
             Path(name).unlink()
         raise
     sync_folder(path.parent)
@@ -47,9 +61,16 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Make a folder beside `path` for a block that fills it; sync it and rename it to `path` when the block ends well.
+    """Create a temporary folder beside `path`, and rename it to `path` when the block ends without an error.
 
-    If the block raises, nothing is left of it. A folder of files that is at `path` already goes just before the rename.
+    Its files are synced to disk before the rename. If the block raises, the temporary folder is removed. A folder that
+    already exists at `path` is removed just before the rename, so for a moment there is none.
+
+    Args:
+        path: the folder to write. Missing parent folders are created.
+
+    Yields:
+        The temporary folder. The block may write files into it, but no folders.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary(path.name), suffix=_TEMPORARY))
@@ -69,11 +90,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, names: str) -> None:
-    """Remove what killed processes left half written in `folder`.
+    """Remove the temporary files and folders that killed processes left in `folder`.
+
+    The caller must hold the lock for these names; otherwise it removes what another process is writing.
 
     Args:
-        folder: only one process at a time writes such names there; the caller holds the lock for that.
-        names: a pattern of what was to be written.
+        folder: the folder to search; its subfolders are not searched.
+        names: a glob pattern for the final names of the files and folders, e.g. `seed-1.*`.
     """
     for path in folder.glob(f".{names}{_MARK}*{_TEMPORARY}"):
         _log.debug("removing %s", path)
@@ -84,7 +107,11 @@ def sweep(folder: Path, names: str) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder so that it is there or not there, never a part of it; `sweep` ends what is interrupted."""
+    """Remove a folder so that no reader ever finds a part of it.
+
+    If the process is killed before it has removed all files, `sweep` removes the rest.
+    """
+    # A rename is atomic and may replace an empty folder, so the folder disappears as a whole; then it is emptied.
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_temporary(folder.name), suffix=_TEMPORARY))
     folder.replace(aside)
     shutil.rmtree(aside, ignore_errors=True)
@@ -95,27 +122,27 @@ def _temporary(name: str) -> str:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path` in one step (see `atomic_write`)."""
+    """Write `text` as UTF-8 to `path` with `atomic_write`."""
     with atomic_write(path) as handle:
         handle.write(text.encode())
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def require_writable(folder: Path, what: str, *, create: bool = True) -> None:
-    """Create `folder` if need be and make sure that files can be written into it.
+    """Check that files can be written into `folder`, and create the folder if it is missing.
 
     Args:
-        folder: the folder.
-        what: what it is, for the message.
-        create: with False, a folder that is missing is judged by the nearest one above it, and not made.
+        folder: the folder to check.
+        what: name of the folder's purpose for the error message, e.g. "the run folder".
+        create: whether a missing folder is created. If False, the nearest existing parent folder is checked instead.
 
     Raises:
-        RequestError: the folder is a file, or cannot be created or written.
+        RequestError: a file is at this path, or the folder cannot be created or written.
     """
     try:
         if create:
@@ -133,21 +160,21 @@ def require_writable(folder: Path, what: str, *, create: bool = True) -> None:
 
 
 def _umask() -> int:
-    # The only way to read the mask is to set it.
+    # The operating system offers no way to read the mask without setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def sync_file(path: Path) -> None:
-    """Sync a file's content to disk."""
+    """Sync a file's content to disk (fsync)."""
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder to disk."""
-    # Windows and some network file systems cannot sync a folder; the rename itself has happened.
+    """Sync the entries of a folder to disk (fsync), so that a rename in it survives a power failure."""
+    # Windows and some network file systems cannot sync a folder. The rename has happened anyway, so this is no error.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,8 @@
-"""Locks between processes, on a local disk or a network file system, that die with whoever holds them."""
+"""File locks between processes, on a local disk or a network file system.
+
+They are `flock` locks: the kernel (or the file server) releases a lock when its holder ends, even if it is killed. The
+existence of a lock file therefore means nothing, and nobody has to delete it after a crash.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +23,20 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def run_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold `path` as a lock while the block runs.
-
-    The kernel (or the file server) drops the lock when its holder dies, however it dies: the file that stays behind
-    locks nothing.
+    """Hold the lock of a run while the block runs; fail at once if another process holds it.
 
     Args:
-        path: a file for the lock alone.
-        what: what is held, for the message.
+        path: the lock file. It must serve no other purpose, because its content is overwritten.
+        what: name of the run for the error message.
 
     Raises:
-        RequestError: somebody else holds it; says who, where and since when.
+        RequestError: another process holds the lock; the message names its host, process id and start time.
     """
     with _opened(path) as descriptor:
         if not _lock(descriptor, path, wait=False):
-            raise RequestError(f"{what}: another process runs it ({_holder(path)}); wait for it, or stop it there")
-        with suppress(OSError):  # a full disk keeps nobody from holding it
+            raise RequestError(f"{what}: another process runs it ({_holder(path)}); wait until it ends, or stop it")
+        # The content only serves the error message above. A full disk must not prevent a run from holding its lock.
+        with suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
         yield
@@ -42,7 +44,7 @@ def run_lock(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def commit_lock(path: Path) -> Iterator[None]:
-    """Wait for `path` and hold it as a lock while the block, which should be short, runs."""
+    """Wait for the lock file `path` and hold it while the block runs. The block should be short, since others wait."""
     with _opened(path) as descriptor:
         _lock(descriptor, path, wait=True)
         yield
@@ -53,12 +55,13 @@ def _opened(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    except PermissionError:  # somebody else made it; to lock it, it need not be written
+    except PermissionError:
+        # Another user created the file. A local file system also locks a file that is open for reading only.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         yield descriptor
     finally:
-        os.close(descriptor)  # and with it the lock
+        os.close(descriptor)  # This also releases the lock.
 
 
 def _lock(descriptor: int, path: Path, *, wait: bool) -> bool:
@@ -67,8 +70,13 @@ def _lock(descriptor: int, path: Path, *, wait: bool) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        # Some network file systems are mounted without locks.
-        _log.warning("%s: cannot be locked (%s); do not start the same run twice", path, error.strerror)
+        # Some network file systems are mounted without support for locks. A run is still possible there.
+        _log.warning(
+            "%s: the file cannot be locked (%s), so a second start of the same run would not be noticed; do not start "
+            "it twice",
+            path,
+            error.strerror,
+        )
     return True
 
 
@@ -81,4 +89,4 @@ def _holder(path: Path) -> str:
     with suppress(OSError, ValueError, KeyError, TypeError):
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"host {holder['host']}, process {holder['process']}, since {holder['since']}"
-    return "it has not said which"
+    return "its host and process id are not known"

@@ -1,1 +1,1 @@
-"""Suites, published scores, runs, results, and the leaderboard made from them."""
+"""Suites of the benchmark: which runs they need, and how these are run."""

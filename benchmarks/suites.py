@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..errors import LinkbertError, RequestError, nearest
+from ..experiments.evaluation import evaluate
+from ..experiments.finetune import finetune
+from ..experiments.options import RunOptions
+from ..experiments.paths import RunPaths
+from ..experiments.results import Result
+from ..leaderboard.board import Board, leaderboard
 from ..models.loading import inspect_model
 from ..models.sources import find_model
+from ..tasks.data import require_split
 from ..tasks.recipe import published_recipe, recipe_seed
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import SUITES
-from ..training.checkpoints import CHECKPOINT_EVERY
-from .evaluation import evaluate
-from .leaderboard import leaderboard
-from .results import Place
-from .run import finetune
-from .settings import problems_with_flags
-
-if TYPE_CHECKING:
-    from .scoring import Report
+from ..training.reporters import Reporter
 
 SUITE_NAMES = (*SUITES, "all")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Item:
-    """One run of a plan.
+class PlannedRun:
+    """One run of a suite.
 
     Attributes:
         task: the task's name.
-        model: as the user named it.
+        model: the model as the user named it.
         name: the model's name in paths.
         seed: the seed.
         action: `train`, or `score` (with the model fine-tuned on another task).
-        done: whether a result lies in its place; if it is of a different run, the item fails and says where.
+        done: whether a result lies in its place. If that is of a different run, this run fails and says where it lies.
+        missing: which data are missing and how to get them; None if they are there.
     """
 
     task: str
@@ -47,9 +46,46 @@ class Item:
     seed: int
     action: str
     done: bool
+    missing: str | None
 
     def __str__(self) -> str:
         return f"{self.task} {self.name} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run of a suite that failed, with the reason."""
+
+    run: PlannedRun
+    error: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a suite.
+
+    Attributes:
+        runs: a result or a failure for each run, in the order of the plan.
+        leaderboard: the leaderboard afterwards.
+    """
+
+    runs: list[Result | FailedRun]
+    leaderboard: Board
+
+    @property
+    def failures(self) -> list[FailedRun]:
+        """The runs that failed."""
+        return [run for run in self.runs if isinstance(run, FailedRun)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`."""
+        runs = [
+            {"task": item.run.task, "model": item.run.name, "seed": item.run.seed, "error": item.error}
+            if isinstance(item, FailedRun)
+            else item.to_json()
+            for item in self.runs
+        ]
+        return {"runs": runs, "leaderboard": self.leaderboard.to_json()}
 
 
 def benchmark(
@@ -58,121 +94,107 @@ def benchmark(
     models: Sequence[str],
     seeds: int = 1,
     tasks: Sequence[str] = (),
-    recipe_name: str | None = None,
-    data_dir: str | Path = "data",
-    runs_dir: str | Path = "runs",
-    results_dir: str | Path = "results",
-    precision: str = "auto",
-    per_device_batch_size: int | None = None,
-    checkpoint_every: float = CHECKPOINT_EVERY,
-    deterministic: bool = False,
     dry_run: bool = False,
-    on_plan: Callable[[list[Item]], None] | None = None,
-    on_item: Callable[[Item, int, int], None] | None = None,
-    report: Report | None = None,
-) -> dict[str, Any]:
-    """Run what is missing of a suite; a run that fails is noted and the others go on.
+    on_plan: Callable[[list[PlannedRun]], None] | None = None,
+    on_run: Callable[[PlannedRun, int, int], None] | None = None,
+    reporters: Sequence[Reporter] = (),
+    **values: Any,
+) -> Outcome:
+    """Run what is missing of a suite. A run that fails is noted, and the others run all the same.
 
     Args:
         suite: `blurb`, `medqa`, `mmlu` or `all`.
         models: presets, folders or hub ids.
-        seeds: how many: the recipe's seed, and the numbers after it.
-        tasks: only these of the suite.
-        recipe_name: see `finetune`.
-        data_dir: prepared corpora.
-        runs_dir: models and logs.
-        results_dir: scored runs.
-        precision: number format.
-        per_device_batch_size: examples per micro-batch.
-        checkpoint_every: see `finetune`.
-        deterministic: likewise.
-        dry_run: plan only; the leaderboard is as it is.
+        seeds: number of seeds: the recipe's seed and the numbers after it.
+        tasks: only these tasks of the suite, if any are named.
+        dry_run: only plan; the leaderboard is that of the results so far.
         on_plan: called with the plan before anything runs.
-        on_item: called before each run with it, its number and their number.
-        report: called with signs of life.
-
-    Returns:
-        `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`.
+        on_run: called before each run with it, its number and the number of all runs.
+        reporters: are told how the runs proceed.
+        **values: fields of `RunOptions` for all runs, such as `recipe` and `data_dir`.
 
     Raises:
-        RequestError: an unknown suite, task or model, or a flag out of range.
+        RequestError: a suite, task or model is unknown, or an option is out of range.
     """
-    if problems := problems_with_flags(recipe_name, precision, per_device_batch_size, checkpoint_every):
-        raise RequestError(*problems)
-    plan = plan_suite(suite, models, seeds, tasks, recipe_name, Path(runs_dir), Path(results_dir))
+    options = RunOptions.of("", model="", **values)
+    options.require_valid()
+    plan = plan_suite(suite, models, seeds, tasks, options)
     if on_plan:
         on_plan(plan)
-    folders: dict[str, Any] = {"data_dir": data_dir, "runs_dir": runs_dir, "results_dir": results_dir}
-    runs = []
-    for number, item in enumerate(() if dry_run else plan, start=1):
-        if on_item:
-            on_item(item, number, len(plan))
+    runs: list[Result | FailedRun] = []
+    for number, run in enumerate(() if dry_run else plan, start=1):
+        if on_run:
+            on_run(run, number, len(plan))
         try:
-            if item.action == "score":
-                runs.append(_score(item, folders, precision, report))
-                continue
-            runs.append(
-                finetune(
-                    item.task,
-                    model=item.model,
-                    seed=item.seed,
-                    recipe_name=recipe_name,
-                    precision=precision,
-                    per_device_batch_size=per_device_batch_size,
-                    checkpoint_every=checkpoint_every,
-                    deterministic=deterministic,
-                    report=report,
-                    **folders,
-                )
-            )
+            runs.append(_execute(run, options, reporters))
         except Exception as error:
-            # Whatever it is, the other runs do not depend on it; the command ends with exit code 1.
+            # The other runs do not depend on this one, whatever the error is. The command ends with exit code 1.
             reason = str(error) if isinstance(error, LinkbertError) else f"{type(error).__name__}: {error}"
-            _log.error("%s failed: %s", item, reason)
-            runs.append({"task": item.task, "model": item.name, "seed": item.seed, "error": reason})
-    return {"runs": runs, "leaderboard": leaderboard(results_dir)}
+            _log.error("%s failed: %s", run, reason)
+            runs.append(FailedRun(run, reason))
+    folder = options.results_dir
+    return Outcome(runs, leaderboard(folder if folder.is_dir() else None))
+
+
+def _execute(run: PlannedRun, options: RunOptions, reporters: Sequence[Reporter]) -> Result:
+    if run.action == "train":
+        result = finetune(replace(options, task=run.task, model=run.model, seeds=(run.seed,)), reporters=reporters)
+        assert isinstance(result, Result)  # a list is returned for several seeds only
+        return result
+    trained_on = TASKS[run.task].trained_on or run.task
+    return evaluate(
+        run.task,
+        model=RunPaths(trained_on, run.name, run.seed, options.runs_dir, options.results_dir).run_dir,
+        precision=options.precision,
+        data_dir=options.data_dir,
+        runs_dir=options.runs_dir,
+        results_dir=options.results_dir,
+        reporters=reporters,
+    )
 
 
 def plan_suite(
-    suite: str,
-    models: Sequence[str],
-    seeds: int,
-    tasks: Sequence[str],
-    recipe_name: str | None,
-    runs_dir: Path,
-    results_dir: Path,
-) -> list[Item]:
-    """List the runs of a suite in order; those whose result is there are `done`.
+    suite: str, models: Sequence[str], seeds: int, tasks: Sequence[str], options: RunOptions
+) -> list[PlannedRun]:
+    """List the runs of a suite in order. A task that is scored with another task's model comes after that task.
 
     Raises:
-        RequestError: an unknown suite, task or model, or a task outside the suite.
+        RequestError: a suite, task or model is unknown, or a task is not in the suite.
     """
-    if suite not in SUITE_NAMES:
-        raise RequestError(f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)}")
+    names = _tasks_of(suite, tasks)
     if seeds < 1:
         raise RequestError(f"--seeds should be at least 1, found {seeds}")
+    plan = []
+    for model in models:
+        source = find_model(model)
+        recipe = options.recipe or published_recipe(inspect_model(source).hidden_size)
+        for name in names:
+            first = recipe_seed(TASKS[name].recipe_section, recipe)
+            action = "score" if TASKS[name].trained_on else "train"
+            missing = _missing_data(name, action, options)
+            for seed in range(first, first + seeds):
+                paths = RunPaths(name, source.name, seed, options.runs_dir, options.results_dir)
+                plan.append(PlannedRun(name, model, source.name, seed, action, paths.result_file.exists(), missing))
+    return plan
+
+
+def _tasks_of(suite: str, tasks: Sequence[str]) -> list[str]:
+    if suite not in SUITE_NAMES:
+        raise RequestError(f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)}")
     members = [name for name, task in TASKS.items() if suite in ("all", task.suite)]
     for name in tasks:
         if get_task(name).name not in members:
             raise RequestError(f"{name} is not in the suite {suite}; it has {', '.join(members)}")
     chosen = [name for name in members if not tasks or name in tasks]
-    # A task that is scored with another's model needs that one trained first.
     needed = [other for name in chosen if (other := TASKS[name].trained_on) and other not in chosen]
-    plan = []
-    for model in models:
-        source = find_model(model)
-        assert source is not None  # only without download
-        recipe = recipe_name or published_recipe(inspect_model(source).hidden_size)
-        for name in [*needed, *chosen]:
-            first = recipe_seed(TASKS[name].recipe_section, recipe)
-            for seed in range(first, first + seeds):
-                place = Place(name, source.name, seed, runs_dir, results_dir)
-                action = "score" if TASKS[name].trained_on else "train"
-                plan.append(Item(name, model, source.name, seed, action, place.result_file.exists()))
-    return plan
+    return [*needed, *chosen]
 
 
-def _score(item: Item, folders: dict[str, Any], precision: str, report: Report | None) -> Any:
-    trained_on = TASKS[item.task].trained_on or item.task
-    run_dir = Place(trained_on, item.name, item.seed, Path(folders["runs_dir"]), Path()).run_dir
-    return evaluate(item.task, model=run_dir, precision=precision, report=report, **folders)
+def _missing_data(name: str, action: str, options: RunOptions) -> str | None:
+    """Return which data of a task are missing and how to get them, or None if all that a run needs are there."""
+    for split in options.splits if action == "train" else ("test",):
+        try:
+            require_split(TASKS[name], split, options.data_dir)
+        except RequestError as error:
+            return str(error)
+    return None

@@ -1,4 +1,4 @@
-"""Printing: tables and documents on standard output; progress, remarks and errors on standard error."""
+"""Printing: tables and documents go to standard output; progress, remarks and errors go to standard error."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ..errors import readable
 from ..escaping import to_json_text, visible
+from ..training.reporters import Progress, Reporter
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_LINE_SECONDS = 15.0  # time between two progress lines if standard error is not a terminal
+_WIDTH = 400  # A table wider than the terminal is wrapped by the terminal, so that no number is cut off.
 
-    from ..training.progress import Progress as Sign
 
-_LINE_SECONDS = 15.0  # between two progress lines where standard error is no terminal
+class _Output(Console):
+    """The console of standard output. It leaves a closed pipe to the caller; rich itself would exit with an error."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def out() -> Console:
-    """The console of standard output. Wide: a table that does not fit goes on at the edge, its numbers are not cut."""
-    return Console(highlight=False, emoji=False, markup=False, width=400)
+    """Return the console of standard output."""
+    return _Output(highlight=False, emoji=False, markup=False, width=_WIDTH)
 
 
 def print_json(document: Any) -> None:
@@ -53,7 +51,7 @@ def print_remark(text: str) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
-    """Print a table; columns of numbers go to the right."""
+    """Print a table. Columns of numbers are aligned to the right."""
     rows = [[visible(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, header in enumerate(headers):
@@ -66,7 +64,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title:
 
 
 def _is_number(text: str) -> bool:
-    # "84.30", "78.21 ±0.12", "(5 of 13)" and "1-5" belong into a column of numbers.
+    # "84.30", "78.21 ±0.12", "(5 of 13)" and "1-5" all count as numbers.
     text = text.replace(" of ", "", 1)
     return any(character.isdigit() for character in text) and not any(character.isalpha() for character in text)
 
@@ -78,7 +76,7 @@ def print_error(problems: Iterable[str]) -> None:
 
 
 def set_up_logging(*, quiet: bool) -> None:
-    """Send the package's remarks to standard error; with `quiet` only warnings and errors."""
+    """Send the package's log to standard error; with `quiet`, warnings and errors only."""
     logger = logging.getLogger("linkbert")
     logger.handlers.clear()
     handler = logging.StreamHandler(sys.stderr)
@@ -89,7 +87,7 @@ def set_up_logging(*, quiet: bool) -> None:
 
 
 class _Plain(logging.Formatter):
-    """`warning: text`, and plain text for remarks."""
+    """Formats warnings as `warning: text`, and remarks as plain text."""
 
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
@@ -97,19 +95,19 @@ class _Plain(logging.Formatter):
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[Sign], None] | None]:
-    """Show signs of life: bars on a terminal, a line now and then elsewhere, nothing with `quiet`."""
+def progress(*, quiet: bool) -> Iterator[list[Reporter]]:
+    """Yield the reporter that shows progress: bars on a terminal, a line now and then elsewhere, none with `quiet`."""
     if quiet or os.environ.get("RANK", "0") != "0":
-        yield None
+        yield []
     elif sys.stderr.isatty():
         with _bars() as bars:
-            yield _on_bars(bars)
+            yield [_BarReporter(bars)]
     else:
-        yield _on_lines()
+        yield [_LineReporter()]
 
 
-def _bars() -> Progress:
-    return Progress(
+def _bars() -> Bars:
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -121,30 +119,38 @@ def _bars() -> Progress:
     )
 
 
-def _on_bars(bars: Progress) -> Callable[[Sign], None]:
-    shown: dict[str, Any] = {}
+class _BarReporter(Reporter):
+    """Shows one bar per stage of a run."""
 
-    def report(sign: Sign) -> None:
-        if sign.stage not in shown or sign.done <= bars.tasks[shown[sign.stage]].completed:
-            shown[sign.stage] = bars.add_task(sign.stage, total=sign.total, detail="")
-        bars.update(shown[sign.stage], completed=sign.done, detail=_detail(sign))
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.shown: dict[str, Any] = {}  # stage -> id of its bar
 
-    return report
+    def on_progress(self, progress: Progress) -> None:
+        """Update the bar of the stage; a stage that begins again, as for another seed, gets a new bar."""
+        shown = self.shown.get(progress.stage)
+        if shown is None or progress.done <= self.bars.tasks[shown].completed:
+            shown = self.bars.add_task(progress.stage, total=progress.total, detail="")
+            self.shown[progress.stage] = shown
+        self.bars.update(shown, completed=progress.done, detail=_detail(progress))
 
 
-def _on_lines() -> Callable[[Sign], None]:
-    last: dict[str, float] = {}
+class _LineReporter(Reporter):
+    """Prints a line every `_LINE_SECONDS`, and at the end of each stage."""
 
-    def report(sign: Sign) -> None:
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}  # stage -> time of its last line
+
+    def on_progress(self, progress: Progress) -> None:
+        """Print a line if it is time for one."""
         now = time.monotonic()
-        if sign.done < sign.total and now - last.get(sign.stage, 0.0) < _LINE_SECONDS:
+        if progress.done < progress.total and now - self.last.get(progress.stage, 0.0) < _LINE_SECONDS:
             return
-        last[sign.stage] = now
-        sys.stderr.write(f"{sign.stage} {sign.done}/{sign.total} {_detail(sign)}\n")
-
-    return report
+        self.last[progress.stage] = now
+        sys.stderr.write(f"{progress.stage} {progress.done}/{progress.total} {_detail(progress)}\n")
 
 
-def _detail(sign: Sign) -> str:
-    loss = "" if sign.loss is None else f"loss {sign.loss:.4f} "
-    return loss + ("" if sign.examples_per_second is None else f"{sign.examples_per_second:.1f} examples/s")
+def _detail(progress: Progress) -> str:
+    loss = "" if progress.loss is None else f"loss {progress.loss:.4f} "
+    speed = progress.examples_per_second
+    return loss + ("" if speed is None else f"{speed:.1f} examples/s")

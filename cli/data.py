@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from ..tasks.task import Task
 from . import options
 from .console import print_json, print_remark, print_table, print_text, set_up_logging
 from .group import Group
+
+if TYPE_CHECKING:
+    from ..corpora.download import Remote
 
 app = typer.Typer(cls=Group, help="Get and check the corpora.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,7 +37,7 @@ def list_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Show where each corpus stands: which splits are prepared, and how to get the others."""
+    """Show which splits of each corpus are prepared, and how to get the others."""
     set_up_logging(quiet=quiet)
     rows = []
     for task in _chosen(tasks):
@@ -67,11 +70,14 @@ def prepare_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Recognise what lies in a folder and write the prepared format; the same bytes on every run."""
+    """Recognise the corpora in a folder and write them in the prepared format.
+
+    Example: linkbert data prepare --source ~/corpora
+    """
     set_up_logging(quiet=quiet)
     chosen = _chosen(tasks)
     report = prepare([task.corpus for task in chosen], source, data_dir, require_all=bool(tasks))
-    # Without all tasks, a file that is passed over may well belong to another one.
+    # If only some tasks are named, a file that was not used may well belong to another one.
     _tell_prepared(report, data_dir, quiet=quiet or bool(tasks), json=json)
 
 
@@ -111,7 +117,7 @@ def verify_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Hold the prepared corpora against the benchmark's official counts."""
+    """Compare the prepared corpora with the benchmark's official counts. Exits with 1 if one differs."""
     set_up_logging(quiet=quiet)
     if not data_dir.is_dir():
         raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
@@ -138,7 +144,12 @@ def download_command(
     tasks: options.Tasks = None,
     data_dir: options.DataDir = options.DATA_DIR,
     mirror: Annotated[
-        str | None, typer.Option("--mirror", metavar="URL", help="Serves the same paths; https, or http on loopback.")
+        str | None,
+        typer.Option(
+            "--mirror",
+            metavar="URL",
+            help="A server with the same paths as the original hosts; https, or http on a loopback address.",
+        ),
     ] = None,
     accept_terms: Annotated[
         bool, typer.Option("--accept-terms", help="Accept the terms of the corpora in the authors' release.")
@@ -146,61 +157,72 @@ def download_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Download what may be downloaded, and prepare it."""
+    """Download the corpora that may be downloaded, and prepare them.
+
+    Example: linkbert data download jnlpba pubmedqa
+    """
     set_up_logging(quiet=quiet)
-    from ..corpora.download import (
-        PUBLIC,
-        RELEASE_TERMS,
-        RELEASE_URL,
-        Remote,
-        check_mirror,
-        fetch,
-        forget,
-        unpack_release,
-    )
+    from ..corpora.download import RELEASE_TERMS, check_mirror
 
     check_mirror(mirror)
     chosen = _chosen(tasks)
-    public = [task for task in chosen if task.name in PUBLIC]
-    other = [task for task in chosen if task.name not in PUBLIC]
-    steps = [f"{task.name}: {task.access}" for task in other]
-    if other and not accept_terms:
+    public = [task for task in chosen if task.remotes]
+    other = [task for task in chosen if not task.remotes]
+    if other:
         print_remark(RELEASE_TERMS)
+    if other and not accept_terms:
+        steps = [f"{task.name}: {task.access}" for task in other]
         if not public or tasks:
             raise RequestError(*steps, "nothing was downloaded; with --accept-terms the authors' release is")
         for step in steps:
             print_remark(f"not downloaded: {step}")
-    store = data_dir / "downloads"
-    bars = not quiet and sys.stderr.isatty()
-    total = Prepared()
+    downloads = _Downloads(data_dir, mirror, bars=not quiet and sys.stderr.isatty())
     if public:
-        remotes = [remote for task in public for remote in PUBLIC[task.name]]
-        fetch(remotes, store, mirror, progress=bars)
-        _prepare_downloads(public, store, data_dir, remotes, store, total)
+        downloads.get_public(public)
     if other and accept_terms:
-        print_remark(RELEASE_TERMS)
+        downloads.get_release(other)
+    _tell_prepared(downloads.prepared, data_dir, quiet=True, json=json)
+
+
+class _Downloads:
+    """Downloads corpora into the data folder and prepares them."""
+
+    def __init__(self, data_dir: Path, mirror: str | None, *, bars: bool) -> None:
+        self.data_dir, self.mirror, self.bars = data_dir, mirror, bars
+        self.store = data_dir / "downloads"
+        self.prepared = Prepared()
+
+    def get_public(self, tasks: list[Task]) -> None:
+        """Get the corpora whose files may be downloaded without asking."""
+        from ..corpora.download import fetch
+
+        remotes = [remote for task in tasks for remote in task.remotes]
+        fetch(remotes, self.store, self.mirror, progress=self.bars)
+        self._prepare(tasks, self.store, remotes)
+
+    def get_release(self, tasks: list[Task]) -> None:
+        """Get the other corpora from the authors' release, whose terms the user has accepted."""
+        from ..corpora.download import RELEASE_URL, Remote, fetch, forget, unpack_release
+
         remotes = [Remote(RELEASE_URL, "linkbert-data.zip")]
-        (archive,) = fetch(remotes, store, mirror, progress=bars)
-        unpacked = store / "release"
+        (archive,) = fetch(remotes, self.store, self.mirror, progress=self.bars)
+        unpacked = self.store / "release"
         try:
-            unpack_release(archive, {task.release: task.splits for task in other}, unpacked)
+            unpack_release(archive, {task.release: task.splits for task in tasks}, unpacked)
         except LinkbertError:
-            forget(remotes, store)
+            forget(remotes, self.store)
             raise
-        _prepare_downloads(other, unpacked, data_dir, remotes, store, total)
-    _tell_prepared(total, data_dir, quiet=True, json=json)
+        self._prepare(tasks, unpacked, remotes)
 
+    def _prepare(self, tasks: list[Task], source: Path, remotes: list[Remote]) -> None:
+        """Prepare what was downloaded; if that fails, remove the files, so that the next try fetches them again."""
+        from ..corpora.download import forget
 
-def _prepare_downloads(
-    tasks: list[Task], source: Path, data_dir: Path, remotes: list[Any], store: Path, total: Prepared
-) -> None:
-    """Prepare what was downloaded; what cannot be prepared is not kept, so that the next try fetches it again."""
-    from ..corpora.download import forget
-
-    try:
-        report = prepare([task.corpus for task in tasks], source, data_dir)
-    except RequestError as error:
-        forget(remotes, store)
-        raise RunError(*(f"what was downloaded is not the corpus: {problem}" for problem in error.problems)) from error
-    total.written |= report.written
-    total.not_found |= report.not_found
+        try:
+            report = prepare([task.corpus for task in tasks], source, self.data_dir)
+        except RequestError as error:
+            forget(remotes, self.store)
+            problems = [f"what was downloaded is not the corpus: {problem}" for problem in error.problems]
+            raise RunError(*problems) from error
+        self.prepared.written |= report.written
+        self.prepared.not_found |= report.not_found

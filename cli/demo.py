@@ -13,7 +13,7 @@ from . import options
 from .console import print_json, print_remark, print_text, progress, set_up_logging
 from .leaderboard import print_leaderboard
 
-# Enough for the templates to be learnt, and under three minutes on two cores.
+# Settings with which the templates are learnt, in under three minutes on two cores.
 _RANDOM = "random-minilm"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "ncbi-disease": {"epochs": 3, "batch_size": 16, "learning_rate": 2e-4, "max_length": 64},
@@ -25,28 +25,27 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 def command(
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Where to work; a temporary folder that is kept by default.")
+        Path | None, typer.Option("--folder", help="Where to work; by default a temporary folder, which is kept.")
     ] = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Try everything without data or network: a synthetic corpus, two models, their leaderboard."""
+    """Try everything without data or network, on a synthetic corpus: two models and their leaderboard."""
     set_up_logging(quiet=True)
-    from ..benchmarks.leaderboard import leaderboard
-    from ..benchmarks.run import finetune
     from ..corpora.prepare import prepare
     from ..corpora.synthetic import SYNTHETIC_TASKS, write_synthetic
+    from ..experiments.finetune import finetune
     from ..files import require_writable
+    from ..leaderboard.board import leaderboard
     from ..models.random_weights import write_random_model
     from ..models.sources import find_model
     from ..tasks.registry import get_task
 
     pretrained = find_model("minilm")
-    assert pretrained is not None  # only without download
     folder = folder or Path(tempfile.mkdtemp(prefix="linkbert-demo-"))
     require_writable(folder, "the demo's folder")
     source, data, runs, results = (folder / part for part in ("source", "data", "runs", "results"))
-    # With --json, standard output is for the leaderboard alone.
+    # With --json, standard output holds the leaderboard alone.
     tell = print_remark if json else print_text
     tell(
         f"Everything below is SYNTHETIC text made by this program; its scores say nothing of medicine.\n\n$ cd {folder}"
@@ -62,7 +61,7 @@ def command(
             (str(folder / _RANDOM), f"./{_RANDOM}", f"{_RANDOM}-synthetic"),
         ):
             tell(f"\n$ linkbert finetune {task} --model {shown} --name {name} {_flags(task)}")
-            with obeying_signals(), progress(quiet=quiet) as report:
+            with obeying_signals(), progress(quiet=quiet) as reporters:
                 result: Any = finetune(
                     task,
                     model=model,
@@ -70,16 +69,16 @@ def command(
                     data_dir=data,
                     runs_dir=runs,
                     results_dir=results,
-                    report=report,
+                    reporters=reporters,
                     **_SETTINGS[task],
                 )
-            tell(f"{task} (synthetic), {name}: test {result['metric']} {result['score']:.2f}")
+            tell(f"{task} (synthetic), {name}: test {result.metric} {result.score:.2f}")
     tell("\n$ linkbert leaderboard --detail")
     board = leaderboard(results)
     if json:
-        print_json(board)
+        print_json(board.to_json())
         return
-    print_leaderboard([row for row in board["rows"] if row["source"] == "measured"], detail=True)
+    print_leaderboard(board.measured(), detail=True)
     tell("\nThese scores are of SYNTHETIC text; the published rows are left out here, as they cannot be compared.")
 
 

@@ -2,107 +2,150 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import RequestError
+from ..experiments.options import RECIPE_FLAGS, RunOptions
 from ..training.stopping import obeying_signals
 from . import options
 from .console import print_json, print_table, print_text, progress, set_up_logging
 from .summary import print_results
 
+_TRUNCATION = {
+    "examples": "examples",
+    "examples_cut": "cut",
+    "tokens_cut": "tokens cut",
+    "masks_lost": "entity mask lost",
+    "gold_labels_lost": "gold labels lost",
+    "windowed": "in windows",
+}
+
 
 def command(
+    context: typer.Context,
     task: options.Task,
     model: options.Model,
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", help="Repeat for several; the recipe's by default.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training split.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per update.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak of the schedule.")] = None,
-    max_length: Annotated[int | None, typer.Option("--max-length", help="Word pieces per sequence.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting of the recipe; repeatable."),
+        list[int] | None,
+        typer.Option(
+            "--seed", help="Repeat for several runs; the recipe's seed by default.", rich_help_panel=options.RECIPE
+        ),
     ] = None,
     recipe: options.RecipeName = None,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", help="End the run and its schedule early; such a run is not ranked.")
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Passes over the training split.", rich_help_panel=options.RECIPE)
     ] = None,
-    train_fraction: Annotated[
-        float | None, typer.Option("--train-fraction", help="Use a part of the training examples; not ranked.")
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Examples per update.", rich_help_panel=options.RECIPE)
     ] = None,
-    train_split: Annotated[
-        str | None, typer.Option("--train-split", metavar="train|dev", help="Train on dev instead; not ranked.")
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--learning-rate", help="The highest rate of the schedule.", rich_help_panel=options.RECIPE),
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option("--max-length", help="Word pieces per sequence.", rich_help_panel=options.RECIPE)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other setting of the recipe, e.g. schedule=cosine; repeatable. --dry-run shows all of them.",
+            rich_help_panel=options.RECIPE,
+        ),
     ] = None,
     select: Annotated[
-        str | None,
-        typer.Option("--select", metavar="last|best-dev", help="Which model is scored; the last one is the protocol."),
+        str,
+        typer.Option(
+            "--select",
+            metavar="EPOCH",
+            help="The epoch whose model is scored: last (the protocol), or best-dev.",
+            rich_help_panel=options.RECIPE,
+        ),
+    ] = RunOptions.select,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", help="End the run and its schedule early.", rich_help_panel=options.LIMITS),
     ] = None,
+    train_fraction: Annotated[
+        float,
+        typer.Option("--train-fraction", help="Train on this share of the examples.", rich_help_panel=options.LIMITS),
+    ] = RunOptions.train_fraction,
+    train_split: Annotated[
+        str,
+        typer.Option(
+            "--train-split", metavar="SPLIT", help="Train on train, or on dev.", rich_help_panel=options.LIMITS
+        ),
+    ] = RunOptions.train_split,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the resolved recipe, the steps and what is cut; train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show the settings, the number of updates and what would be cut, and stop.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
     name: options.Name = None,
     overwrite: options.Overwrite = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew instead of going on with what is there of the same run.")
+        bool,
+        typer.Option(
+            "--restart",
+            help="Start anew instead of continuing or reusing the same run.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
-    checkpoint_every: options.CheckpointEvery = options.CHECKPOINT_EVERY,
-    deterministic: options.Deterministic = False,
+    checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
     data_dir: options.DataDir = options.DATA_DIR,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     results_dir: options.ResultsDir = options.RESULTS_DIR,
-    precision: options.Precision = "auto",
-    per_device_batch_size: options.PerDevice = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
+    precision: options.Precision = RunOptions.precision,
+    per_device_batch_size: options.PerDevice = None,
+    deterministic: options.Deterministic = False,
 ) -> None:
-    """Train a model on a task by the published recipe, score dev and test, and store the result."""
+    """Train a model on a task by the published recipe, score dev and test, and store the result.
+
+    Example: linkbert finetune ncbi-disease --model biolinkbert-base
+
+    Example: linkbert finetune gad --model ./my-bert --seed 1 --seed 2 --epochs 3
+    """
     set_up_logging(quiet=quiet)
-    flags = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "max_length": max_length}
-    chosen = _settings(settings or [], {key: value for key, value in flags.items() if value is not None})
-    from ..benchmarks.run import finetune
+    values = options.option_values(context.params) | {"settings": _recipe_settings(context.params)}
+    request = RunOptions.of(task, model=model, seed=seed or None, **values)
+    if dry_run:
+        from ..experiments.plan import plan_finetune
 
-    with obeying_signals(), progress(quiet=quiet) as report:
-        result = finetune(
-            task,
-            model=model,
-            seed=seed or None,
-            name=name,
-            recipe_name=recipe,
-            max_steps=max_steps,
-            train_fraction=train_fraction,
-            train_split=train_split,
-            select=select,
-            data_dir=data_dir,
-            runs_dir=runs_dir,
-            results_dir=results_dir,
-            precision=precision,
-            per_device_batch_size=per_device_batch_size,
-            overwrite=overwrite,
-            restart=restart,
-            checkpoint_every=checkpoint_every,
-            deterministic=deterministic,
-            dry_run=dry_run,
-            report=report,
-            **chosen,
-        )
+        plan = plan_finetune(request).to_json()
+        print_json(plan) if json else _print_plan(plan)
+        return
+    from ..experiments.finetune import finetune
+
+    with obeying_signals(), progress(quiet=quiet) as reporters:
+        result = finetune(request, reporters=reporters)
+    results = result if isinstance(result, list) else [result]
     if json:
-        print_json(result)
-    elif dry_run:
-        _print_plan(result)  # type: ignore[arg-type]
+        documents = [item.to_json() for item in results]
+        print_json(documents if isinstance(result, list) else documents[0])
     else:
-        print_results(result if isinstance(result, list) else [result])
+        print_results(results)
 
 
-def _settings(items: list[str], flags: dict[str, Any]) -> dict[str, Any]:
+def _recipe_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the recipe that flags replace.
+
+    Raises:
+        RequestError: a setting of `--set` is unknown, malformed or given twice.
+    """
     from ..tasks.recipe import KEYS, parse_setting, problem_with
 
-    chosen, problems = dict(flags), []
-    for item in items:
+    chosen = {key: parameters[key] for key in RECIPE_FLAGS if parameters[key] is not None}
+    problems = []
+    for item in parameters["settings"] or ():
         key, value = parse_setting(item)
         if key not in KEYS:
             problems.append(f"--set {item}: {problem_with(key, value)}")
@@ -128,20 +171,12 @@ def _print_plan(plan: dict[str, Any]) -> None:
     for departure in plan["departures"]:
         print_text(f"departs from the published recipe: {departure}")
     print_text("")
-    kinds = {
-        "examples": "examples",
-        "examples_cut": "cut",
-        "tokens_cut": "tokens cut",
-        "masks_lost": "entity mask lost",
-        "gold_labels_lost": "gold labels lost",
-        "windowed": "in windows",
-    }
     print_table(
-        ("split", *kinds.values()),
-        [(split, *(str(counts[kind]) for kind in kinds)) for split, counts in plan["truncation"].items()],
+        ("split", *_TRUNCATION.values()),
+        [(split, *(str(counts[kind]) for kind in _TRUNCATION)) for split, counts in plan["truncation"].items()],
     )
     for run, result in zip(plan["run_dirs"], plan["result_files"], strict=True):
-        print_text(f"\nrun folder {Path(run)}\nresult     {Path(result)}")
+        print_text(f"\nrun folder {run}\nresult     {result}")
 
 
 def _shown(value: Any) -> str:

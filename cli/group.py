@@ -1,4 +1,4 @@
-"""Groups of commands: unknown names are answered with the nearest, failures with `error: ...` and an exit code."""
+"""Groups of commands: unknown names are answered with the nearest ones, and every failure with `error: ...` lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,12 @@ _INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
+class _ClosedPipeError(Exception):
+    """The reader of our output is gone, as in `linkbert leaderboard | head`; typer would exit with 1."""
+
+
 class Group(TyperGroup):
-    """Turns every failure into `error: ...` lines and an exit code; no traceback reaches the user."""
+    """A group of commands that turns every failure into `error: ...` lines and an exit code."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the first argument names."""
@@ -29,58 +34,91 @@ class Group(TyperGroup):
             raise RequestError(f"unknown command {args[0]!r}; {nearest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command, and make sure that its output has left this process."""
+        try:
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+            return outcome
+        except BrokenPipeError as error:
+            raise _ClosedPipeError from error
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command line and exit."""
         extra["standalone_mode"] = False
-        _set_up_output()
+        _set_up_streams()
         try:
             code = super().main(args=args, prog_name="linkbert", **extra)
-        except LinkbertError as error:
-            print_error(error.problems)
-            code = error.exit_code
-        except typer.TyperException as error:
-            if type(error).__name__ == "NoArgsIsHelpError":
-                sys.stdout.write(error.format_message() + "\n")
-            else:
-                print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
-            code = 2
-        except Stopped as stopped:
-            print_error([f"{stopped}; the same command goes on from the last checkpoint (leave --restart out)"])
-            sys.exit(stopped.exit_code)
-        except (typer.Abort, KeyboardInterrupt):
-            code = _INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output has gone, e.g. `| head`.
-            sys.stderr.close()
-            code = 0
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            advice = "; make room and run the same command again" if error.errno in _NO_ROOM else ""
-            print_error([f"{where}{error.strerror or error}{advice}"])
-            code = 1
-        except MemoryError:
-            print_error(["out of memory; what was stored is whole: make room and run the same command again"])
-            code = 1
-        except Exception as error:
-            # A defect of ours. Its traceback helps us, not the user: it is shown on demand.
-            if os.environ.get("LINKBERT_DEBUG"):
-                raise
-            print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
-            code = 1
         except BaseException as error:
-            if not is_panic(error):
-                raise
-            print_error([f"the tokenizer failed ({error}); it is malformed: get the model again"])
-            code = 1
-        if code == _INTERRUPTED:
+            code = _report(error)
+        if code == _INTERRUPTED:  # typer returns this code for a KeyboardInterrupt
             print_error(["stopped"])
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _set_up_output() -> None:
-    if os.environ.get("RANK", "0") != "0":
-        # Of several processes the first one speaks for all.
+def _report(error: BaseException) -> int:
+    """Explain a failure on standard error, and return the exit code. No traceback reaches the user."""
+    if isinstance(error, LinkbertError):
+        print_error(error.problems)
+        return error.exit_code
+    if isinstance(error, typer.TyperException):
+        return _report_usage(error)
+    if isinstance(error, Stopped):
+        print_error([f"{error}; the same command continues from the last checkpoint (leave --restart out)"])
+        sys.exit(error.exit_code)
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return _INTERRUPTED
+    if isinstance(error, _ClosedPipeError):
+        _discard_output()
+        return 0
+    if isinstance(error, OSError):
+        _discard_output()  # If writing our output is what failed, Python would fail again when it exits.
+        where = f"{error.filename}: " if error.filename else ""
+        advice = "; make room and run the same command again" if error.errno in _NO_ROOM else ""
+        print_error([f"{where}{error.strerror or error}{advice}"])
+        return 1
+    if isinstance(error, MemoryError):
+        print_error(["out of memory; what was stored is whole: make room and run the same command again"])
+        return 1
+    if is_panic(error):
+        print_error([f"the tokenizer failed ({error}); it is malformed: get the model again"])
+        return 1
+    if not isinstance(error, Exception) or os.environ.get("LINKBERT_DEBUG"):
+        raise error
+    # Anything else is a defect of this package. Its traceback helps a developer, and is shown on demand only.
+    print_error([f"{type(error).__name__}: {error}. This is a defect; LINKBERT_DEBUG=1 shows where it is"])
+    return 1
+
+
+def _report_usage(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(error.format_message() + "\n")
+    else:
+        print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
+    return 2
+
+
+def _set_up_streams() -> None:
+    # A service manager or `>&-` may start us with closed streams. Their numbers must not go to the next file that is
+    # opened, because libraries write to them.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    if sys.stdout is None or os.environ.get("RANK", "0") != "0":
+        # Of several processes only the first one prints.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     elif hasattr(sys.stdout, "reconfigure"):
-        # Documents are UTF-8 whatever the terminal's encoding is.
+        # Documents are UTF-8, whatever the encoding of the terminal is.
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+
+
+def _discard_output() -> None:
+    """Send what is still buffered for standard output nowhere, so that Python can exit without an error."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from .._version import __version__
 from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, results, speed, tasks
+from .console import print_text
 from .group import Group
 
 app = typer.Typer(
     cls=Group,
     help="Fine-tune any encoder on BLURB, MedQA and MMLU-professional-medicine by the published protocol, and rank it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -22,12 +20,14 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        sys.stdout.write(f"linkbert {__version__}\n")
+        print_text(f"linkbert {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """Fine-tune and benchmark biomedical encoders."""
 
 
@@ -42,8 +42,3 @@ app.command("tasks")(tasks.command)
 app.command("models")(models.command)
 app.command("speed")(speed.command)
 app.command("demo")(demo.command)
-
-
-def run() -> None:
-    """The entry point of the `linkbert` script."""
-    app()

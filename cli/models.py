@@ -10,7 +10,7 @@ from .console import print_json, print_table, print_text, set_up_logging
 
 
 def command(quiet: options.Quiet = False, json: options.Json = False) -> None:
-    """List the models with a short name; any hub id or local folder works as well."""
+    """List the models that have a short name. Any hub id or local folder works as well."""
     set_up_logging(quiet=quiet)
     if json:
         print_json([asdict(preset) for preset in PRESETS.values()])

@@ -1,54 +1,104 @@
-"""The options that several commands share, each declared once."""
+"""The options that several commands share. Each is declared once, and belongs to a group of the help text."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..training.checkpoints import CHECKPOINT_EVERY as CHECKPOINT_EVERY
+from ..experiments.options import RunOptions
 
-Task = Annotated[str, typer.Argument(metavar="TASK", help="A dataset's name; `linkbert tasks` lists them.")]
-Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Datasets; all of them without any.")]
+# The groups of options in the help text, in this order.
+RECIPE, LIMITS, OUTPUT, DEVICE = "Recipe", "Limits (such runs are not ranked)", "Data and output", "Device"
+
+Task = Annotated[str, typer.Argument(metavar="TASK", help="A dataset; `linkbert tasks` lists them.")]
+Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Datasets; all of them by default.")]
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A preset, a folder, or a hub id.")]
 DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="LINKBERT_DATA_DIR", help="The folder of prepared corpora.")
+    Path,
+    typer.Option(
+        "--data-dir", envvar="LINKBERT_DATA_DIR", help="The folder of prepared corpora.", rich_help_panel=OUTPUT
+    ),
 ]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of models and logs.")]
-ResultsDir = Annotated[Path, typer.Option("--results-dir", help="The folder of scored runs.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="The folder of models and logs.", rich_help_panel=OUTPUT)]
+ResultsDir = Annotated[Path, typer.Option("--results-dir", help="The folder of results.", rich_help_panel=OUTPUT)]
 Precision = Annotated[
     str,
-    typer.Option("--precision", metavar="auto|fp32|bf16|fp16", help="Number format; auto takes bf16 where it is fast."),
+    typer.Option(
+        "--precision",
+        metavar="FORMAT",
+        help="Number format: auto, fp32, bf16 or fp16. auto takes bf16 where the device is fast at it.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 PerDevice = Annotated[
     int | None,
     typer.Option(
         "--per-device-batch-size",
         metavar="N",
-        help="Examples computed at a time; the batch stays the recipe's. Chosen by memory if not given.",
+        help="Examples computed at a time; the batch stays the recipe's. Chosen by memory by default.",
+        rich_help_panel=DEVICE,
     ),
 ]
 RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        metavar="base|large|small",
-        help="Settings to begin with: the published ones of the model's size, or `small`, ours for small encoders.",
+        metavar="NAME",
+        help="Settings to begin with: base or large (published; by default chosen by the model's size), or small "
+        "(ours, for small encoders).",
+        rich_help_panel=RECIPE,
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="The model's name in paths and on the leaderboard.")
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="The model's name in paths and on the leaderboard.", rich_help_panel=OUTPUT
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a different run that lies in the same place.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace a different run that lies in the same place.", rich_help_panel=OUTPUT),
+]
 CheckpointEvery = Annotated[
     float,
-    typer.Option("--checkpoint-every", metavar="MINUTES", help="Besides the ends of epochs; 0 for those alone."),
+    typer.Option(
+        "--checkpoint-every",
+        metavar="MINUTES",
+        help="Time between checkpoints; 0 to write them at the ends of epochs only.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Deterministic = Annotated[
-    bool, typer.Option("--deterministic", help="Only algorithms that give the same bits each time, on GPUs too.")
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="Use only algorithms that give the same bits each time, on GPUs too.",
+        rich_help_panel=DEVICE,
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks; errors still show.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output and nothing else there.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show no progress and no remarks; errors still show.", rich_help_panel=OUTPUT),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output and nothing else.", rich_help_panel=OUTPUT),
+]
 
-DATA_DIR, RUNS_DIR, RESULTS_DIR = Path("data"), Path("runs"), Path("results")
+DATA_DIR, RUNS_DIR, RESULTS_DIR = RunOptions.data_dir, RunOptions.runs_dir, RunOptions.results_dir
+
+
+def option_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those parameters of a command that are fields of `RunOptions`.
+
+    A new option of a run is therefore one field of `RunOptions` and one parameter of the command.
+
+    Args:
+        parameters: all parameters of the command by name (`typer.Context.params`).
+    """
+    known = {item.name for item in fields(RunOptions)} - {"task", "model", "seeds"}
+    return {name: value for name, value in parameters.items() if name in known}

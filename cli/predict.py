@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import RequestError
 from ..escaping import to_json_text
+from ..experiments.options import RunOptions
 from . import options
 from .console import set_up_logging
 
@@ -20,13 +22,21 @@ def command(
     task: options.Task,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="Raw text or JSON lines; - is standard input.")],
     model: Annotated[str, typer.Option("--model", metavar="RUN_DIR", help="A run folder of the task.")],
-    precision: options.Precision = "auto",
     quiet: options.Quiet = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="JSON lines are what it prints in any case.")] = True,
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Accepted for symmetry: the output is always JSON lines.", rich_help_panel=options.OUTPUT
+        ),
+    ] = True,
+    precision: options.Precision = RunOptions.precision,
 ) -> None:
-    """Apply a fine-tuned model to raw text (one example a line) or JSON lines; prints JSON lines."""
+    """Apply a fine-tuned model to raw text (one example per line) or JSON lines, and print JSON lines.
+
+    Example: echo "BRCA1 causes breast cancer." | linkbert predict ncbi-disease - --model RUN_DIR
+    """
     set_up_logging(quiet=quiet)
-    from ..benchmarks.predicting import predict, read_inputs
+    from ..experiments.prediction import predict, read_inputs
     from ..tasks.registry import get_task
 
     name = "standard input" if file == "-" else file
@@ -44,9 +54,11 @@ def command(
 def _lines(file: str) -> Iterator[Iterator[str]]:
     from ..corpora.lines import decode_lines, open_binary
 
-    if file == "-":
-        stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
-        yield (line for _, line in decode_lines(stream, "standard input"))
-    else:
+    if file != "-":
         with open_binary(Path(file)) as handle:
             yield (line for _, line in decode_lines(handle, file))
+        return
+    if sys.stdin is None:  # started with a closed standard input, as service managers may do
+        raise RequestError("standard input is closed; open it, or name a file instead of -")
+    stream = getattr(sys.stdin, "buffer", None) or io.BytesIO(sys.stdin.read().encode())
+    yield (line for _, line in decode_lines(stream, "standard input"))

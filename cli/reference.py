@@ -1,4 +1,4 @@
-"""`python -m linkbert.cli.reference`: the score of the Trainer of transformers at this project's settings."""
+"""`python -m linkbert.cli.reference`: the score of the `Trainer` of transformers with this package's settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from .console import print_text
 def command(
     task: options.Task,
     model: options.Model,
-    seed: Annotated[int, typer.Option("--seed", help="Of the head's weights, the order and the dropouts.")],
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the head, the order and the dropout masks.")],
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Number of epochs; the recipe's by default.")
+    ] = None,
     data_dir: options.DataDir = options.DATA_DIR,
     precision: options.Precision = "auto",
 ) -> None:
     """Fine-tune with the Trainer of transformers in random batches, and print the test score as JSON."""
-    from ..benchmarks.reference import reference_score
+    from ..speed.reference import reference_score
 
     found = reference_score(task, model=model, seed=seed, epochs=epochs, data_dir=Path(data_dir), precision=precision)
     print_text(json.dumps(found))

@@ -22,9 +22,9 @@ def check(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Verify every stored hash, and score every predictions file again; exits with 1 where something is damaged."""
+    """Verify every stored checksum, and score every predictions file again. Exits with 1 if something is damaged."""
     set_up_logging(quiet=quiet)
-    from ..benchmarks.checking import check_results
+    from ..experiments.checks import check_results
 
     report = check_results(results_dir)
     if json:

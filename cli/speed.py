@@ -11,26 +11,26 @@ from . import options
 from .console import print_json, print_table, print_text, set_up_logging
 
 if TYPE_CHECKING:
-    from ..benchmarks.speed import Comparison
-    from ..benchmarks.speed_worker import Round
+    from ..speed.benchmark import Comparison
+    from ..speed.worker import Round
 
-_TASKS = ("ncbi-disease", "pubmedqa", "medqa")  # short, long, and several sequences an example
-_BAR = 40  # characters of the fastest contender's bar
+_TASKS = ("ncbi-disease", "pubmedqa", "medqa")  # short sentences, long pairs, and several sequences per example
+_BAR = 40  # length of the fastest contender's bar, in characters
 
 
 def command(
     model: options.Model,
     task: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASK]...", help=f"Datasets; {', '.join(_TASKS)} without any.")
+        list[str] | None, typer.Argument(metavar="[TASK]...", help=f"Datasets; {', '.join(_TASKS)} by default.")
     ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="About so many real tokens make a round.")] = 40_000,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each contender's turn comes.")] = 3,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Approximate number of tokens per round.")] = 40_000,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds of each contender.")] = 3,
     work: Annotated[
         list[str] | None,
         typer.Option(
             "--work",
-            metavar="train|train_no_attention_dropout|score",
-            help="Measure only this; repeatable. All three without it.",
+            metavar="WORK",
+            help="train, train_no_attention_dropout or score; repeatable. All three by default.",
         ),
     ] = None,
     data_dir: options.DataDir = options.DATA_DIR,
@@ -38,9 +38,12 @@ def command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Measure this trainer beside the Trainer of transformers, at its defaults and at its best, in turns."""
+    """Compare the speed of this trainer with that of transformers' Trainer, at its defaults and at its best flags.
+
+    Example: linkbert speed ncbi-disease --model minilm
+    """
     set_up_logging(quiet=quiet)
-    from ..benchmarks.speed import WORKS, measure_speed
+    from ..speed.benchmark import WORKS, measure_speed
 
     compared: list[Comparison] = []
     for comparison in measure_speed(
@@ -70,8 +73,8 @@ def _show_round(task: str, work: str, contender: str, item: Round) -> None:
 
 
 def _show(comparison: Comparison) -> None:
-    from ..benchmarks.speed import examples_per_second, tokens_per_second, utilisation
-    from ..benchmarks.speed_worker import OURS
+    from ..speed.benchmark import examples_per_second, tokens_per_second, utilisation
+    from ..speed.worker import OURS
 
     rows = []
     fastest = max(measured.median(tokens_per_second) for measured in comparison.measured.values())

@@ -17,7 +17,7 @@ _EXAMPLES = 3
 
 
 def command(
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Show this one's card.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Show the card of this dataset.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Show three examples as this model sees them.")
     ] = None,
@@ -25,7 +25,10 @@ def command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """List the datasets, or show one's card and examples."""
+    """List the datasets, or show the card and examples of one.
+
+    Example: linkbert tasks gad --model minilm
+    """
     set_up_logging(quiet=quiet)
     if model and (task is None or json):
         raise RequestError("--model shows examples of one TASK as text; name one, without --json")
@@ -60,7 +63,7 @@ def _card(task: Task) -> dict[str, Any]:
         "family": task.family.name,
         "suite": task.suite,
         "task_type": task.task_type,
-        "head": task.head,
+        "head": task.head.kind,
         "metric": task.metric,
         "labels": list(task.labels),
         "negative": task.negative,
@@ -85,16 +88,16 @@ def _print_examples(task: Task, model: str, data_dir: Path) -> None:
     from itertools import islice
 
     from ..corpora.prepared import read_examples
-    from ..models.loading import inspect_model, load_tokenizer
+    from ..models.loading import inspect_model
     from ..models.sources import find_model
+    from ..models.tokenizer_loading import load_tokenizer
     from ..tasks.data import require_split
     from ..tasks.recipe import published_recipe, recipe_settings
 
     source = find_model(model)
-    assert source is not None  # only without download
     recipe = recipe_settings(task.recipe_section, published_recipe(inspect_model(source).hidden_size))
     max_length = recipe["max_length"]
-    tokenizer = load_tokenizer(source.path, words=task.head == "token")
+    tokenizer = load_tokenizer(source.path, words=task.head.per_word)
     path = require_split(task, task.splits[0], data_dir)
     examples = list(islice(read_examples(path, task.parse), _EXAMPLES))
     for example, row in zip(

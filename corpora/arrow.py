@@ -1,4 +1,4 @@
-"""Arrow files that are written once, streaming, and memory-mapped afterwards."""
+"""Write Arrow files once, batch by batch, and memory-map them on every later use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-_ROWS_PER_BATCH = 1000
+_ROWS_PER_BATCH = 1000  # rows in memory at a time while a file is written
 _log = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
-    """Where derived data lie: `LINKBERT_CACHE_DIR`, else `~/.cache/linkbert` (or under `XDG_CACHE_HOME`)."""
+    """Return the cache folder: `LINKBERT_CACHE_DIR`, or else `linkbert` below `XDG_CACHE_HOME` or `~/.cache`."""
     chosen = os.environ.get("LINKBERT_CACHE_DIR")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(chosen) if chosen else Path(base) / "linkbert"
@@ -35,47 +35,55 @@ def cached_dataset(
     schema: pa.Schema,
     rows: Callable[[], tuple[Iterable[dict], Callable[[], dict]]],
 ) -> tuple[Dataset, dict]:
-    """Return a memory-mapped dataset and its notes, made on first use.
+    """Return a memory-mapped dataset and its notes; write both into the cache when they are not there.
 
     Args:
-        name: opens the file name, for a person who looks into the cache.
-        key: everything that the rows depend on; another key is another file.
-        schema: the Arrow schema of the rows.
-        rows: makes (the rows, a function that returns notes once the rows are exhausted).
+        name: start of the file name, so that a person can recognise the file in the cache folder.
+        key: JSON-serialisable values that determine the rows; a different key gives a different file.
+        schema: Arrow schema of the rows.
+        rows: function that returns the rows and a second function. The second function is called after the last row
+            and returns the notes, a JSON-serialisable dict.
 
     Raises:
         RunError: the cache cannot be written.
     """
+    # These libraries load slowly, and most commands do not need them.
     import pyarrow as pa
     from datasets import Dataset
 
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_dir() / f"{name}-{digest}.arrow"
     notes_path = path.with_suffix(".json")
+    # The second attempt is for a damaged file, which the first attempt removes.
     for attempt in range(2):
         if not (path.exists() and notes_path.exists()):
             iterator, notes = rows()
             try:
                 write_arrow(path, schema, iterator)
+                # The notes are written last. Without them the rows count as missing, so a stop in between does no harm.
                 with atomic_write(notes_path) as handle:
                     handle.write(json.dumps(notes()).encode())
             except OSError as error:
                 raise RunError(
                     f"{path.parent}: the cache cannot be written ({error.strerror}); "
-                    "free space or set LINKBERT_CACHE_DIR"
+                    "free disk space, or set LINKBERT_CACHE_DIR to another folder"
                 ) from error
         try:
             return Dataset.from_file(str(path)), json.loads(notes_path.read_text(encoding="utf-8"))
         except (pa.ArrowException, OSError, ValueError):
             if attempt:
                 raise
-            _log.warning("%s: the cached file is damaged; it is made again", path)
+            _log.warning("%s: the cached file is damaged and is written again", path)
             path.unlink(missing_ok=True)
-    raise RunError(f"{path}: the cached file cannot be read; remove it")
+    # The second attempt always returns or raises; this line is for the type checker.
+    raise RunError(f"{path}: the cached file cannot be read; remove it and run the command again")
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[dict]) -> None:
-    """Write rows as an Arrow stream in one step; memory holds one batch of rows at a time."""
+    """Write rows to a file as an Arrow stream; the file appears at `path` only when it is complete.
+
+    Only one batch of rows is in memory at a time, so memory does not grow with the corpus.
+    """
     import pyarrow as pa
 
     iterator = iter(rows)

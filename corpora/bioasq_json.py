@@ -1,4 +1,4 @@
-"""BioASQ's test questions from the challenge's five golden files of task 7b."""
+"""Read BioASQ's test split from the five files with gold answers that the challenge published for task 7b."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from .json_files import field, read_json
 from .sources import Format, Found, Row
 from .tables import check_label
 
+# In this order the yes/no questions are in the order of BLURB's test file.
 _FILES = tuple(f"7B{batch}_golden.json" for batch in range(1, 6))
 
 
 def bioasq_golden_format(labels: tuple[str, ...]) -> Format:
-    """`7B1_golden.json` to `7B5_golden.json`: all five are needed, in this order."""
+    """Return the format of `7B1_golden.json` to `7B5_golden.json`; the test split needs all five files.
+
+    Args:
+        labels: the answers that the task allows.
+    """
     return Format("BioASQ 7b golden JSON", _find, partial(_read, labels=labels))
 
 
@@ -30,7 +35,8 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Itera
             where = f"{path}: question {number}"
             if field(question, "type", str, where) != "yesno":
                 continue
-            # Only yes/no questions have a plain string here. The ideal answer would give it away: never read.
+            # `exact_answer` is a plain string for yes/no questions only. `ideal_answer` is never read: it is a text
+            # that answers the question, so it must not become input of the model.
             label = field(question, "exact_answer", str, where).strip()
             snippets = [field(item, "text", str, where) for item in field(question, "snippets", list, where)]
             yield {
@@ -42,4 +48,5 @@ def _read(files: tuple[Path, ...], split: str, labels: tuple[str, ...]) -> Itera
 
 
 def _one_line(text: str) -> str:
+    # BLURB's table has one row per line, so it holds a space where the original text has a line break.
     return text.replace("\n", " ").strip()

@@ -58,39 +58,23 @@ class Remote:
 
 _MTL = "https://raw.githubusercontent.com/cambridgeltl/MTL-Bioinformatics-2016/master/data"
 _HUB = "https://huggingface.co/datasets"
-_MMLU_PARTS = {"dev": "dev", "val": "validation", "test": "test"}
 
 
-def _mtl(folder: str) -> tuple[Remote, ...]:
+def mtl_remotes(folder: str) -> tuple[Remote, ...]:
+    """Return the three files of a corpus in the MTL-Bioinformatics-2016 repository, where dev is called `devel`."""
     return tuple(
         Remote(f"{_MTL}/{folder}/{split}.tsv", f"mtl/{folder}/{split}.tsv") for split in ("train", "devel", "test")
     )
 
 
-# Datasets whose terms allow a download without asking.
-PUBLIC: Mapping[str, tuple[Remote, ...]] = {
-    "bc5-chem": _mtl("BC5CDR-chem-IOB"),
-    "bc5-disease": _mtl("BC5CDR-disease-IOB"),
-    "ncbi-disease": _mtl("NCBI-disease-IOB"),
-    "bc2gm": _mtl("BC2GM-IOB"),
-    "jnlpba": _mtl("JNLPBA-IOB"),
-    "pubmedqa": (
-        Remote(
-            "https://raw.githubusercontent.com/pubmedqa/pubmedqa/master/data/ori_pqal.json", "pubmedqa/ori_pqal.json"
-        ),
-    ),
-    "medqa": tuple(
-        Remote(f"{_HUB}/GBaker/MedQA-USMLE-4-options-hf/resolve/main/{split}.json", f"mc/medqa_usmle_hf/{split}.json")
-        for split in ("train", "dev", "test")
-    ),
-    "mmlu-professional-medicine": tuple(
-        Remote(
-            f"{_HUB}/cais/mmlu/resolve/main/professional_medicine/{part}-00000-of-00001.parquet",
-            f"mmlu/professional_medicine/{part}-00000-of-00001.parquet",
-        )
-        for part in _MMLU_PARTS.values()
-    ),
-}
+def hub_remotes(repository: str, files: Mapping[str, str]) -> tuple[Remote, ...]:
+    """Return files of a dataset repository on the Hugging Face hub.
+
+    Args:
+        repository: `owner/name`.
+        files: path in the repository -> path below the download folder.
+    """
+    return tuple(Remote(f"{_HUB}/{repository}/resolve/main/{path}", file) for path, file in files.items())
 
 
 def check_mirror(mirror: str | None) -> None:

@@ -10,28 +10,38 @@ from .lines import read_lines, split_columns
 from .sources import Format, Row, named_files
 
 _BLURB_FILES = {split: (f"{split}.tsv", f"{split}.tsv.gz") for split in ("train", "dev", "test")}
-_MAX_TOKENS = 100_000  # of a sentence; the longest real abstract has a hundredth of it
+_MAX_TOKENS = 100_000  # tokens of one sentence, a hundred times as many as the longest abstract has
 _MTL_FILES = {"train": ("train.tsv",), "dev": ("devel.tsv",), "test": ("test.tsv",)}
 
 
-def bare_tag(tag: str, types: Mapping[str, str]) -> str:
-    """Reduce `B-Disease` to `B`; the prepared NER files carry no type.
+def prepared_tag(tag: str, types: Mapping[str, str]) -> str:
+    """Return a tag as the prepared format spells it.
+
+    The benchmark's NER files have one entity type each, and their prepared form carries no type: `B-Disease` becomes
+    `B`. A corpus with several types of its own keeps them: `B-GENE` becomes `B-Gene`.
+
+    Args:
+        tag: a bare tag (`B`) or a typed one (`B-GENE`).
+        types: entity type in the source's tags -> the task's own type.
 
     Raises:
-        ValueError: neither `O`, `B`, `I` nor one of these with a known type.
+        ValueError: the tag has an unknown prefix or type, or has no type where several types are possible.
     """
     prefix, dash, kind = tag.partition("-")
-    if tag in ("O", "B", "I") or (prefix in ("B", "I") and dash and kind in types):
-        return prefix
+    several = len(set(types.values())) > 1
+    if tag == "O" or (tag in ("B", "I") and not several):
+        return tag
+    if prefix in ("B", "I") and dash and kind in types:
+        return f"{prefix}-{types[kind]}" if several else prefix
     known = ", ".join(f"B-{name}" for name in types)
-    raise ValueError(f"tag {tag!r} is not in the task's set (O, B, I or typed: {known})")
+    raise ValueError(f"tag {tag!r} is not in the task's set ({'O or' if several else 'O, B, I or'} typed: {known})")
 
 
 def begin_tag(tag: str, types: Mapping[str, str]) -> str:
-    """Write `I-PAR` as `B-PAR`: every labelled PICO word stands by itself.
+    """Return `B-PAR` for `I-PAR`, because the score treats each labelled PICO word by itself.
 
     Raises:
-        ValueError: neither `O` nor `I-` or `B-` with a known type.
+        ValueError: the tag is neither `O` nor `I-` or `B-` with a known type.
     """
     prefix, _, kind = tag.partition("-")
     if tag == "O":
@@ -42,8 +52,12 @@ def begin_tag(tag: str, types: Mapping[str, str]) -> str:
 
 
 def ner_formats(types: Mapping[str, str]) -> tuple[Format, ...]:
-    """Formats of an NER corpus whose typed tags use these types (type in the files -> type of the task)."""
-    read = _reader(lambda tag: bare_tag(tag, types))
+    """Return the original formats of an NER corpus.
+
+    Args:
+        types: entity type in the source's tags -> the task's own type.
+    """
+    read = _reader(lambda tag: prepared_tag(tag, types))
     return (
         Format("BLURB token TSV", named_files(_BLURB_FILES), read),
         Format("MTL typed IOB", named_files(_MTL_FILES, inside=("mtl",)), read),
@@ -51,7 +65,7 @@ def ner_formats(types: Mapping[str, str]) -> tuple[Format, ...]:
 
 
 def pico_formats(types: Mapping[str, str]) -> tuple[Format, ...]:
-    """The format of BLURB's EBM PICO files."""
+    """Return the original format of EBM PICO, as BLURB's scripts write it."""
     return (Format("BLURB token TSV", named_files(_BLURB_FILES), _reader(lambda tag: begin_tag(tag, types))),)
 
 
@@ -63,12 +77,17 @@ def _reader(normalise: Callable[[str], str]) -> Callable[[tuple[Path, ...], str]
 
 
 def read_iob(path: Path, normalise: Callable[[str], str]) -> Iterator[Row]:
-    """Yield one prepared row a sentence: `tokens`, `ner_tags`, and a running number as `id`.
+    """Yield one prepared row per sentence, with `tokens`, `ner_tags`, and a running number as `id`.
 
-    A blank line or a `-DOCSTART-` line ends a sentence; document lines of any shape are no tokens.
+    A blank line or a `-DOCSTART-` line ends a sentence. Document lines come in three shapes, and none of them is a
+    token.
+
+    Args:
+        path: the file.
+        normalise: turns a tag of the file into a tag of the prepared format, or raises ValueError.
 
     Raises:
-        RequestError: a line without exactly two columns, an empty token or a tag outside the set.
+        RequestError: a line does not have exactly two columns, or its tag is outside the set.
     """
     tokens: list[str] = []
     tags: list[str] = []

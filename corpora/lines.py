@@ -1,4 +1,4 @@
-"""Streaming text lines with the errors that every line-based reader shares."""
+"""Read text files line by line, with the limits and error messages that all line-based readers share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from typing import IO
 
 from ..errors import LinkbertError, RequestError
 
-# Longer than any real line by far: the longest of the benchmark's corpora has 40 thousand characters.
+# Bytes. The longest line of the benchmark's corpora has about 40 thousand characters, so this limit refuses no real
+# file; it keeps a compressed file with one endless line from filling the memory.
 MAX_LINE = 4_000_000
-# What reading a damaged zip archive raises: RuntimeError where it claims to be encrypted or of another kind.
+# The errors that `zipfile` raises for a damaged archive. RuntimeError is raised when a damaged header says that the
+# member is encrypted or uses an unknown compression method (NotImplementedError, a subclass).
 ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
 
 
 def at_most(limit: int, refusal: LinkbertError) -> Callable[[bytes], bytes]:
-    """Make a function that passes pieces of a stream on, and raises `refusal` beyond so many bytes in all."""
+    """Return a function that returns each piece of a stream unchanged, until they exceed `limit` bytes in total.
+
+    Args:
+        limit: the total number of bytes that may pass.
+        refusal: the error that the function raises when the total is larger.
+    """
     left = limit
 
     def count(piece: bytes) -> bytes:
@@ -36,10 +43,10 @@ def at_most(limit: int, refusal: LinkbertError) -> Callable[[bytes], bytes]:
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """Open a file for reading, through gzip when its name ends in `.gz`.
+    """Return a file opened for reading bytes; it is decompressed when its name ends in `.gz`.
 
     Raises:
-        RequestError: missing, a folder, or not readable.
+        RequestError: the file is missing, is a folder, or cannot be read.
     """
     try:
         return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
@@ -48,24 +55,33 @@ def open_binary(path: Path) -> IO[bytes]:
     except IsADirectoryError as error:
         raise RequestError(f"{path}: expected a file, found a folder; name the file inside it") from error
     except OSError as error:
-        raise RequestError(f"{path}: cannot be read ({error.strerror})") from error
+        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
 
 
 def decode_lines(handle: IO[bytes], path: Path | str) -> Iterator[tuple[int, str]]:
-    r"""Yield (line number from 1, text without its `\n`).
+    r"""Yield (line number from 1, text without its `\n`) for each line of a binary stream.
 
-    Lines end at `\n` alone: the corpora hold U+2029 and the like inside fields, where `str.splitlines` would cut.
+    Only `\n` ends a line: some corpora hold U+2029 (paragraph separator) and similar characters inside a field, where
+    `str.splitlines` would cut it.
+
+    Args:
+        handle: the stream, read from its current position.
+        path: the name of the stream, with which error messages start.
 
     Raises:
-        RequestError: bytes that are not UTF-8, an absurdly long line, or a truncated gzip stream, with the line.
+        RequestError: a line is not UTF-8 or longer than `MAX_LINE` bytes, or compressed data are damaged.
     """
     number = 0
     try:
-        # A line is never read whole before its length is known: a small gzip file can hold one of gigabytes.
+        # `readline` is called with a limit because a small gzip file can hold a line of gigabytes.
         for number, raw in enumerate(iter(lambda: handle.readline(MAX_LINE + 1), b""), start=1):
             if len(raw) > MAX_LINE:
-                raise RequestError(f"{path}:{number}: the line is longer than {MAX_LINE} bytes; this is no corpus")
+                raise RequestError(
+                    f"{path}:{number}: the line is longer than {MAX_LINE} bytes, which no line of a corpus is; "
+                    "check that this is the right file"
+                )
             try:
+                # "utf-8-sig" skips a byte order mark, which can only stand at the start of a file.
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise RequestError(
@@ -80,10 +96,10 @@ def decode_lines(handle: IO[bytes], path: Path | str) -> Iterator[tuple[int, str
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a plain or gzipped UTF-8 file (see `decode_lines`).
+    """Yield (line number from 1, text) for each line of a UTF-8 file, plain or, if its name ends in `.gz`, gzipped.
 
     Raises:
-        RequestError: also when the file is empty.
+        RequestError: the file cannot be opened or is empty, or one of the errors of `decode_lines`.
     """
     empty = True
     with open_binary(path) as handle:
@@ -95,11 +111,20 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def split_columns(path: Path, number: int, line: str, columns: tuple[str, ...]) -> list[str]:
-    """Split a tab-separated line into exactly these columns; no quoting rule.
+    """Return the fields of a tab-separated line that must have exactly these columns.
+
+    Quotation marks are ordinary characters: some of BLURB's sentences start with one, which the `csv` module removes.
+
+    Args:
+        path: the file, for the error message.
+        number: the line number, for the error message.
+        line: the line without its line end.
+        columns: the names of the expected columns.
 
     Raises:
-        RequestError: too few or too many columns, with file and line.
+        RequestError: the line has too few or too many columns.
     """
+    # The limit makes at most one field too many, so that a line of a million tabs does not make a million strings.
     fields = line.split("\t", len(columns))
     if len(fields) != len(columns):
         raise RequestError(

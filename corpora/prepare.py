@@ -1,4 +1,4 @@
-"""From what lies in a source folder to the prepared format."""
+"""Finding corpora in a source folder, and writing them in the prepared format."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .sources import Format, Row, Source, list_files
 
 @dataclass(frozen=True)
 class Corpus:
-    """What `prepare` has to know of a dataset.
+    """What `prepare` needs to know about a dataset.
 
     Attributes:
-        name: the dataset's slug.
+        name: the dataset's name.
         release: its folder in the prepared format.
-        splits: the splits that it has.
-        folders: the names (letters and digits) that its folder has in the source layouts.
-        formats: the original formats, best first.
-        access: how to get it.
+        splits: its splits.
+        folders: names of its folder in source layouts, reduced to letters and digits.
+        formats: its original formats, the best one first.
+        access: how to get it, in one sentence.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Prepared:
     """What `prepare` did.
 
     Attributes:
-        written: dataset -> split -> (rows written, the sources that agreed).
-        not_found: dataset -> the splits without any source.
+        written: dataset -> split -> (number of rows written, the sources that agreed on them).
+        not_found: dataset -> the splits without a source.
         skipped: files that belong to no dataset.
     """
 
@@ -60,14 +60,19 @@ def find_sources(corpus: Corpus, files: Sequence[Path]) -> dict[str, list[Source
 
 
 def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path, *, require_all: bool = False) -> Prepared:
-    """Write every split that `source` holds into `data_dir`; all of a dataset's splits or none.
+    """Write every split that `source` holds into `data_dir`. Of each dataset, all splits are written or none.
 
-    A split that several files hold is read from all of them, and they must agree row by row. With `require_all`, a
-    dataset without any file is an error, and nothing is written.
+    A split that several files hold is read from all of them, and they must agree row by row.
+
+    Args:
+        corpora: the datasets to look for.
+        source: a folder with corpora in their original formats.
+        data_dir: the folder of prepared corpora.
+        require_all: whether a dataset without any file is an error; nothing is written then.
 
     Raises:
-        RequestError: the source is no folder, a file is malformed, two sources disagree, or `data_dir` cannot be
-            written. Datasets without a problem are written all the same.
+        RequestError: the source is not a folder, nothing in it was recognised, a file is malformed, two sources
+            disagree, or `data_dir` cannot be written. Datasets without a problem are written all the same.
     """
     if not source.is_dir():
         raise RequestError(f"{source}: no such folder; --source names the folder that holds the corpora")
@@ -78,6 +83,8 @@ def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path, *, require_
     empty = [corpus for corpus in corpora if not any(found_sources[corpus.name].values())]
     if require_all and empty:
         raise RequestError(*(f"{source}: nothing of {corpus.name} was found; {corpus.access}" for corpus in empty))
+    if len(empty) == len(corpora):
+        raise RequestError(_nothing_found(corpora, source, files))
     report, problems = Prepared(), []
     for corpus in corpora:
         sources = found_sources[corpus.name]
@@ -91,6 +98,17 @@ def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path, *, require_
     if problems:
         raise RequestError(*problems)
     return report
+
+
+def _nothing_found(corpora: Sequence[Corpus], source: Path, files: Sequence[Path]) -> str:
+    return (
+        f"{source}: no corpus was recognised in its {len(files)} files. "
+        f"Looked for {', '.join(corpus.name for corpus in corpora)}: "
+        "token or TSV files train, dev and test below a folder with the corpus's name (such as ncbi_disease or gad), "
+        "ori_pqal.json, 7B1_golden.json, DDIextraction_2013.tar.gz, Hallmarks-of-Cancer-master.zip, "
+        "4_options/phrases_no_exclude_test.jsonl, professional_medicine_test.csv, and the folders of the authors' "
+        'release (such as seqcls/GAD_hf); see "Getting the data" in the README'
+    )
 
 
 def _write(
@@ -111,10 +129,10 @@ def _write(
 
 
 def agreeing_rows(sources: Sequence[Source]) -> Iterator[Row]:
-    """Yield the rows of the first source while the others say the same.
+    """Yield the rows of the first source, after comparing each with the rows of the other sources.
 
     Raises:
-        RequestError: naming the first source and the one that disagrees, the row, and what each has; or a repeated id.
+        RequestError: two sources disagree, an id is repeated, or there is no row. The message names sources and row.
     """
     seen: set[str] = set()
     for number, rows in enumerate(zip_longest(*(item.rows() for item in sources)), start=1):

@@ -1,4 +1,4 @@
-"""The prepared format: one JSON object a line, byte for byte as the authors' preprocessing writes it."""
+"""Read and write the prepared format: JSON lines, byte for byte as the LinkBERT authors' preprocessing writes them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,34 @@ from ..errors import RequestError
 from .json_files import check_text, read_json_lines
 from .sources import Format, Found, Row
 
-_SHOWN = 12  # fields that a message lists
+_SHOWN = 12  # the largest number of field names that an error message lists
 FILE_SPLITS = ("train", "dev", "val", "test")
 
 
 def prepared_path(data_dir: Path, release: str, split: str) -> Path:
-    """Where a prepared split lies, e.g. `data/tokcls/NCBI-disease_hf/test.json`."""
+    """Return the path of a prepared split, e.g. `data/tokcls/NCBI-disease_hf/test.json`."""
     return data_dir / release / f"{split}.json"
 
 
 def prepared_line(row: Row) -> bytes:
-    """Serialise one row: ASCII escapes, the default separators, keys in the row's order."""
+    """Return one row as a line of bytes, with the defaults of `json.dumps` and the keys in the row's order.
+
+    Raises:
+        ValueError: the row holds NaN or an infinity.
+    """
     return json.dumps(row, allow_nan=False).encode("ascii") + b"\n"
 
 
 def read_examples(path: Path, parse: Callable[[Row], Row]) -> Iterator[Row]:
-    """Yield the examples of a prepared file, streaming.
+    """Yield the examples of a prepared file, one at a time.
 
     Args:
-        path: a `train.json`, `dev.json`, ...
-        parse: turns a prepared row into an example, and raises ValueError where the row breaks the task's rules.
+        path: the prepared file of a split, e.g. `train.json`.
+        parse: function that returns the example of a row, with its id under `id`, and raises ValueError if the row
+            breaks the task's rules.
 
     Raises:
-        RequestError: with file, line, what is wrong and what to do; also for an id that occurs twice.
+        RequestError: a line is malformed, an id occurs twice, or the file has no example.
     """
     seen: dict[str, int] = {}
     for number, row in read_json_lines(path):
@@ -44,14 +49,24 @@ def read_examples(path: Path, parse: Callable[[Row], Row]) -> Iterator[Row]:
             raise RequestError(f"{where}: {error}; correct the line or prepare the corpus again") from error
         first = seen.setdefault(example["id"], number)
         if first != number:
-            raise RequestError(f"{where}: the id {example['id']!r} stands on line {first} already; ids must be unique")
+            raise RequestError(
+                f"{where}: the id {example['id']!r} is used on line {first} already; give each example its own id"
+            )
         yield example
     if not seen:
         raise RequestError(f"{path}: no example in it; prepare the corpus again")
 
 
 def release_format(release: str, splits: tuple[str, ...], parse: Callable[[Row], Row]) -> Format:
-    """The authors' release itself: a folder `release` with prepared files, checked and written again as they are."""
+    """Return the format of the authors' own release, whose files are prepared already.
+
+    The rows are checked and passed on unchanged.
+
+    Args:
+        release: the folder of the dataset in the release, e.g. `seqcls/GAD_hf`.
+        splits: the names of the splits.
+        parse: function that raises ValueError if a row breaks the task's rules, as in `read_examples`.
+    """
     folder = tuple(release.split("/"))
 
     def find(files: Iterable[Path], folders: tuple[str, ...]) -> Found:
@@ -63,8 +78,8 @@ def release_format(release: str, splits: tuple[str, ...], parse: Callable[[Row],
     def read(files: tuple[Path, ...], split: str) -> Iterator[Row]:
         for number, row in read_json_lines(files[0]):
             try:
-                if "label" not in parse(row):
-                    raise ValueError("the row has no label")
+                # `parse` accepts rows without a label, because `linkbert predict` reads them; a corpus has labels.
+                parse(row)
             except ValueError as error:
                 raise RequestError(f"{files[0]}:{number}: {error}; correct the line or get the file again") from error
             yield row
@@ -76,7 +91,7 @@ def text_field(row: Row, key: str) -> str:
     """Return a text field of a prepared row.
 
     Raises:
-        ValueError: missing or not a string.
+        ValueError: the field is missing, is not a string, or holds a lone surrogate (half of a UTF-16 pair).
     """
     value = row.get(key)
     if not isinstance(value, str):
@@ -86,12 +101,13 @@ def text_field(row: Row, key: str) -> str:
 
 
 def identifier_of(row: Row) -> str:
-    """Return the id as a string; a number is accepted.
+    """Return the id of a prepared row as a string; a whole number is accepted as well.
 
     Raises:
-        ValueError: missing or of another type.
+        ValueError: the id is missing, has another type, or holds a lone surrogate (half of a UTF-16 pair).
     """
     value = row.get("id")
+    # bool is a subclass of int in Python, but `true` is not an id.
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"the field 'id' should be a string, found {describe(row, 'id')}")
     check_text(str(value))
@@ -99,8 +115,10 @@ def identifier_of(row: Row) -> str:
 
 
 def describe(row: Row, key: str) -> str:
-    """Say in a few words what a field holds, for a message."""
+    """Return a few words about the content of a field, for an error message."""
     if key not in row:
-        return f"none (fields: {', '.join(list(row)[:_SHOWN]) or 'none'}{', ...' if len(row) > _SHOWN else ''})"
+        names = ", ".join(list(row)[:_SHOWN]) or "no fields"
+        return f"no such field (the row has {names}{', ...' if len(row) > _SHOWN else ''})"
     value: Any = row[key]
+    # A value can be a whole document, so only its beginning is shown.
     return f"{type(value).__name__} {str(value)[:40]!r}"

@@ -1,4 +1,4 @@
-"""Recognising corpora in a folder: which file holds which split of which dataset, in which format."""
+"""Find corpora in a folder: which file holds which split of which dataset, and in which format."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# One example as a dict; its keys are those of the prepared format unless a docstring says otherwise.
 Row = dict[str, Any]
+# The result of `Format.find`: pairs of (split, the files that are needed to read it).
 Found = Iterator[tuple[str, tuple[Path, ...]]]
 
 
+# The endings of names that a corpus file can have.
 _FILE_SUFFIXES = (".tsv", ".json", ".jsonl", ".csv", ".gz", ".zip", ".parquet")
 
 
 @dataclass(frozen=True)
 class Format:
-    """One original format of a corpus.
+    """A file format in which a corpus is published, with the functions that find and read it.
 
     Attributes:
-        name: how messages call it.
-        find: from (all files of a folder, the dataset's folder names) to (split, files needed to read it).
-        read: from (those files, split) to rows in the prepared format, streaming.
+        name: the name of the format in messages.
+        find: function that takes all files of a folder and the folder names of the dataset (as `plain` returns them),
+            and yields (split, files that are needed to read it).
+        read: function that takes those files and the split, and yields rows in the prepared format, one at a time.
     """
 
     name: str
@@ -33,14 +37,20 @@ class Format:
 
 @dataclass(frozen=True)
 class Source:
-    """One split of one dataset, found on disk."""
+    """One split of one dataset that was found on disk.
+
+    Attributes:
+        split: the name of the split.
+        format: the format of the files.
+        files: the files that are needed to read the split.
+    """
 
     split: str
     format: Format
     files: tuple[Path, ...]
 
     def rows(self) -> Iterator[Row]:
-        """Read the split, row by row in the prepared format."""
+        """Return an iterator over the rows of the split, in the prepared format."""
         return self.format.read(self.files, self.split)
 
     def __str__(self) -> str:
@@ -48,9 +58,11 @@ class Source:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """List all files below `folder` in a stable order.
+    """Return all files below `folder`, in a stable order.
 
-    Links to folders are followed once, and not to the folders that `folder` lies in. Pipes and devices are no files.
+    Links to folders are followed, but no folder is read twice, and the folders above `folder` are never read: a link to
+    one of them would lead out of `folder` and back into it. Pipes and devices are left out. A folder whose name ends
+    like that of a corpus file is returned as well.
     """
     found: list[Path] = []
     top = os.path.realpath(folder)
@@ -62,32 +74,34 @@ def list_files(folder: Path) -> list[Path]:
             continue
         seen.add(real)
         folders.sort()
-        # A folder that is called like a file is an error of whoever made it, and the reader says so.
+        # A folder with the name of a file is a mistake of the user. It is kept so that the reader reports it; without
+        # it, the split would seem to be missing.
         found.extend(Path(parent) / name for name in folders if Path(name).suffix in _FILE_SUFFIXES)
         found.extend(path for name in sorted(files) if not _is_special(path := Path(parent) / name))
     return found
 
 
 def _is_special(path: Path) -> bool:
-    """Whether opening it might wait for ever; a link that leads nowhere is an error that its reader reports."""
+    """Return whether `path` is neither a file nor a folder, e.g. a pipe, which can block for ever when it is opened."""
     try:
         mode = path.stat().st_mode
     except OSError:
+        # A link without a target is not special: the reader should report it.
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def plain(name: str) -> str:
-    """Reduce a folder name to lower-case letters and digits, so that spellings of one corpus compare equal."""
+    """Return a folder name reduced to lower-case letters and digits, so that `BC5CDR-chem` and `bc5cdr_chem` agree."""
     return "".join(character for character in name.lower() if character.isalnum())
 
 
 def named_files(splits: dict[str, tuple[str, ...]], inside: tuple[str, ...] = ("blurb",)) -> Callable[..., Found]:
-    """Make a finder for files that lie in the dataset's folder, or in a folder `inside` it.
+    """Return a `Format.find` function for formats with one file per split, known by name and folder.
 
     Args:
-        splits: the file names of each split.
-        inside: sub-folders of the dataset's folder in which the files may lie as well.
+        splits: split -> the names that its file can have.
+        inside: the sub-folders of the dataset's folder in which the file can be, besides the folder itself.
     """
     names = {name: split for split, files in splits.items() for name in files}
     inside = tuple(plain(folder) for folder in inside)
@@ -101,6 +115,7 @@ def named_files(splits: dict[str, tuple[str, ...]], inside: tuple[str, ...] = ("
 
 
 def _lies_in(path: Path, folders: tuple[str, ...], inside: tuple[str, ...]) -> bool:
+    # The path is resolved because a relative path can lack the dataset's folder, e.g. with `--source .`.
     parents = [plain(part) for part in path.resolve().parts[:-1]]
     if parents and parents[-1] in inside:
         parents.pop()
@@ -108,5 +123,5 @@ def _lies_in(path: Path, folders: tuple[str, ...], inside: tuple[str, ...]) -> b
 
 
 def below(path: Path, folders: tuple[str, ...]) -> bool:
-    """Tell whether any folder above `path` is one of the dataset's folders."""
+    """Return whether any folder above `path` has one of the dataset's folder names (as `plain` returns them)."""
     return any(plain(part) in folders for part in path.resolve().parts[:-1])

@@ -1,4 +1,4 @@
-"""A small synthetic corpus in the original formats: generated text, deterministic, learnable, and labelled as such."""
+"""Write a small synthetic corpus in the original formats: deterministic, learnable, and marked as synthetic."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..files import atomic_write_text
 
-NOTICE = "synthetic"  # stands in every id and document name that has room for it
+NOTICE = "synthetic"  # marks generated data wherever the format has an id or an unused field for it
 SYNTHETIC_TASKS = ("ncbi-disease", "gad", "pubmedqa", "medqa")
+# The number of rows per split; it is small so that the demo also runs without a GPU.
 _SIZES = {"train": 240, "dev": 40, "test": 120}
 
 _SITES = ("renal", "hepatic", "cardiac", "pulmonary", "gastric", "retinal", "thyroid", "cerebral", "bone", "skin")
@@ -29,13 +30,13 @@ _FINDINGS = {
 
 
 def write_synthetic(folder: Path, seed: int = 0) -> list[Path]:
-    """Write a synthetic corpus for four datasets, in their original formats, and return the files.
+    """Write a synthetic corpus for four datasets in their original formats, and return the paths of the files.
 
-    The texts are made from templates; no word of any real corpus is in them. The same seed gives the same bytes.
+    The texts are made from templates and contain no sentence of a real corpus. The same seed gives the same bytes.
 
     Args:
-        folder: where `ncbi_disease/`, `gad/`, `pubmedqa/` and `medqa/` are made.
-        seed: of the generator.
+        folder: the folder in which `ncbi_disease/`, `gad/`, `pubmedqa/` and `medqa/` are written.
+        seed: the seed of the random generator.
     """
     stream = random.Random(seed)  # noqa: S311 - texts, not secrets
     written = []
@@ -48,7 +49,7 @@ def write_synthetic(folder: Path, seed: int = 0) -> list[Path]:
                 "".join(json.dumps(_choice(stream)) + "\n" for _ in range(size)),
             ),
         ]
-    # 1000 questions as in the original, so that the authors' split can be derived.
+    # As in the original, there is one file with 1000 questions, which the reader divides into the three splits.
     questions = {f"{NOTICE}-{number:04d}": _question(stream) for number in range(1000)}
     written.append(_write(folder / "pubmedqa" / "ori_pqal.json", json.dumps(questions, indent=1)))
     written.append(_write(folder / "README.txt", "Synthetic text made by `linkbert demo`; no real corpus.\n"))
@@ -65,23 +66,27 @@ def _disease(stream: random.Random) -> list[str]:
 
 
 def _ner(stream: random.Random) -> str:
-    """One sentence in BLURB's token format; half the sentences carry a decoy that is no disease."""
+    """Return one sentence in BLURB's token format."""
     rows = [(stream.choice(_PEOPLE).capitalize(), "O"), (stream.choice(_VERBS), "O")]
     rows += zip(_disease(stream), ("B", "I"), strict=True)
+    # A decoy such as "normal renal function" is not a disease, so a word of `_SITES` alone does not reveal a mention.
     if stream.random() < 0.5:
         rows += [("but", "O"), ("normal", "O"), (stream.choice(_SITES), "O"), ("function", "O")]
     if stream.random() < 0.5:
         rows += [("and", "O"), *zip(_disease(stream), ("B", "I"), strict=True)]
     rows += [("under", "O"), (stream.choice(_DRUGS), "O"), (".", "O")]
+    # Only `_VERBS` hold more than one word; they are not part of a mention, so every word gets the same tag.
     return "".join(f"{word}\t{tag}\n" for token, tag in rows for word in token.split())
 
 
 def _table(make: Callable[[random.Random], tuple[str, str]], stream: random.Random, size: int) -> str:
+    """Return a table in GAD's format with `size` rows; `make` returns the text and the label of a row."""
     rows = (make(stream) for _ in range(size))
     return "index\tsentence\tlabel\n" + "".join(f"{n}\t{text}\t{label}\n" for n, (text, label) in enumerate(rows))
 
 
 def _relation(stream: random.Random) -> tuple[str, str]:
+    """Return a sentence in the style of GAD and its label, which depends on the verb alone."""
     label = stream.choice("01")
     verb = stream.choice(_POSITIVE if label == "1" else _NEGATIVE)
     who = stream.choice(_PEOPLE)
@@ -89,6 +94,8 @@ def _relation(stream: random.Random) -> tuple[str, str]:
 
 
 def _question(stream: random.Random) -> dict[str, object]:
+    """Return a question in the format of `ori_pqal.json`; the second context holds the finding that decides it."""
+    # As in PubMedQA, yes is the most frequent answer and maybe the rarest.
     answer = stream.choices(("yes", "no", "maybe"), weights=(5, 4, 2))[0]
     drug, disease = stream.choice(_DRUGS), " ".join(_disease(stream))
     return {
@@ -103,7 +110,7 @@ def _question(stream: random.Random) -> dict[str, object]:
 
 
 def _choice(stream: random.Random) -> dict[str, object]:
-    """A question whose answer is the option that names the drug in the text."""
+    """Return a question in MedQA's format; the right option is the drug that the question names."""
     options = stream.sample(_DRUGS, 4)
     answer = stream.randrange(4)
     disease = " ".join(_disease(stream))

@@ -1,4 +1,4 @@
-"""Holding prepared corpora against the benchmark's official counts."""
+"""Comparing prepared corpora with the benchmark's official counts, and their splits with each other."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Expected:
     Attributes:
         release: its folder.
         counts: split -> official count in the dataset's unit.
-        accepted: split -> (count that the benchmark's own files have, why it is not the printed one).
-        sha256: split -> checksum of the canonical prepared file, where known.
-        parse: prepared row -> example.
+        accepted: split -> (count that the benchmark's own file has, why it differs from the printed one).
+        sha256: split -> checksum of the canonical prepared file, where it is known.
+        parse: prepared row -> example with a label; raises ValueError if the row breaks the rules.
         size: example -> how many units it counts.
-        text: example -> the text by which splits are compared, or None to leave it out.
-        missing: why a split is often missing, and how to get it.
+        text: example -> the text by which splits are compared, or None to leave the example out.
+        missing: how to get a split that is missing.
     """
 
     release: str
@@ -42,7 +42,14 @@ class Expected:
 
 @dataclass
 class SplitReport:
-    """What was found of one split; `status` is `ok`, `differs` or `missing`."""
+    """What was found of one split.
+
+    Attributes:
+        official: the official count.
+        found: the count that was found; None if the split is missing or cannot be read.
+        status: `ok`, `differs` or `missing`.
+        note: what a reader must know.
+    """
 
     official: int
     found: int | None
@@ -51,12 +58,18 @@ class SplitReport:
 
 
 def verify(expected: Expected, data_dir: Path) -> dict[str, SplitReport]:
-    """Report each split of one dataset, and note the texts that its splits share."""
+    """Return a report on each split of one dataset, with a note on splits that are equal or share texts."""
     reports: dict[str, SplitReport] = {}
     texts: dict[str, Counter[bytes]] = {}
+    paths = {split: prepared_path(data_dir, expected.release, split) for split in expected.counts}
     for split in expected.counts:
         reports[split], texts[split] = _check(expected, data_dir, split)
     for first, second in combinations(expected.counts, 2):
+        if all(reports[split].found is not None for split in (first, second)) and _same_file(
+            paths[first], paths[second]
+        ):
+            _add_note(reports[second], f"the same file as {first}: a score on one of them measures nothing")
+            continue
         shared = texts[first].keys() & texts[second].keys()
         if shared:
             examples = sum(texts[second][digest] for digest in shared)
@@ -91,8 +104,12 @@ def _check(expected: Expected, data_dir: Path, split: str) -> tuple[SplitReport,
 
 
 def count_is_official(expected: Expected, split: str, found: int) -> bool:
-    """Tell whether a count is the printed one, or the one that the benchmark's own files are known to have."""
+    """Return whether a count is the printed one, or the one that the benchmark's own file is known to have."""
     return found in (expected.counts[split], expected.accepted.get(split, (None, ""))[0])
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    return first.stat().st_size == second.stat().st_size and sha256_of(first) == sha256_of(second)
 
 
 def _add_note(report: SplitReport, note: str) -> None:

@@ -1,4 +1,5 @@
-"""One `evaluate.Metric` per score, each resting on seqeval, scikit-learn or scipy; none is loaded from a hub."""
+"""The metrics of the benchmark as `evaluate.Metric` classes; no metric is downloaded from a hub."""
 
-# Importing `evaluate` takes seconds, so tasks name a metric by one of these and it is made on first use.
+# Importing `evaluate` takes seconds. A task therefore declares its metric by one of these names, and `metrics.scores`,
+# which has one class per name, is imported only when predictions are scored.
 METRICS = ("entity_f1", "word_macro_f1", "micro_f1", "multi_label_micro_f1", "pearson", "accuracy")

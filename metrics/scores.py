@@ -1,10 +1,14 @@
-"""The scores of the benchmark. All values are x100 and unrounded; an undefined score is 0 with a note."""
+"""Scores of the benchmark, computed by seqeval, scikit-learn or scipy.
+
+All values are multiplied by 100 and not rounded. A score that is undefined is 0, and a note says so.
+"""
 
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +21,7 @@ import sklearn.metrics
 
 from . import METRICS
 
-# None of the three states the types of these functions as they are.
+# The type annotations of these libraries are missing or wrong, so type checkers must not look at them.
 _SCIPY_STATS: Any = scipy.stats
 _SEQEVAL_METRICS: Any = seqeval.metrics
 _SKLEARN_METRICS: Any = sklearn.metrics
@@ -28,12 +32,13 @@ Numbers = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scored:
-    """The outcome of one metric.
+    """The result of one metric.
 
     Attributes:
-        score: the number that the benchmark reports.
-        metrics: every number by name, the score among them, with per-class detail as `name/class`.
-        notes: what a reader must know, such as a score that is undefined.
+        score: the number that the benchmark reports, x100.
+        metrics: all numbers by name, x100, including the score. Numbers of a single class are named `NAME/CLASS`, e.g.
+            `f1/Disease`.
+        notes: remarks for the reader, e.g. that a score is undefined.
     """
 
     score: float
@@ -48,29 +53,49 @@ def score(
     labels: Sequence[str] = (),
     negative: str | None = None,
 ) -> Scored:
-    """Score predictions against gold labels, both in the prepared form and in the same order.
+    """Return the scores of predictions, compared with gold labels in the same order.
+
+    A prediction and a gold label have the form of the prepared corpus: a list of tags, one per word (`entity_f1`,
+    `word_macro_f1`), a label (`micro_f1`, `accuracy`), a list of 0 and 1, one per label (`multi_label_micro_f1`), or a
+    number (`pearson`).
 
     Args:
-        name: one of `METRICS`.
-        predictions: one per example.
-        gold: one per example.
-        labels: the label set, in the task's order.
-        negative: the class that F1 leaves out.
+        name: name of the metric, one of `METRICS`.
+        predictions: one prediction per example.
+        gold: one gold label per example.
+        labels: all labels in the task's order.
+        negative: the label that `micro_f1` and `word_macro_f1` leave out, or None if they average over all labels.
+
+    Raises:
+        ValueError: predictions and gold labels differ in number or form.
+        RuntimeError: this is not the main process of `evaluate`.
     """
-    metric = _CLASSES[name](keep_in_memory=True)
-    result = metric.compute(
-        predictions=list(predictions), references=list(gold), labels=list(labels), negative=negative
-    )
+    # The library makes a cache folder for each metric, by default below HF_HOME, which may be read-only. Nothing is
+    # kept in it, so it goes to a temporary folder.
+    with tempfile.TemporaryDirectory(prefix="linkbert-metric-") as folder:
+        metric = _CLASSES[name](keep_in_memory=True, cache_dir=folder)
+        result = metric.compute(
+            predictions=[metric.convert(item) for item in predictions],
+            references=[metric.convert(item) for item in gold],
+            labels=list(labels),
+            negative=negative,
+        )
     if result is None:
-        raise RuntimeError("evaluate computes on the main process only, and this is another")
+        raise RuntimeError("evaluate returns scores on its main process only; call this function there")
     notes = tuple(result.pop("notes"))
     return Scored(result[name], result, notes)
 
 
 class _Metric(evaluate.Metric):
-    """Shared plumbing: a description from the docstring and the features of predictions and references."""
+    """Base class of the metrics. It connects a method `score` with the interface of `evaluate`.
+
+    Attributes:
+        feature: the type of one prediction or gold label, a feature of `datasets`.
+        convert: turns a prediction or gold label in its prepared form into that type.
+    """
 
     feature: Any
+    convert: Callable[[Any], Any] = staticmethod(lambda value: value)
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
@@ -84,19 +109,26 @@ class _Metric(evaluate.Metric):
         return self.score(list(predictions), list(references), options["labels"], options["negative"])
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """Score predictions in the prepared form: numbers by name, x100, and `notes`."""
+        """Return all numbers by name, x100, and under `notes` a list of remarks.
+
+        Args:
+            predictions: one per example, each of the type `feature`.
+            references: the gold labels, of the same type and in the same order.
+            labels: all labels in the task's order.
+            negative: the label that is left out of F1, or None.
+        """
         raise NotImplementedError
 
 
 class EntityF1(_Metric):
-    """Micro F1 over entities as seqeval counts them in its default (conlleval) mode."""
+    """Micro F1 over entities. Entities are counted by seqeval in its default mode, which agrees with conlleval."""
 
     feature = datasets.Sequence(datasets.Value("string"))
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return `entity_f1`, `precision` and `recall`, and F1, precision and recall of each entity type."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "no predicted samples": told as a note below
+            warnings.simplefilter("ignore")  # about entities that are missing; the notes below report that
             report = _SEQEVAL_METRICS.classification_report(references, predictions, output_dict=True, zero_division=0)
         total = report["micro avg"] if "micro avg" in report else {"precision": 0, "recall": 0, "f1-score": 0}
         detail = {}
@@ -119,36 +151,39 @@ _SEQEVAL = {"f1": "f1-score", "precision": "precision", "recall": "recall"}
 
 
 class WordMacroF1(_Metric):
-    """Mean of the positive classes' word-level F1 (PICO: participants, interventions, outcomes)."""
+    """Mean of the F1 of each positive class over words (for PICO: participants, interventions and outcomes)."""
 
     feature = datasets.Sequence(datasets.Value("string"))
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return `word_macro_f1`, mean `precision` and `recall`, and F1, precision and recall of each class."""
         gold = [tag for tags in references for tag in tags]
         predicted = [tag for tags in predictions for tag in tags]
-        if len(gold) != len(predicted):
-            raise ValueError("predictions and references differ in their number of words")
+        if list(map(len, references)) != list(map(len, predictions)):
+            raise ValueError(
+                f"word_macro_f1 needs one predicted tag for each word: found {len(predicted)} predicted tags for "
+                f"{len(gold)} words"
+            )
         return _f1("word_macro_f1", "macro", predicted, gold, labels, negative)
 
 
 class MicroF1(_Metric):
-    """Micro F1 over the positive classes (one positive class: that class's F1)."""
+    """Micro F1 over the positive classes. If there is only one, this is the F1 of that class."""
 
     feature = datasets.Value("string")
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return `micro_f1`, `precision` and `recall`, and F1, precision and recall of each class."""
         return _f1("micro_f1", "micro", predictions, references, labels, negative)
 
 
 class MultiLabelMicroF1(_Metric):
-    """Micro F1 over all (document, label) decisions."""
+    """Micro F1 over all decisions whether a document has a label."""
 
     feature = datasets.Sequence(datasets.Value("int8"))
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return `multi_label_micro_f1`, `precision` and `recall`, and F1, precision and recall of each label."""
         gold, predicted = np.array(references), np.array(predictions)
         total = _SKLEARN_METRICS.precision_recall_fscore_support(gold, predicted, average="micro", zero_division=0)
         each = _SKLEARN_METRICS.precision_recall_fscore_support(gold, predicted, average=None, zero_division=0)
@@ -167,7 +202,7 @@ class Pearson(_Metric):
     feature = datasets.Value("float64")
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return the correlation as `pearson`."""
         if len(predictions) < 2 or _constant(predictions) or _constant(references):
             return {"pearson": 0.0, "notes": ["Pearson's r is undefined for constant values: counted as 0"]}
         r = float(_SCIPY_STATS.pearsonr(predictions, references).statistic)
@@ -177,12 +212,13 @@ class Pearson(_Metric):
 
 
 class Accuracy(_Metric):
-    """Share of examples whose predicted label is the gold one."""
+    """Share of the examples whose predicted label equals the gold label."""
 
     feature = datasets.Value("string")
+    convert = str  # The label of a multiple-choice question is the number of an option.
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """See `_Metric.score`."""
+        """Return `accuracy`, and the recall of each label that occurs in the gold labels."""
         names = list(labels) or sorted({*references, *predictions})
         detail = {}
         for name in names:
@@ -199,6 +235,7 @@ class Accuracy(_Metric):
 
 
 def _f1(name: str, average: str, predicted, gold, labels, negative) -> dict[str, Any]:
+    """Return F1, precision and recall over all labels but `negative`; `average` is `micro` or `macro`."""
     positive = [label for label in labels if label != negative]
     total = _SKLEARN_METRICS.precision_recall_fscore_support(
         gold, predicted, labels=positive, average=average, zero_division=0
@@ -224,6 +261,7 @@ def _per_class(labels: Sequence[str], each: Any) -> dict[str, float]:
 
 
 def _no_positive(in_gold: bool, in_predictions: bool) -> list[str]:
+    """Return a note if the gold labels or the predictions contain no positive class, else an empty list."""
     if in_gold and in_predictions:
         return []
     where = "gold labels" if not in_gold else "predictions"
@@ -243,4 +281,4 @@ _CLASSES: dict[str, type[_Metric]] = {
     "accuracy": Accuracy,
 }
 if tuple(_CLASSES) != METRICS:
-    raise RuntimeError("metrics.METRICS and the classes differ")
+    raise RuntimeError(f"metrics.METRICS must list the names {tuple(_CLASSES)} in this order; found {METRICS}")

@@ -1,4 +1,4 @@
-"""The last layer of an encoder whose head reads first tokens alone."""
+"""A shortcut for the last layer of an encoder whose head reads the first token of each sequence alone."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import Any
 
 import torch
 
-# What encoders call the projections of their attention.
+from .packed_attention import KeysAndValues
+
+# The names that encoders give to the projections of their attention.
 _NAMES = {"key": ("key", "k_lin"), "value": ("value", "v_lin")}
 
 
 @contextmanager
 def narrowed_last_layer(base: torch.nn.Module) -> Iterator[bool]:
-    """Let the last layer compute what first tokens need: keys and values of all tokens, all else of those alone.
+    """Let the last layer compute keys and values of all tokens, and everything else of first tokens alone.
 
-    Ten of the twelve matrix products that a layer makes per token are then made for first tokens only. It is for
-    layers that run with the keywords `layout`, `every_token` and `whole` (see `packed_attention`), and does nothing
-    where `every_token` is true.
+    The result is the same, because nothing reads the last layer's output at other tokens. Ten of the twelve matrix
+    products that a layer makes per token are then made for first tokens only: 14% of the work of a six-layer encoder.
+    The layer must be called with the keywords `layout`, `every_token` and `full_sequence` (see
+    `packed.running_packed`); where `every_token` is true, nothing is changed.
 
     Args:
         base: an encoder of `transformers`.
 
     Yields:
-        Whether this knows the layers of the encoder: its output then has one position per sequence.
+        Whether the encoder's layers are known. If so, its output has one position per sequence.
     """
     layer = _last_layer(base)
     projections = {} if layer is None else _projections(layer)
@@ -36,7 +39,8 @@ def narrowed_last_layer(base: torch.nn.Module) -> Iterator[bool]:
         if keywords["every_token"]:
             return None
         states, *others = arguments
-        keywords["whole"].update({name: projection(states) for name, projection in projections.items()})
+        full_sequence: KeysAndValues = keywords["full_sequence"]
+        full_sequence.key, full_sequence.value = projections["key"](states), projections["value"](states)
         starts = keywords["layout"].offsets[:-1].long()
         return (states.index_select(1, starts), *others), keywords
 

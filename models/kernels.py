@@ -1,8 +1,11 @@
-"""Elementwise passes of training on CPUs: dropout, and what attention with dropout needs.
+"""Elementwise operations for training on CPUs: dropout, and the parts of attention that need its dropout mask.
 
-Drawing Bernoulli masks costs a CPU about a quarter of a training step. Here a mask is a hash of (element number, two
-random keys), computed where it is used and never stored, once `torch.compile` has fused it with its neighbours.
-Without a C++ compiler, masks are cut from random 64-bit words, 16 bits an element, and kept for the backward pass.
+`torch.nn.Dropout` draws a Bernoulli number for each element, which takes a CPU about a quarter of a training step. Here
+the dropout mask is a hash of each element's index and two random keys. `torch.compile` fuses the hash with the
+operations that use the mask, so that the mask is never stored: the backward pass computes it again from the keys.
+
+Without compilation, each operation of the hash would be a pass of its own over memory. Then the mask is cut from random
+64-bit words, 16 bits per element, and is stored for the backward pass.
 """
 
 from __future__ import annotations
@@ -16,77 +19,102 @@ import torch
 
 _log = logging.getLogger(__name__)
 
-_BITS = 16  # of a drawn word that decide on one element
-_SPAN = 2**32
-_PROGRAMS = 32  # compiled for one pass, at most
-# A 32-bit integer hash with low bias: xor-shift, multiply, twice over (constants of C. Wellons' hash prospector).
+_BITS = 16  # number of bits of a random word that decide about one element
+_SPAN = 2**32  # number of values of the hash
+_PROGRAMS = 32  # largest number of programs that are compiled for one function
+# Constants of a 32-bit integer hash with low bias, found by C. Wellons' hash prospector. The hash does an xor-shift and
+# a multiplication, twice, and a last xor-shift.
 _MULTIPLIERS = (0x21F0AAAD, 0x735A2D97)
 
 
 class Kernels:
-    """The elementwise passes, fused or not.
+    """The elementwise operations, either compiled or executed one after the other.
 
     Args:
-        fused: compile them; call `usable` first.
+        fused: whether to compile the operations, which works only where `usable` returns True.
     """
 
     def __init__(self, *, fused: bool) -> None:
         self.fused = fused
 
     def noise(self, size: int, rate: float) -> torch.Tensor:
-        """Draw what decides on so many elements, from torch's global generator.
+        """Draw the random numbers that define one dropout mask, from torch's global generator.
+
+        Args:
+            size: number of elements of the mask.
+            rate: probability of an element to be dropped.
 
         Returns:
-            Fused: int32, (3,): two keys and the threshold of the hash. Else: bool, (size,), True where kept.
+            If fused, two random keys and the threshold of the hash, int32, shape (3,). Otherwise the mask itself, which
+            is True for elements that are kept; bool, shape (size,).
         """
         if self.fused:
             keys = torch.randint(-(_SPAN // 2), _SPAN // 2, (3,), dtype=torch.int32)
+            # The threshold travels with the keys, so that one small tensor defines the whole mask.
             keys[2] = round(rate * _SPAN) - _SPAN // 2
             return keys
+        # One random word serves four elements; that is cheaper than a draw for each. It rounds the rate to 2**-16.
         words = torch.empty(-(-size * _BITS // 64), dtype=torch.int64).random_(-(2**63), None)
         threshold = round(rate * 2**_BITS) - 2 ** (_BITS - 1)
         return words.view(torch.int16)[:size] >= threshold
 
     def drop(self, values: torch.Tensor, noise: torch.Tensor, rate: float) -> torch.Tensor:
-        """Zero the elements that the noise drops, and scale the others by 1 / (1 - rate)."""
+        """Return `values` with the dropped elements set to zero and the others multiplied by 1 / (1 - rate).
+
+        Args:
+            values: a float tensor of any shape.
+            noise: the output of `noise` for as many elements and the same rate.
+            rate: probability of an element to be dropped.
+        """
         return self._run(_drop, values.reshape(-1), noise, 1 / (1 - rate)).view(values.shape)
 
     def drop_probabilities(self, probabilities: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return probabilities with a minus sign where dropped, and with zeros there; neither is scaled.
+        """Apply dropout to attention probabilities, without the factor 1 / (1 - rate).
 
-        The first is all that the backward pass needs: one tensor holds probabilities and mask.
+        Args:
+            probabilities: output of a softmax, any shape.
+            noise: the output of `noise` for as many elements.
+
+        Returns:
+            The probabilities with a minus sign where they are dropped, and the probabilities with zeros there. Both
+            have the shape of `probabilities`.
         """
+        # The backward pass needs all probabilities (for the softmax) and the mask (for the dropout). Probabilities are
+        # never negative, so their sign is free to hold the mask: one tensor is stored instead of two.
         signed, kept = self._run(_drop_probabilities, probabilities.reshape(-1), noise)
         return signed.view(probabilities.shape), kept.view(probabilities.shape)
 
     def scores_gradient(
         self, outer: torch.Tensor, signed: torch.Tensor, delta: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Carry a gradient through dropout and softmax.
+        """Return the gradient of attention scores, given the gradient after softmax and dropout.
 
         Args:
-            outer: gradient of the dropped probabilities, 1 / (1 - rate) multiplied in; (n, queries, keys).
-            signed: as `drop_probabilities` returned it.
-            delta: per query, the sum of output x its gradient, float32; (n, queries, 1).
+            outer: gradient of the probabilities after dropout, already multiplied by 1 / (1 - rate);
+                shape (n, queries, keys).
+            signed: first output of `drop_probabilities`, same shape.
+            delta: for each query the sum of (output of attention x its gradient); float32, shape (n, queries, 1).
 
         Returns:
-            Gradient of the scores, and the dropped probabilities again.
+            The gradient of the scores, and the probabilities with zeros where they are dropped; both have the shape of
+            `outer`.
         """
         rows = (-1, signed.shape[-1])
         scores, kept = self._run(_scores_gradient, outer.view(rows), signed.view(rows), delta.reshape(-1, 1))
         return scores.view(signed.shape), kept.view(signed.shape)
 
-    # The passes see one shape each, flat where they can, so that one compiled program serves all tensors.
+    # A compiled program serves one number of dimensions. Each function is therefore called with flattened tensors: of
+    # one dimension, or of two if it works by row.
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return (_compiled(function) if self.fused else function)(*arguments)
 
 
 class Dropout(torch.nn.Module):
-    """`torch.nn.Dropout` with the masks of `Kernels`.
+    """A dropout layer like `torch.nn.Dropout` whose masks come from `Kernels`.
 
     Args:
         rate: probability of an element to be dropped.
-        kernels: the passes.
+        kernels: computes the masks.
     """
 
     def __init__(self, rate: float, kernels: Kernels) -> None:
@@ -94,7 +122,7 @@ class Dropout(torch.nn.Module):
         self.p, self.kernels = rate, kernels
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Drop elements while training."""
+        """Return `values` after dropout in training mode, else `values` unchanged."""
         if not self.training or self.p == 0:
             return values
         return _Dropout.apply(values, self.p, self.kernels)  # type: ignore[return-value]
@@ -104,7 +132,8 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, rate: float, kernels: Kernels) -> torch.Tensor:
         ctx.rate, ctx.kernels = rate, kernels
-        # Outside of autocast, as the backward pass: a compiled program is bound to such settings.
+        # A compiled program is valid for one autocast state. The backward pass runs without autocast, so the forward
+        # pass does the same; otherwise each function would be compiled once more. No operation here needs autocast.
         with torch.autocast(values.device.type, enabled=False):
             noise = kernels.noise(values.numel(), rate)
             ctx.save_for_backward(noise)
@@ -118,23 +147,26 @@ class _Dropout(torch.autograd.Function):
 
 @cache
 def usable() -> bool:
-    """Whether the passes can be compiled here; if not, one line of the log says so."""
+    """Return whether the operations can be compiled on this machine; if not, log one warning."""
     kernels = Kernels(fused=True)
     values = torch.ones(2, 16)
     try:
-        # This is done once in a process: the draws of a run must not depend on whether it was the first.
+        # This trial runs once per process and draws random keys. The generator is restored, since the random numbers of
+        # a run must not depend on whether it is the first one in its process.
         with torch.no_grad(), torch.random.fork_rng(devices=()):
             kernels.drop(values, kernels.noise(values.numel(), 0.5), 0.5)
     except RuntimeError as error:
-        _log.warning("without a C++ compiler dropout is slower here (%s)", str(error).strip().splitlines()[0])
+        reason = str(error).strip().splitlines()[0]
+        _log.warning("without a C++ compiler dropout is slower here; install one, e.g. g++ (%s)", reason)
         return False
     return True
 
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Sizes change from batch to batch: one program serves all of them. Number formats and such make a few more; beyond
-    # the limit of programs the same hashes are computed uncompiled.
+    # Sizes change from batch to batch and a compilation takes seconds, so `dynamic=True` makes one program for all
+    # sizes. Other number formats, for example, need a program of their own. Beyond the limit torch runs the function
+    # uncompiled, with the same masks.
     torch.compiler.config.recompile_limit = max(torch.compiler.config.recompile_limit, _PROGRAMS)
     return torch.compile(function, dynamic=True)
 
@@ -142,7 +174,8 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def _keep(noise: torch.Tensor, size: int) -> torch.Tensor:
     if noise.dtype is torch.bool:
         return noise
-    # Shifts of signed integers carry the sign along; the masks cut it off.
+    # The hash is defined on unsigned integers, whose shifts fill up with zeros. Shifts of signed integers fill up with
+    # the sign bit; the bit masks remove those bits.
     mixed = torch.arange(size, dtype=torch.int32) ^ noise[0]
     mixed = (mixed ^ ((mixed >> 16) & 0xFFFF)) * _MULTIPLIERS[0] + noise[1]
     mixed = (mixed ^ ((mixed >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
@@ -163,5 +196,7 @@ def _scores_gradient(
     outer: torch.Tensor, signed: torch.Tensor, delta: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     kept = signed.clamp(min=0)
+    # The gradient of a softmax is p * (gradient of p - delta). It is computed in float32, because a difference of two
+    # similar bfloat16 numbers has few correct digits.
     gradient = kept.float() * outer.float() - signed.abs().float() * delta
     return gradient.to(outer.dtype), kept

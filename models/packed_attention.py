@@ -1,157 +1,39 @@
-"""Attention over sequences that lie one after the other in one row, none of which sees another."""
+"""Attention over sequences that lie one after the other in one row, none of which attends to another."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from .kernels import Kernels
+from .packed_layout import Grouping, Layout, Order
 
-NAME = "linkbert_packed"  # under which transformers knows this attention
-# What one more group costs, in query-key pairs, and how many pairs a group may hold before it leaves the cache.
-_GROUP_COST = 12_000
-_GROUP_PAIRS = 2**18
-# oneDNN compiles a program for each new shape: sizes that recur are faster than exact ones.
-_WIDTH_MULTIPLE = 8
+NAME = "linkbert_packed"  # the name under which transformers knows this attention function
 
 
-@dataclass(frozen=True)
-class Group:
-    """Sequences of like length that are multiplied as one batch.
+@dataclass
+class KeysAndValues:
+    """Keys and values of all tokens, passed around a last layer that is given the first tokens alone.
 
-    Attributes:
-        sequences: how many.
-        width: tokens of the longest.
-        beyond: positions beyond a sequence's end, bool, shape (sequences, 1, 1, width); None if there are none.
-    """
-
-    sequences: int
-    width: int
-    beyond: torch.Tensor | None
-
-
-@dataclass(frozen=True)
-class Order:
-    """How vectors, numbered token by token and head by head, are laid out for multiplication.
+    `first_tokens.narrowed_last_layer` fills it before the layer runs; `packed_attention` takes the tensors out again,
+    so that they are freed with the layer's other activations.
 
     Attributes:
-        gathered: the vector at each place of the layout, int64; beyond a sequence's end a vector of zeros, which
-            follows the last one of the row.
-        returned: the place of each vector, int64, shape (tokens x heads,); tokens of no sequence take a place of zeros,
-            which follows the last one of the layout.
+        key: shape (1, tokens, heads x size), or None where the layer computes all tokens itself.
+        value: same shape as `key`, or None.
     """
 
-    gathered: torch.Tensor
-    returned: torch.Tensor
+    key: torch.Tensor | None = None
+    value: torch.Tensor | None = None
 
-
-@dataclass(frozen=True)
-class Grouping:
-    """Sequences in groups.
-
-    Attributes:
-        groups: in the order of the layout; within one, vectors stand by sequence, head and position.
-        tokens: of all tokens of the row.
-        firsts: of the first token of each sequence.
-    """
-
-    groups: tuple[Group, ...]
-    tokens: Order
-    firsts: Order
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the sequences of a packed row lie.
-
-    Attributes:
-        offsets: start of each sequence and, last, the end of the last one; int32, shape (sequences + 1,).
-        max_length: tokens of the longest sequence.
-        grouping: for attention on CPUs.
-    """
-
-    offsets: torch.Tensor
-    max_length: int
-    grouping: Grouping | None
-
-    def to(self, device: torch.device) -> Layout:
-        """Copy the offsets to a device."""
-        return replace(self, offsets=to_device(self.offsets, device))
-
-
-def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy a tensor to a device; to a GPU from pinned memory, so that nobody waits for it."""
-    pinned = tensor.pin_memory() if device.type == "cuda" else tensor
-    return pinned.to(device, non_blocking=True)
-
-
-def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:
-    """Describe a row of sequences of these lengths, in this order.
-
-    Args:
-        lengths: tokens of each sequence.
-        tokens: of the row; those after the last sequence belong to none.
-        heads: attention heads, where attention is computed in groups (CPUs); None makes no groups.
-    """
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    grouping = None if heads is None else _make_grouping(lengths, offsets, tokens, heads)
-    return Layout(torch.from_numpy(offsets.astype(np.int32)), int(lengths.max(initial=0)), grouping)
-
-
-def _make_grouping(lengths: np.ndarray, offsets: np.ndarray, tokens: int, heads: int) -> Grouping:
-    groups, gathered, divided = [], [], group_by_length(lengths)
-    for members in divided:
-        width = int(lengths[members].max())
-        if len(members) > 1:
-            width += -width % _WIDTH_MULTIPLE
-        positions = np.arange(width)
-        inside = positions < lengths[members][:, None]
-        rows = np.where(inside, offsets[members][:, None] + positions, tokens)
-        gathered.append((rows[:, None, :] * heads + np.arange(heads)[:, None]).reshape(-1))
-        beyond = None if inside.all() else torch.from_numpy(~inside)[:, None, None, :]
-        groups.append(Group(len(members), width, beyond))
-    firsts = (np.concatenate(divided)[:, None] * heads + np.arange(heads)).reshape(-1)
-    return Grouping(
-        tuple(groups), _order(np.concatenate(gathered), tokens * heads), _order(firsts, len(lengths) * heads)
-    )
-
-
-def _order(gathered: np.ndarray, vectors: int) -> Order:
-    # Several places may hold the vector of zeros that follows the last one.
-    returned = np.full(max(vectors, int(gathered.max()) + 1), len(gathered))
-    returned[gathered] = np.arange(len(gathered))
-    return Order(torch.from_numpy(gathered), torch.from_numpy(returned[:vectors]))
-
-
-def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
-    """Divide sequences into groups so that pairs of tokens computed, plus a fixed cost per group, are fewest.
-
-    Args:
-        lengths: of the sequences.
-
-    Returns:
-        Indices of each group's members, longest first. Groups of several keep to a bound of pairs.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    sorted_lengths = lengths[order]
-    # best[i]: cost of the first i sequences; the last group of that division starts at start[i].
-    best, start = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
-    for end in range(1, len(order) + 1):
-        first = np.arange(end)
-        pairs = (end - first) * sorted_lengths[:end] ** 2
-        pairs = np.where((pairs > _GROUP_PAIRS) & (end - first > 1), np.inf, pairs)
-        costs = best[:end] + pairs + _GROUP_COST
-        start[end] = int(costs.argmin())
-        best[end] = costs[start[end]]
-    groups, end = [], len(order)
-    while end:
-        groups.append(order[start[end] : end])
-        end = int(start[end])
-    return groups[::-1]
+    def take(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return both tensors and forget them; None if there are none."""
+        key, value = self.key, self.value
+        self.key = self.value = None
+        return None if key is None or value is None else (key, value)
 
 
 def packed_attention(
@@ -165,38 +47,38 @@ def packed_attention(
     *,
     layout: Layout | None = None,
     kernels: Kernels | None = None,
-    whole: dict[str, torch.Tensor] | None = None,
+    full_sequence: KeysAndValues | None = None,
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend within each sequence of a packed row; an attention function of `transformers`.
+    """Compute attention within each sequence of a packed row. This is an attention function of `transformers`.
 
     Args:
-        module: the attention layer.
-        query: shape (1, heads, tokens, size), or (1, heads, sequences, size) of the first tokens alone.
+        module: the attention layer (not used).
+        query: shape (1, heads, tokens, size), or (1, heads, sequences, size) for the first tokens alone.
         key: shape (1, heads, tokens, size).
-        value: likewise.
-        attention_mask: None.
-        dropout: of the probabilities.
-        scaling: of the scores; 1 / sqrt(size) when None.
-        layout: where the sequences lie.
-        kernels: elementwise passes on CPUs.
-        whole: not empty where queries are those of first tokens: "key" and "value" of all tokens, shape (1, tokens,
-            heads x size), which are taken out of it.
-        sliding_window: None; windows are not packed.
+        value: same shape as `key`.
+        attention_mask: must be None; the layout says which tokens belong together.
+        dropout: probability with which an attention probability is dropped.
+        scaling: factor of the scores; 1 / sqrt(size) if None.
+        layout: where the sequences lie in the row.
+        kernels: the elementwise passes for CPUs.
+        full_sequence: holds keys and values of all tokens if `query` belongs to the first tokens alone.
+        sliding_window: must be None; attention windows are not packed.
 
     Returns:
-        An output for each query, shape (1, queries, heads, size), and None for the probabilities.
+        The output of each query, shape (1, queries, heads, size), and None in place of the probabilities.
 
     Raises:
-        NotImplementedError: a mask, a window, or no layout.
+        NotImplementedError: there is a mask or a window, or no layout.
     """
     if layout is None or attention_mask is not None or sliding_window is not None or len(query) != 1:
         raise NotImplementedError("this attention is for packed rows without masks and windows")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    firsts_only = bool(whole)
-    if whole:
-        key, value = (whole.pop(name).unflatten(-1, (key.shape[1], -1)).transpose(1, 2) for name in ("key", "value"))
+    passed = full_sequence.take() if full_sequence is not None else None
+    firsts_only = passed is not None
+    if passed is not None:
+        key, value = (tensor.unflatten(-1, (key.shape[1], -1)).transpose(1, 2) for tensor in passed)
     if query.device.type == "cpu":
         rows = (tensor[0].transpose(0, 1) for tensor in (query * scale, key, value))
         output: Any = _Attention.apply(*rows, layout.grouping, firsts_only, dropout, kernels or Kernels(fused=False))
@@ -214,7 +96,7 @@ def _varlen_attention(
     *,
     firsts_only: bool = False,
 ) -> torch.Tensor:
-    """Attend with PyTorch's own kernels for sequences of many lengths, through jagged nested tensors."""
+    """Compute attention with PyTorch's own kernels for sequences of many lengths, through jagged nested tensors."""
     offsets = layout.offsets.long()
     of_queries = (torch.arange(len(offsets), device=offsets.device), 1) if firsts_only else (offsets, layout.max_length)
     jagged = (
@@ -232,7 +114,11 @@ def _varlen_attention(
 
 
 class _Attention(torch.autograd.Function):
-    """Softmax attention with dropout, group by group, for scaled queries of shape (queries, heads, size)."""
+    """Softmax attention with dropout, computed group by group on a CPU.
+
+    Queries are scaled already and have shape (queries, heads, size). The backward pass is written by hand so that one
+    tensor per group (probabilities with the dropout mask as their sign) is kept instead of three.
+    """
 
     @staticmethod
     def forward(
@@ -248,6 +134,7 @@ class _Attention(torch.autograd.Function):
         ctx.grouping, ctx.firsts_only, ctx.rate, ctx.kernels = grouping, firsts_only, rate, kernels
         queried = grouping.firsts if firsts_only else grouping.tokens
         saved: list[torch.Tensor] = []
+        # Inputs have the number format of autocast already; inside, every operation keeps it.
         with torch.autocast(query.device.type, enabled=False):
             sources = _gather(query, queried), _gather(key, grouping.tokens), _gather(value, grouping.tokens)
             results = _places(sources[0])
@@ -292,7 +179,7 @@ class _Attention(torch.autograd.Function):
 
 
 def _gather(tensor: torch.Tensor, order: Order) -> torch.Tensor:
-    """Lay out a tensor of shape (tokens, heads, size) as (places, size)."""
+    """Bring a tensor of shape (tokens, heads, size) into the order of the groups, shape (places, size)."""
     tokens, heads, size = tensor.shape
     vectors = tensor.new_empty(tokens + 1, heads, size)
     vectors[:tokens] = tensor
@@ -301,22 +188,25 @@ def _gather(tensor: torch.Tensor, order: Order) -> torch.Tensor:
 
 
 def _places(like: torch.Tensor) -> torch.Tensor:
-    """Make room for results at the places of `like`, and for one vector of zeros after them."""
+    """Allocate results for all places of `like`, followed by one vector of zeros (see `Order.returned`)."""
     places = like.new_empty(len(like) + 1, like.shape[1])
     places[-1] = 0
     return places
 
 
 def _return(places: torch.Tensor, order: Order, like: torch.Tensor) -> torch.Tensor:
-    """Undo `_gather`; `like` has the heads."""
+    """Undo `_gather`: bring (places, size) back to (tokens, heads, size), the shape of `like`."""
     return places.index_select(0, order.returned).view(-1, *like.shape[1:])
 
 
 def _by_group(places: torch.Tensor, grouping: Grouping, heads: int) -> list[torch.Tensor]:
-    """Cut what `_gather` laid out into one tensor per group, of shape (sequences x heads, width or 1, size)."""
+    """Split the output of `_gather` into one tensor per group, shape (sequences x heads, width, size).
+
+    The width is 1 if `places` holds the first tokens alone.
+    """
     vectors = [group.sequences * heads for group in grouping.groups]
     sizes = [count * group.width for count, group in zip(vectors, grouping.groups, strict=True)]
-    if len(places) < sum(sizes):  # of first tokens alone
+    if len(places) < sum(sizes):  # These are first tokens alone: one place per sequence and head.
         sizes = vectors
     parts = places[: sum(sizes)].split(sizes)
     return [part.view(count, -1, part.shape[-1]) for part, count in zip(parts, vectors, strict=True)]

@@ -1,4 +1,4 @@
-"""The models with a short name."""
+"""Pretrained models that users can select by a short name."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """A model with a short name.
+    """A pretrained model with a short name.
 
     Attributes:
-        name: what the user types and what folders are called.
-        hub_id: its repository on the Hugging Face hub, or None when a Python package carries the weights.
-        size: parameters, in print.
-        published: whether the LinkBERT paper scores it.
-        about: one line for `linkbert models`.
+        name: the short name; users type it after `--model`, and run folders have this name.
+        hub_id: repository of the model on the Hugging Face hub, or None if a Python package contains the weights.
+        size: number of parameters as text, e.g. `110M`.
+        published: whether the LinkBERT paper reports scores of this model.
+        about: one line of description, shown by `linkbert models`.
     """
 
     name: str
@@ -34,7 +34,9 @@ PRESETS = {
             True,
             "PubMed abstracts with citation links (Yasunaga et al. 2022)",
         ),
-        Preset("biolinkbert-large", "michiyasunaga/BioLinkBERT-large", "340M", True, "the large one of the same"),
+        Preset(
+            "biolinkbert-large", "michiyasunaga/BioLinkBERT-large", "340M", True, "large version of biolinkbert-base"
+        ),
         Preset(
             "pubmedbert-base",
             "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
@@ -49,7 +51,7 @@ PRESETS = {
             False,
             "Wikipedia and books with hyperlinks (Yasunaga et al. 2022)",
         ),
-        Preset("linkbert-large", "michiyasunaga/LinkBERT-large", "340M", False, "the large one of the same"),
+        Preset("linkbert-large", "michiyasunaga/LinkBERT-large", "340M", False, "large version of linkbert-base"),
         Preset(
             "minilm",
             None,

@@ -1,4 +1,4 @@
-"""A model of the same shape with random weights: what pretraining is worth shows beside it."""
+"""A model with random weights, for comparison: it shows how much of a score is due to pretraining."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from pathlib import Path
 
 
 def write_random_model(template: Path, folder: Path, seed: int = 0) -> None:
-    """Write a model folder with the configuration and tokenizer of `template` and freshly initialised weights."""
+    """Write a model folder with the configuration and tokenizer of `template` and randomly initialised weights.
+
+    Args:
+        template: folder of a pretrained model.
+        folder: the folder to write. If it exists, it is removed first.
+        seed: seed of the weights. It becomes the seed of torch's global generator.
+    """
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from .loading import load_tokenizer, save_model
+    from .loading import save_model
+    from .tokenizer_loading import load_tokenizer
 
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(template, trust_remote_code=False, local_files_only=True)

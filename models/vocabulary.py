@@ -1,4 +1,4 @@
-"""Training only those rows of the word embeddings that the training data touch."""
+"""Training of only those rows of the word embeddings that occur in the training data."""
 
 from __future__ import annotations
 
@@ -12,24 +12,33 @@ from torch import nn
 
 
 class Vocabulary:
-    """A small embedding in place of a model's own one, for the token ids of one corpus.
+    """A small embedding that holds only the word embeddings in use and replaces a model's own embedding in training.
 
-    AdamW without weight decay leaves a row alone whose gradient has always been zero, so that training the rows in
-    use is training all of them; gradients, moments and updates of the others (of 30,522, NCBI-disease uses a third)
-    need not be computed.
+    AdamW without weight decay does not change a row whose gradient has always been zero, because the moments of the row
+    are zero too. Training only the rows in use therefore gives the same model as training all rows, without computing
+    gradients, moments and updates of the other rows (NCBI-disease uses about a third of 30,522 rows). Weight decay
+    changes all rows, so this class must not be used with it.
 
     Args:
         model: a model of `transformers`.
-        token_ids: the ids that training will meet, without repetitions.
-        keep_gradient: add the few rows that a batch touches to a gradient that stays in memory, instead of making a
-            whole one each time: on CPUs, fresh memory costs more than the sum.
+        token_ids: the token ids that occur in the training data, without repetitions; shape (ids,).
+        keep_gradient: whether the gradient of the small embedding stays in memory from update to update. Each batch
+            then adds only its own rows to it. On CPUs this is faster than a new gradient for each batch, because
+            allocating that much memory costs more than the addition.
+
+    Attributes:
+        full: the model's own embedding.
+        rows: the token ids in use, sorted; int64, shape (rows,). They include the padding token, if the model has one.
+        renumbered: for each token id its row in the small embedding, or -1 if it is not in use; int64,
+            shape (size of the vocabulary,). Batches must be translated with it while the small embedding is in use.
+        small: the small embedding.
+        gradient: the dense gradient that stays in memory, or None without `keep_gradient`.
     """
 
     def __init__(self, model: Any, token_ids: np.ndarray, *, keep_gradient: bool) -> None:
         self.full: nn.Embedding = model.get_input_embeddings()
         rows = np.union1d(token_ids, [] if self.full.padding_idx is None else [self.full.padding_idx])
         self.rows = torch.from_numpy(rows.astype(np.int64))
-        # Token id -> row of the small embedding; ids that do not occur stay without one.
         self.renumbered = np.full(self.full.num_embeddings, -1, dtype=np.int64)
         self.renumbered[self.rows.numpy()] = np.arange(len(rows))
         padding = self.full.padding_idx
@@ -37,20 +46,26 @@ class Vocabulary:
             self.full.weight.detach()[self.rows.to(self.full.weight.device)].clone(),
             freeze=False,
             padding_idx=None if padding is None else int(self.renumbered[padding]),
+            # Autograd adds a sparse gradient in place to the dense one that is already there.
             sparse=keep_gradient,
         )
         self.gradient = torch.zeros_like(self.small.weight) if keep_gradient else None
         self.clear_gradient()
 
     def clear_gradient(self) -> None:
-        """Set the gradient to zero, after an update."""
+        """Set the gradient to zero. Call this after each update, and after `optimizer.zero_grad`."""
+        # `optimizer.zero_grad` has removed the gradient from the weight, so it is attached again.
         self.small.weight.grad = None if self.gradient is None else self.gradient.zero_()
 
     @contextmanager
     def in_use(self, model: Any) -> Iterator[None]:
-        """Put the small embedding into the model; on leaving, the full one has its rows and its place again.
+        """Put the small embedding into the model while the block runs.
 
-        Inside of itself it does nothing.
+        At the end, the trained rows are copied into the full embedding, which then returns to the model. A call inside
+        the block of another call does nothing.
+
+        Args:
+            model: the model, with either of the two embeddings.
         """
         if model.get_input_embeddings() is self.small:
             yield

@@ -1,4 +1,4 @@
-"""Examples and encodings of a task's splits as memory-mapped datasets, made once and cached."""
+"""Examples and encodings of a task's splits as memory-mapped datasets, which are made once and cached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..corpora.arrow import cached_dataset
 from ..corpora.prepared import prepared_path, read_examples
@@ -22,6 +22,15 @@ from .task import Task, Truncation
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerFast
+
+
+class SplitRecord(TypedDict):
+    """A split as results describe it: the checksum of its file, its count, and whether both are the benchmark's."""
+
+    sha256: str
+    count: int
+    official: bool
 
 
 @dataclass(frozen=True)
@@ -30,10 +39,10 @@ class Split:
 
     Attributes:
         name: train, dev, val or test.
-        examples: memory-mapped examples (`id`, inputs, `label` in its prepared form).
-        sha256: of the prepared file.
-        count: in the task's unit.
-        official: whether count and, where known, content are the benchmark's.
+        examples: the memory-mapped examples, with `id`, the inputs, and `label` in its prepared form.
+        sha256: SHA-256 of the prepared file.
+        count: number of examples, or of the units that the task's family counts.
+        official: whether the count and, where it is known, the content are those of the benchmark.
     """
 
     name: str
@@ -42,26 +51,26 @@ class Split:
     count: int
     official: bool
 
-    def as_result(self) -> dict[str, Any]:
-        """The entry of this split in a result file's `data`."""
+    def as_json(self) -> SplitRecord:
+        """Return the entry of this split in the `data` of a result file."""
         return {"sha256": self.sha256, "count": self.count, "official": self.official}
 
 
 @cache
 def checksums() -> dict[str, dict[str, str]]:
-    """SHA-256 of the canonical prepared files: task -> split -> checksum, where known."""
+    """Return the SHA-256 of the canonical prepared files as task -> split -> checksum, where they are known."""
     return tomllib.loads(Path(__file__).with_name("checksums.toml").read_text(encoding="utf-8"))
 
 
 def expected(task: Task) -> Expected:
-    """What `corpora.verify` holds a task's prepared files against."""
+    """Return what `corpora.verify` compares a task's prepared files with."""
     return Expected(
         release=task.release,
         counts=task.official,
         accepted=dict(task.accepted),
         sha256=checksums().get(task.name, {}),
-        parse=task.parse,
-        size=task.size,
+        parse=task.parse_labelled,
+        size=task.family.size,
         text=task.family.text,
         missing=task.access,
     )
@@ -71,7 +80,7 @@ def require_split(task: Task, split: str, data_dir: Path) -> Path:
     """Return the prepared file of a split.
 
     Raises:
-        RequestError: no such split, data folder or file; says how to get it.
+        RequestError: there is no such split, data folder or file. The message says how to get it.
     """
     if split not in task.splits:
         raise RequestError(f"{task.name} has no split {split!r}; it has {', '.join(task.splits)}")
@@ -92,7 +101,7 @@ def load_split(task: Task, split: str, data_dir: Path) -> Split:
     """Read and check a prepared split.
 
     Raises:
-        RequestError: missing, or malformed (file, line, what is wrong).
+        RequestError: the split is missing, or malformed; the message names file and line.
     """
     path = require_split(task, split, data_dir)
     digest = sha256_of(path)
@@ -102,10 +111,8 @@ def load_split(task: Task, split: str, data_dir: Path) -> Split:
         notes = {"count": 0}
 
         def examples() -> Iterator[Row]:
-            for number, example in enumerate(read_examples(path, task.parse), start=1):
-                if "label" not in example:
-                    raise RequestError(f"{path}: example {number} ({example['id']}) has no label")
-                notes["count"] += task.size(example)
+            for example in read_examples(path, task.parse_labelled):
+                notes["count"] += task.family.size(example)
                 yield example
 
         return examples(), lambda: notes
@@ -116,11 +123,13 @@ def load_split(task: Task, split: str, data_dir: Path) -> Split:
     return Split(split, dataset, digest, notes["count"], official)
 
 
-def encode_split(task: Task, split: Split, tokenizer: Any, max_length: int) -> tuple[Dataset, Truncation]:
-    """Encode a split for one tokenizer and length, and say what was cut.
+def encode_split(
+    task: Task, split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> tuple[Dataset, Truncation]:
+    """Encode a split for one tokenizer and maximum length, and count what was cut.
 
-    Cached by task version, data, tokenizer and length: two models never share token ids unless their tokenizers are
-    the same.
+    The cache key holds task version, data, tokenizer and length: two models share token ids only if their tokenizers
+    are the same.
     """
     key = {
         "kind": "encoded",
@@ -139,12 +148,13 @@ def encode_split(task: Task, split: Split, tokenizer: Any, max_length: int) -> t
         encoded = task.family.encode(task, tokenizer, examples, max_length, truncation)
         return encoded, lambda: asdict(truncation)
 
-    dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, task.family.encoded(task), rows)
+    schema = encoding.encoded_schema(task)
+    dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, schema, rows)
     return dataset, Truncation(**notes)
 
 
-def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Checksum of everything that a tokenizer's output depends on."""
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
+    """Return a checksum of everything that a tokenizer's output depends on."""
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
     backend.pop("truncation", None)
     backend.pop("padding", None)

@@ -2,19 +2,21 @@
 
 from ..corpora.hoc_archive import hoc_archive_format
 from ..corpora.tables import hoc_format
-from . import encoding, families
+from . import decoding, encoding, texts
 from .task import Family, Task
 
 DOCUMENT_CLASSIFICATION = Family(
     name="document classification",
     head="multi-label",
     columns=("sentence",),
-    schema=families.texts_schema,
-    parse=families.parse_texts,
+    schema=texts.flags_schema,
+    parse=texts.parse,
+    read_label=texts.read_flags,
     encode=encoding.encode_texts,
-    decode=families.decode_flags,
-    encoded=families.encoded_schema,
-    text=families.pair_text,
+    decode=decoding.decode_flags,
+    describe=texts.describe_flags,
+    text=texts.text,
+    from_text=texts.from_text,
 )
 _HALLMARKS = (
     "activating invasion and metastasis",

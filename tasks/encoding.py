@@ -1,20 +1,38 @@
-"""From examples to token ids: words in windows, texts and pairs, and multiple choice. What is cut is counted."""
+"""From examples to token ids: words in windows, texts and pairs, and multiple choice. Lost tokens are counted."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..corpora.sources import Row
 from ..models.heads import IGNORED, UNSCORED
 from .task import Task, Truncation
 
-VERSION = 1  # part of the cache key: raise it when encoding changes
-_CHUNK, _CHARACTERS = 256, 1_000_000  # encoded at a time
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
+
+VERSION = 1  # part of the cache key; raise it when encoding changes
+_CHUNK, _CHARACTERS = 256, 1_000_000  # examples and characters that are encoded at a time
 _TEXTS = ("tokens", "text", "text_pair", "question", "options")
 _MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
+
+
+def encoded_schema(task: Task) -> pa.Schema:
+    """Return the Arrow schema of a task's encoded rows: a list of sequences, and labels as the head needs them."""
+    import pyarrow as pa
+
+    fields = {
+        "input_ids": pa.list_(pa.list_(pa.int32())),
+        "token_type_ids": pa.list_(pa.list_(pa.int8())),
+        "labels": task.head.encoded_label(),
+    }
+    if task.head.per_word:
+        fields |= {"word_index": pa.list_(pa.list_(pa.int32())), "n_words": pa.int32()}
+    return pa.schema(fields)
 
 
 def _chunks(examples: Iterable[Row]) -> Iterator[list[Row]]:
@@ -35,12 +53,16 @@ def _texts(example: Row) -> Iterator[str | list[str]]:
 
 
 def encode_words(
-    task: Task, tokenizer: Any, examples: Iterable[Row], max_length: int, truncation: Truncation
+    task: Task,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Row],
+    max_length: int,
+    truncation: Truncation,
 ) -> Iterator[Row]:
-    """Encode sentences of words; what is longer than `max_length` pieces becomes overlapping windows.
+    """Encode sentences of words. A sentence of more than `max_length` word pieces becomes overlapping windows.
 
-    Windows start every `max_length // 2` pieces. Each word is labelled, and later predicted, on its first piece in
-    the window where it has most context (ties: the earlier window); its other occurrences are ignored.
+    A window starts every `max_length // 2` pieces. Each word is labelled, and later predicted, on its first piece in
+    the window where it has most context (the earlier window if two are equal). Its other occurrences are ignored.
     """
     numbers = {label: index for index, label in enumerate(task.labels)}
     capacity = max_length - tokenizer.num_special_tokens_to_add(pair=False)
@@ -76,17 +98,18 @@ def encode_words(
 
 
 def place_words(windows: list[list[int | None]], step: int) -> list[list[int]]:
-    """Choose for each word the window, and there the first piece, at which it is predicted.
+    """Choose for each word the window in which it is predicted, at its first piece there.
 
     Args:
-        windows: per window, the word of each position (None for special tokens).
-        step: pieces from one window's start to the next one's.
+        windows: for each window, the word at each position (None for special tokens).
+        step: number of pieces between the starts of two windows.
 
     Returns:
-        Per window and position the word predicted there, or `UNSCORED`. Every word that has a piece stands once.
+        For each window and position the word that is predicted there, or `UNSCORED`. Every word that has a piece occurs
+        exactly once.
     """
     placed = [[UNSCORED] * len(window) for window in windows]
-    spans: list[tuple[int, int, int]] = []  # per window: first piece, piece after the last, position of the first
+    spans: list[tuple[int, int, int]] = []  # for each window: first piece, piece after the last, position of the first
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for number, window in enumerate(windows):
@@ -98,7 +121,7 @@ def place_words(windows: list[list[int | None]], step: int) -> list[list[int]]:
             if word is not None:
                 first.setdefault(word, piece)
                 last[word] = piece
-    capacity = spans[0][1]  # no window is longer than the first
+    capacity = spans[0][1]  # No window is longer than the first one.
     for word, piece in first.items():
         _, best = max(
             (min(piece - spans[number][0], spans[number][1] - 1 - last[word]), -number)
@@ -111,10 +134,16 @@ def place_words(windows: list[list[int | None]], step: int) -> list[list[int]]:
 
 
 def encode_texts(
-    task: Task, tokenizer: Any, examples: Iterable[Row], max_length: int, truncation: Truncation
+    task: Task,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Row],
+    max_length: int,
+    truncation: Truncation,
 ) -> Iterator[Row]:
-    """Encode `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`, cut "longest first" to `max_length`."""
-    target = _target(task)
+    """Encode `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`, truncated "longest first" to `max_length`.
+
+    The label is stored as it is (a number, or one flag per label); `encode_classes` replaces a label by its index.
+    """
     for chunk in _chunks(examples):
         texts = [(example["text"], example["text_pair"]) for example in chunk]
         for example, (row, cut, lost) in zip(chunk, _encode_pairs(tokenizer, texts, max_length), strict=True):
@@ -122,14 +151,30 @@ def encode_texts(
             truncation.examples_cut += cut > 0
             truncation.tokens_cut += cut
             truncation.masks_lost += lost if task.masks else 0
-            label = example.get("label")
-            yield row | {"labels": target(label) if label is not None else None}
+            yield row | {"labels": example.get("label")}
+
+
+def encode_classes(
+    task: Task,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Row],
+    max_length: int,
+    truncation: Truncation,
+) -> Iterator[Row]:
+    """Encode texts or pairs (see `encode_texts`) whose label is one of the task's labels."""
+    numbers = {label: index for index, label in enumerate(task.labels)}
+    for row in encode_texts(task, tokenizer, examples, max_length, truncation):
+        yield row | {"labels": None if row["labels"] is None else numbers[row["labels"]]}
 
 
 def encode_choices(
-    task: Task, tokenizer: Any, examples: Iterable[Row], max_length: int, truncation: Truncation
+    task: Task,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Row],
+    max_length: int,
+    truncation: Truncation,
 ) -> Iterator[Row]:
-    """Encode each (question, option) as a pair, four sequences an example, each cut "longest first"."""
+    """Encode each (question, option) as a pair: one sequence per option, each truncated "longest first"."""
     for chunk in _chunks(examples):
         pairs = [(example["question"], option) for example in chunk for option in example["options"]]
         encoded = iter(list(_encode_pairs(tokenizer, pairs, max_length)))
@@ -146,21 +191,14 @@ def encode_choices(
             }
 
 
-def _target(task: Task) -> Callable[[Any], Any]:
-    if task.head != "sequence":
-        return lambda label: label
-    numbers = {label: index for index, label in enumerate(task.labels)}
-    return lambda label: numbers[label]
-
-
 def _encode_pairs(
-    tokenizer: Any, texts: list[tuple[str, str | None]], max_length: int
+    tokenizer: PreTrainedTokenizerFast, texts: list[tuple[str, str | None]], max_length: int
 ) -> Iterator[tuple[Row, int, bool]]:
     """Yield (row of one sequence, pieces cut, whether an entity mask was cut) per text or pair."""
-    paired = texts[0][1] is not None
+    pairs = [second for _, second in texts if second is not None]  # All examples of a task have a second text, or none.
     encoded = tokenizer(
         [first for first, _ in texts],
-        [second for _, second in texts] if paired else None,
+        pairs or None,
         return_attention_mask=False,
         verbose=False,
     )
@@ -171,7 +209,7 @@ def _encode_pairs(
             continue
         cut = tokenizer(
             [first],
-            [second] if paired else None,
+            None if second is None else [second],
             truncation="longest_first",
             max_length=max_length,
             return_attention_mask=False,

@@ -1,13 +1,30 @@
 """EBM PICO: participants, interventions and outcomes, each word scored by itself."""
 
 from dataclasses import replace
+from typing import Any
 
-from ..corpora.iob import pico_formats
+from ..corpora.iob import begin_tag, pico_formats
+from ..corpora.sources import Row
+from . import words
 from .ner import NER
 from .task import Task
 
-PICO = replace(NER, name="PICO element extraction")
 _TYPES = {"PAR": "PAR", "INT": "INT", "OUT": "OUT"}
+
+
+def _read_tags(task: Task, tags: Any, example: Row) -> list[str]:
+    # The score treats each word by itself, so the label of every labelled word begins with B.
+    return [begin_tag(tag, task.tag_types) for tag in words.checked_tags(tags, example)]
+
+
+PICO = replace(
+    NER,
+    name="PICO element extraction",
+    read_label=_read_tags,
+    describe=words.describe_spans,
+    size=words.labelled_words,
+    unit="labelled words",
+)
 
 EBM_PICO = Task(
     name="ebm-pico",
@@ -18,7 +35,6 @@ EBM_PICO = Task(
     task_type="pico",
     release="tokcls/ebmnlp_hf",
     counts=(339167, 85321, 16364),
-    unit="labelled words",
     metric="word_macro_f1",
     labels=("O", "B-PAR", "B-INT", "B-OUT"),
     negative="O",

@@ -1,20 +1,22 @@
 """PubMedQA: yes, no or maybe, from the question and the abstract without its conclusion."""
 
+from ..corpora.download import Remote
 from ..corpora.pubmedqa import pubmedqa_formats
-from . import encoding, families
+from . import decoding, encoding, texts
 from .task import Family, Task
 
-# Also the family of BioASQ: a question, a context, and a short answer.
+# BioASQ is of the same family: a question, a context, and a short answer.
 QUESTION_ANSWERING = Family(
     name="question answering",
     head="sequence",
     columns=("sentence1", "sentence2"),
-    schema=families.texts_schema,
-    parse=families.parse_texts,
-    encode=encoding.encode_texts,
-    decode=families.decode_class,
-    encoded=families.encoded_schema,
-    text=families.pair_text,
+    schema=texts.class_schema,
+    parse=texts.parse,
+    read_label=texts.read_class,
+    encode=encoding.encode_classes,
+    decode=decoding.decode_class,
+    describe=texts.describe_class,
+    text=texts.text,
 )
 _ANSWERS = ("yes", "no", "maybe")
 
@@ -30,6 +32,11 @@ PUBMEDQA = Task(
     labels=_ANSWERS,
     metric="accuracy",
     formats=pubmedqa_formats(_ANSWERS),
+    remotes=(
+        Remote(
+            "https://raw.githubusercontent.com/pubmedqa/pubmedqa/master/data/ori_pqal.json", "pubmedqa/ori_pqal.json"
+        ),
+    ),
     access="public (MIT): `linkbert data download pubmedqa` gets it from the authors' repository",
 )
 TASKS = (PUBMEDQA,)

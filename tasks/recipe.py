@@ -1,4 +1,4 @@
-"""Recipes: each setting resolved once (flag, then recipe, then default), with where it came from."""
+"""Recipes: each setting is resolved once (flag, then recipe, then default), and its origin is kept with it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,19 @@ from ..errors import RequestError, nearest
 from .task import Recipe
 
 RECIPES = ("base", "large", "small")
-LARGE_HIDDEN_SIZE = 1024
+LARGE_HIDDEN_SIZE = 1024  # Encoders of this width and more take the published recipe for large models.
 DEFAULT_SEED = 42
-
+# Schedules of `transformers.get_scheduler` that need nothing but the numbers of warm-up and training updates. Named
+# here because importing transformers takes seconds; a test compares them with the library.
+SCHEDULES = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+)
 
 KEYS = tuple(item.name for item in fields(Recipe) if item.name != "origin")
 _DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.name in KEYS[4:]}
@@ -39,10 +49,10 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
 
 @cache
 def load_recipes(name: str) -> dict[str, Any]:
-    """Read `recipes/NAME.toml` and check it.
+    """Read and check `recipes/NAME.toml`.
 
     Raises:
-        ValueError: an unknown setting or a value out of range.
+        ValueError: a setting is unknown or its value is out of range.
     """
     data = tomllib.loads((Path(__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
     for section, values in data.items():
@@ -54,18 +64,18 @@ def load_recipes(name: str) -> dict[str, Any]:
 
 
 def recipe_settings(task: str, name: str) -> dict[str, Any]:
-    """What a recipe says of a task, its own defaults included; empty for a task that is never trained on."""
+    """Return what a recipe says about a task, with the recipe's defaults; empty for a task that is never trained on."""
     data = load_recipes(name)
     return data.get("defaults", {}) | data[task] if task in data else {}
 
 
 def published_recipe(hidden_size: int) -> str:
-    """The published recipe for an encoder of this width: large from 1024 on, else base."""
+    """Return the name of the published recipe for an encoder of this width."""
     return "large" if hidden_size >= LARGE_HIDDEN_SIZE else "base"
 
 
 def recipe_seed(task: str, name: str) -> int:
-    """The seed of a recipe: 42 unless it says another."""
+    """Return the seed that a recipe names for a task, or 42 if it names none."""
     return recipe_settings(task, name).get("seed", DEFAULT_SEED)
 
 
@@ -75,13 +85,13 @@ def resolve_recipe(
     """Resolve every setting for one task.
 
     Args:
-        task: the task's name.
+        task: the section of the recipe (`Task.recipe_section`).
         name: the recipe's name.
         overrides: setting -> (value, origin), from flags.
-        checkpoint: the dropouts of the model's configuration.
+        checkpoint: the dropout rates of the model's configuration (`ModelInfo.dropouts`).
 
     Raises:
-        RequestError: the problems with all overrides together.
+        RequestError: some overrides are wrong; all problems are reported together.
     """
     title = f"recipe {name} ({'published' if load_recipes(name)['published'] else 'ours'})"
     layers: list[tuple[Mapping[str, Any], str]] = [
@@ -108,9 +118,11 @@ def resolve_recipe(
 
 
 def problem_with(key: str, value: Any) -> str | None:
-    """Say what is wrong with a setting, or None."""
+    """Return what is wrong with the value of a setting, or None if nothing is."""
     if key not in KEYS:
         return f"unknown setting {key!r}; {nearest(key, KEYS)}"
+    if key == "schedule":
+        return None if value in SCHEDULES else f"unknown schedule {value!r}; {nearest(str(value), SCHEDULES)}"
     if key == "group_by_length":
         return None if isinstance(value, bool) else f"group_by_length should be true or false, found {value!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -129,11 +141,13 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Read one `key=value` of `--set`.
 
     Raises:
-        RequestError: no `=`, or a value that is neither a number nor true or false.
+        RequestError: there is no `=`, or the value is not of a type that the setting can have.
     """
     key, equals, value = text.partition("=")
     if not equals:
         raise RequestError(f"--set {text}: expected KEY=VALUE, e.g. --set weight_decay=0.01")
+    if key == "schedule":
+        return key, value
     words = {"true": True, "false": False}
     if value.lower() in words:
         return key, words[value.lower()]
@@ -146,14 +160,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def departures(recipe: Recipe, task: str, name: str, published: str, checkpoint: Mapping[str, float]) -> list[str]:
-    """List where a run's settings differ from the published recipe of the model's size.
+    """Return in which settings a run departs from the published recipe for a model of its size.
 
     Args:
-        recipe: the settings used.
-        task: the task's name.
-        name: the recipe that was used.
+        recipe: the settings of the run.
+        task: the section of the recipe (`Task.recipe_section`).
+        name: the recipe with which the run began.
         published: the published recipe for a model of this size.
-        checkpoint: the dropouts of the model's configuration.
+        checkpoint: the dropout rates of the model's configuration.
     """
     found = []
     if name != published:
@@ -169,4 +183,4 @@ def departures(recipe: Recipe, task: str, name: str, published: str, checkpoint:
 
 
 def _show(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"

@@ -44,7 +44,7 @@ def get_task(name: str) -> Task:
     """Return the task of this name.
 
     Raises:
-        RequestError: no such task, with the nearest names.
+        RequestError: there is no such task; the message names the nearest ones.
     """
     if name not in TASKS:
         raise RequestError(f"unknown task {name!r}; {nearest(name, TASKS)}")

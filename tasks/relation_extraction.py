@@ -2,19 +2,21 @@
 
 from ..corpora.ddi_xml import ddi_xml_format
 from ..corpora.tables import relation_format
-from . import encoding, families
+from . import decoding, encoding, texts
 from .task import Family, Task
 
 RELATION_EXTRACTION = Family(
     name="relation extraction",
     head="sequence",
     columns=("sentence",),
-    schema=families.texts_schema,
-    parse=families.parse_texts,
-    encode=encoding.encode_texts,
-    decode=families.decode_class,
-    encoded=families.encoded_schema,
-    text=families.pair_text,
+    schema=texts.class_schema,
+    parse=texts.parse,
+    read_label=texts.read_class,
+    encode=encoding.encode_classes,
+    decode=decoding.decode_class,
+    describe=texts.describe_class,
+    text=texts.text,
+    from_text=texts.from_text,
 )
 _CHEMPROT = ("0", "CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 _DDI = ("0", "DDI-advise", "DDI-effect", "DDI-int", "DDI-mechanism")

@@ -1,19 +1,20 @@
 """BIOSSES: similarity of two sentences from 0 to 4, Pearson correlation."""
 
 from ..corpora.tables import biosses_format
-from . import encoding, families
+from . import decoding, encoding, texts
 from .task import Family, Task
 
 SENTENCE_SIMILARITY = Family(
     name="sentence similarity",
     head="regression",
     columns=("sentence1", "sentence2"),
-    schema=families.texts_schema,
-    parse=families.parse_texts,
+    schema=texts.number_schema,
+    parse=texts.parse,
+    read_label=texts.read_number,
     encode=encoding.encode_texts,
-    decode=families.decode_number,
-    encoded=families.encoded_schema,
-    text=families.pair_text,
+    decode=decoding.decode_number,
+    describe=texts.describe_number,
+    text=texts.text,
 )
 
 BIOSSES = Task(

@@ -1,4 +1,4 @@
-"""The contract of a task: a frozen value that says everything the trainer, the metrics and the corpora need."""
+"""The contract of a task: a frozen value with everything that the trainer, the metrics and the corpora need to know."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from ..corpora.download import Remote
 from ..corpora.prepare import Corpus
 from ..corpora.prepared import release_format
 from ..corpora.sources import Format, Row, plain
 from ..metrics import METRICS
-from ..models.heads import HEAD_KINDS
+from ..models.heads import HEADS, Head, HeadKind
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
 
-# The six task types of BLURB, in its order, and the two suites beside it.
+# The six task types of BLURB in the order of its tables.
 BLURB_TYPES = (
     "ner",
     "pico",
@@ -27,21 +29,21 @@ BLURB_TYPES = (
     "question-answering",
 )
 SUITES = ("blurb", "medqa", "mmlu")
-# The suite and task type of datasets beyond the published benchmark: they enter no BLURB score.
+# The suite and task type of datasets beyond the published benchmark. They enter no BLURB score.
 EXTRA = "extra"
 
 
 @dataclass
 class Truncation:
-    """What encoding a split lost, counted per split and stored with the result.
+    """What encoding a split lost. It is counted per split and stored with the result.
 
     Attributes:
-        examples: examples encoded.
-        examples_cut: examples that lost tokens.
-        tokens_cut: word pieces lost.
-        masks_lost: examples that lost an entity mask, which makes them unanswerable.
-        gold_labels_lost: labelled words that the model cannot see.
-        windowed: examples that were split into overlapping windows, and lost nothing.
+        examples: number of examples encoded.
+        examples_cut: number of examples that lost tokens.
+        tokens_cut: number of word pieces lost.
+        masks_lost: number of examples that lost an entity mask, which makes them unanswerable.
+        gold_labels_lost: number of labelled words that the model cannot see.
+        windowed: number of examples that were split into overlapping windows; they lost nothing.
     """
 
     examples: int = 0
@@ -54,22 +56,24 @@ class Truncation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one fine-tuning run. Defaults are those of PROTOCOL: AdamW, linear decay, clipping at 1.
+    """The settings of one fine-tuning run. Defaults are those of the authors' scripts.
 
     Attributes:
-        learning_rate: peak of the schedule.
+        learning_rate: the highest learning rate of the schedule.
         batch_size: examples per update, over all processes and micro-batches.
         epochs: passes over the training split.
-        max_length: word pieces per sequence, special tokens counted.
-        warmup: an integer is updates, a float below 1 a share of all updates, rounded up.
-        weight_decay: of AdamW; biases and normalisation weights are spared.
-        beta1: of AdamW.
-        beta2: of AdamW.
-        eps: of AdamW.
-        max_grad_norm: gradients are clipped to this norm.
-        dropout: hidden dropout; the checkpoint's own when None.
-        attention_dropout: attention dropout; the checkpoint's own when None.
-        group_by_length: draw batches of examples of like length (departs from the published order).
+        max_length: word pieces per sequence, special tokens included.
+        warmup: updates in which the learning rate rises from 0; a float below 1 is a share of all updates, rounded up.
+        weight_decay: weight decay of AdamW, not applied to biases and normalisation weights.
+        beta1: decay rate of AdamW's first moment.
+        beta2: decay rate of AdamW's second moment.
+        eps: epsilon of AdamW.
+        max_grad_norm: the norm to which gradients are clipped.
+        dropout: hidden dropout rate; the checkpoint's own if None.
+        attention_dropout: attention dropout rate; the checkpoint's own if None.
+        group_by_length: whether batches are drawn from examples of similar length, which departs from the published
+            order.
+        schedule: name of the learning rate schedule; `linear` (to 0 after the warm-up) is the published one.
         origin: setting -> where its value came from.
     """
 
@@ -86,77 +90,92 @@ class Recipe:
     dropout: float | None = None
     attention_dropout: float | None = None
     group_by_length: bool = False
+    schedule: str = "linear"
     origin: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def values(self) -> dict[str, Any]:
-        """All settings by name, without their origins."""
+        """Return all settings by name, without their origins."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "origin"}
 
     def warmup_steps(self, steps: int) -> int:
-        """Updates of warm-up in a run of `steps` updates."""
+        """Return the number of warm-up updates in a run of `steps` updates."""
         return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
+
+
+def _one(example: Row) -> int:
+    return 1
 
 
 @dataclass(frozen=True)
 class Family:
-    """What the datasets of one kind share.
+    """What the datasets of one kind share: the head, and functions from prepared rows to printed predictions.
 
     Attributes:
-        name: the family's name.
-        head: a head kind of `models.heads`.
-        columns: fields of the prepared format that `predict` reads, in order; raw text fills the first if alone.
+        name: the family's name in print.
+        head: the kind of head that its models need.
+        columns: the fields of the prepared format that `predict` reads, in order.
         schema: task -> Arrow schema of its examples.
-        parse: (task, prepared row) -> example with `id` and, when the row has one, `label` in its prepared form;
-            raises ValueError where the row breaks the rules.
-        encode: (task, tokenizer, examples, maximum length, truncation counts to fill) -> encoded rows, in order:
-            `input_ids` and `token_type_ids` as one list per sequence, `labels`, and for token heads `word_index`
-            (the word predicted at each piece, else -1) and `n_words`.
-        decode: (task, output of one example) -> (prediction in the form of the label, scores).
-        encoded: task -> Arrow schema of the encoded rows.
-        text: example -> text by which splits are compared, or None.
+        parse: (task, prepared row) -> example with `id` and, if the row has a label, `label` in its prepared form.
+            Raises ValueError if the row breaks the rules.
+        read_label: (task, label or prediction in its prepared form, example) -> the same, checked. Raises ValueError.
+        encode: (task, tokenizer, examples, maximum length, truncation counts to fill) -> encoded rows in the same
+            order, with `input_ids` and `token_type_ids` as one list per sequence and `labels`. Heads that read words
+            also need `word_index` (the word that is predicted at each word piece, else -1) and `n_words`.
+        decode: (task, output of one example) -> (prediction in the form of the prepared label, scores).
+        describe: (task, input row, example, prediction, scores) -> what `predict` prints for the example.
+        text: example -> the text by which splits are compared, or None if it is too short for that.
+        from_text: (task, raw text) -> prepared row without a label; None if an example consists of several texts.
+        label_column: the field of the prepared format that holds the label.
+        size: example -> how many units it counts.
+        unit: what the official counts count.
     """
 
     name: str
-    head: str
+    head: HeadKind
     columns: tuple[str, ...]
     schema: Callable[[Task], pa.Schema]
     parse: Callable[[Task, Row], Row]
-    encode: Callable[[Task, Any, Iterable[Row], int, Truncation], Iterator[Row]]
+    read_label: Callable[[Task, Any, Row], Any]
+    encode: Callable[[Task, PreTrainedTokenizerFast, Iterable[Row], int, Truncation], Iterator[Row]]
     decode: Callable[[Task, np.ndarray], tuple[Any, Any]]
-    encoded: Callable[[Task], pa.Schema]
+    describe: Callable[[Task, Row, Row, Any, Any], Row]
     text: Callable[[Row], str | None]
+    from_text: Callable[[Task, str], Row] | None = None
+    label_column: str = "label"
+    size: Callable[[Row], int] = _one
+    unit: str = "examples"
 
     def __post_init__(self) -> None:
-        if self.head not in HEAD_KINDS:
-            raise ValueError(f"family {self.name!r}: no head kind {self.head!r}; there are {', '.join(HEAD_KINDS)}")
+        if self.head not in HEADS:
+            raise ValueError(f"family {self.name!r}: no head kind {self.head!r}; there are {', '.join(HEADS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One dataset of the benchmark. Checked when it is made: an unknown metric or label is an error at import.
+    """One dataset. A wrong declaration (an unknown metric, a label twice) is an error when it is imported.
 
     Attributes:
-        name: the slug by which commands call it.
-        version: raised when the corpus, the label set or the metric changes.
+        name: the name by which commands call it.
+        version: a number that is raised when the corpus, the label set or the metric changes.
         title: the name in print.
-        family: what it shares with its like.
+        family: the kind of task.
         suite: `blurb`, `medqa`, `mmlu`, or `EXTRA`.
         task_type: one of `BLURB_TYPES` within BLURB, else the suite.
-        release: its folder in the authors' release.
-        counts: official counts of its splits, in `unit`.
-        unit: what the counts count.
+        release: its folder in the authors' release, and so in the data folder.
+        counts: official counts of its splits, in the family's unit.
         labels: the label set in a fixed order; empty for regression and multiple choice.
         metric: a name of `metrics.METRICS`.
         negative: the class that F1 leaves out.
-        splits: its splits; it is trained on the first unless `trained_on` names another task.
-        tag_types: types in the source files -> the task's own type.
-        folders: names of its folder in the source layouts.
-        formats: its original formats, best first.
-        accepted: split -> (count of the benchmark's own file, why it differs from the printed one).
+        splits: names of its splits. It is trained on the first, unless `trained_on` names another task.
+        tag_types: for tagged words, entity type in the source files -> the task's own type.
+        folders: names that its folder has in source layouts.
+        formats: its original formats, the best one first.
+        remotes: files that may be downloaded without asking; empty if the corpus has terms that a user must accept.
+        accepted: split -> (count of the benchmark's own file, why it differs from the printed count).
         masks: whether its texts carry entity masks such as `@GENE$`.
-        trained_on: the task whose fine-tuned model it is evaluated with.
-        recipe_of: the task whose settings in the recipes it takes; its own when None.
-        access: how to get it, in one sentence.
+        trained_on: the task with whose fine-tuned model it is evaluated; None if it is trained on itself.
+        recipe_of: the task whose settings in the recipes it uses; its own if None.
+        access: how to get the corpus, in one sentence.
     """
 
     name: str
@@ -166,8 +185,7 @@ class Task:
     suite: str
     task_type: str
     release: str
-    counts: tuple[int, int, int]
-    unit: str = "examples"
+    counts: tuple[int, ...]
     labels: tuple[str, ...] = ()
     metric: str
     negative: str | None = None
@@ -175,6 +193,7 @@ class Task:
     tag_types: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     formats: tuple[Format, ...] = ()
+    remotes: tuple[Remote, ...] = ()
     accepted: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     masks: bool = False
     trained_on: str | None = None
@@ -182,25 +201,34 @@ class Task:
     access: str = ""
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise ValueError(f"task {self.name!r}: no metric {self.metric!r}; there are {', '.join(METRICS)}")
-        if self.suite not in (*SUITES, EXTRA):
-            raise ValueError(f"task {self.name!r}: no suite {self.suite!r}; there are {', '.join((*SUITES, EXTRA))}")
-        if self.task_type not in (BLURB_TYPES if self.suite == "blurb" else (self.suite,)):
-            raise ValueError(f"task {self.name!r}: no task type {self.task_type!r} in the suite {self.suite!r}")
-        if self.negative is not None and self.negative not in self.labels:
-            raise ValueError(f"task {self.name!r}: the negative class {self.negative!r} is not among its labels")
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"task {self.name!r}: a label stands twice")
+        wrong = [message for fine, message in self._checks() if not fine]
+        if wrong:
+            raise ValueError(f"task {self.name!r}: {'; '.join(wrong)}")
+
+    def _checks(self) -> Iterator[tuple[bool, str]]:
+        types = BLURB_TYPES if self.suite == "blurb" else (self.suite,)
+        unlabelled = [kind for kind in self.tag_types.values() if f"B-{kind}" not in self.labels]
+        yield self.metric in METRICS, f"no metric {self.metric!r}; there are {', '.join(METRICS)}"
+        yield self.suite in (*SUITES, EXTRA), f"no suite {self.suite!r}; there are {', '.join((*SUITES, EXTRA))}"
+        yield self.task_type in types, f"no task type {self.task_type!r} in the suite {self.suite!r}"
+        yield self.negative in (None, *self.labels), f"the negative class {self.negative!r} is not among its labels"
+        yield len(set(self.labels)) == len(self.labels), "a label stands twice"
+        yield len(self.counts) == len(self.splits), "counts and splits differ in number"
+        yield not unlabelled, f"no label B-TYPE for {', '.join(unlabelled)}"
 
     @property
-    def head(self) -> str:
-        """The kind of head that the task needs."""
-        return self.family.head
+    def head(self) -> Head:
+        """The kind of head that the task's models need."""
+        return HEADS[self.family.head]
+
+    @property
+    def unit(self) -> str:
+        """What the official counts count."""
+        return self.family.unit
 
     @property
     def recipe_section(self) -> str:
-        """The section of the recipes with its settings, or those of the task whose model it is evaluated with."""
+        """The section of the recipes that holds its settings."""
         return self.recipe_of or self.trained_on or self.name
 
     @property
@@ -212,17 +240,26 @@ class Task:
     def corpus(self) -> Corpus:
         """The dataset as `corpora.prepare` sees it."""
         folders = tuple(plain(name) for name in (*self.folders, self.release.split("/")[-1].removesuffix("_hf")))
-        formats = (*self.formats, release_format(self.release, self.splits, self.parse))
+        formats = (*self.formats, release_format(self.release, self.splits, self.parse_labelled))
         return Corpus(self.name, self.release, self.splits, folders, formats, self.access)
 
     def parse(self, row: Row) -> Row:
-        """Turn a prepared row into an example; ValueError where it breaks the task's rules."""
+        """Turn a prepared row into an example.
+
+        Raises:
+            ValueError: the row breaks the task's rules.
+        """
         return self.family.parse(self, row)
 
-    def size(self, example: Row) -> int:
-        """Count an example in the task's unit."""
-        if self.unit == "mentions":
-            return sum(tag.startswith("B-") for tag in example["label"])
-        if self.unit == "labelled words":
-            return sum(tag != "O" for tag in example["label"])
-        return 1
+    def parse_labelled(self, row: Row) -> Row:
+        """Turn a prepared row into an example with a label.
+
+        Raises:
+            ValueError: the row breaks the task's rules, or has no label.
+        """
+        if self.family.label_column not in row:
+            names = ", ".join(map(str, row)) or "none"
+            raise ValueError(
+                f"the row has no label: the field {self.family.label_column!r} is missing (fields: {names})"
+            )
+        return self.family.parse(self, row)

@@ -272,7 +272,7 @@ def tiny(make_model) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer(tiny):
-    from linkbert.models.loading import load_tokenizer
+    from linkbert.models.tokenizer_loading import load_tokenizer
 
     return load_tokenizer(tiny, words=True)
 

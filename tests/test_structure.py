@@ -14,15 +14,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("metrics", "corpora", "models", "tasks", "training", "benchmarks", "cli")
+ROOMS = (
+    "metrics", "corpora", "models", "tasks", "training", "experiments", "leaderboard", "speed", "benchmarks", "cli",
+)  # fmt: skip
 MAY_IMPORT = {
     "metrics": set(),
     "corpora": set(),
     "models": set(),
     "tasks": {"models", "corpora", "metrics"},
     "training": {"tasks", "models"},
-    "benchmarks": {"training", "tasks", "models", "corpora", "metrics"},
-    "cli": {"benchmarks", "training", "tasks", "models", "corpora", "metrics"},
+    "experiments": {"training", "tasks", "models", "corpora", "metrics"},
+    "leaderboard": {"experiments", "tasks", "metrics"},
+    "speed": {"experiments", "training", "tasks", "models", "corpora", "metrics"},
+    "benchmarks": {"leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
+    "cli": {"benchmarks", "speed", "leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
 }
 # The trainer knows the contract of a task, and no task.
 TRAINING_MAY_IMPORT_OF_TASKS = {"task"}
@@ -74,7 +79,7 @@ def test_only_the_command_line_prints():
 def test_looking_around_loads_nothing_heavy(arguments):
     code = (
         "import sys; sys.argv = ['linkbert', *sys.argv[1:]]\n"
-        "from linkbert.cli.main import run\n"
+        "from linkbert.__main__ import run\n"
         "try: run()\n"
         "except SystemExit as done: code = done.code\n"
         "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'accelerate', 'sklearn', 'pyarrow'} & set(sys.modules)\n"
@@ -142,11 +147,17 @@ def test_each_command_in_the_readme_parses():
         command.make_context("linkbert", rest, resilient_parsing=False)
 
 
-def test_public_functions_are_the_commands_functions():
+def test_public_functions_are_the_commands_functions(tmp_path, monkeypatch):
     import linkbert
-    from linkbert.benchmarks import evaluation, leaderboard, predicting, run
+    from linkbert.leaderboard.board import leaderboard
 
-    assert linkbert.finetune is run.finetune and linkbert.evaluate is evaluation.evaluate
-    assert linkbert.leaderboard is leaderboard.leaderboard and linkbert.predict is predicting.predict
+    monkeypatch.chdir(tmp_path)
+    from linkbert.experiments import evaluation, finetune, options, plan, prediction
+
+    assert linkbert.finetune is finetune.finetune and linkbert.evaluate is evaluation.evaluate
+    assert linkbert.predict is prediction.predict and linkbert.plan_finetune is plan.plan_finetune
+    assert linkbert.RunOptions is options.RunOptions
+    # A package of the same name takes the function's place once it is imported; it can be called all the same.
+    assert linkbert.leaderboard(suite="mmlu").to_json() == leaderboard(suite="mmlu").to_json()
     with pytest.raises(AttributeError):
         _ = linkbert.nothing

@@ -1,1 +1,1 @@
-"""The one trainer: batches, the loop, prediction. It knows the contract of a task and no task by name."""
+"""The trainer: batches, training loop, prediction, checkpoints. It knows the contract `Task`, and no task by name."""

@@ -1,6 +1,6 @@
-"""Checkpoints: folders with all that a run needs to go on as if it had never stopped.
+"""Checkpoints: folders with everything that a run needs to continue as if it had never stopped.
 
-A checkpoint is valid once its folder has its name, which one rename gives it. It holds safetensors and JSON, no
+A checkpoint is valid once its folder has its final name, which it gets by one rename. It holds safetensors and JSON, no
 pickles, and a manifest with the size and SHA-256 of each file.
 """
 
@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import RequestError, RunError
 from ..files import atomic_folder, sha256_of, sweep
@@ -23,39 +23,61 @@ _log = logging.getLogger(__name__)
 _MANIFEST, _VALUES = "manifest.json", "state.json"
 _PREFIX = "update-"
 _KEPT = 2
-CHECKPOINT_EVERY = 10.0  # minutes between two, if nothing else is asked for
-# The end of an epoch is no reason for a checkpoint that would take a larger share of the time since the last one.
+CHECKPOINT_EVERY = 10.0  # default number of minutes between two checkpoints
+# At the end of an epoch, a checkpoint is written only if that takes at most this share of the time since the last one:
+# the epochs of small corpora take a second, and would otherwise be spent on writing.
 _SHARE = 0.05
+
+
+class Identity(Protocol):
+    """What makes two runs the same run; `experiments.identity.RunIdentity` is one."""
+
+    def with_conditions(self, conditions: Mapping[str, Any]) -> Identity:
+        """Return this identity with further conditions, by name."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this identity as a JSON object."""
+        ...
+
+    def differences_from_json(self, document: Mapping[str, Any]) -> list[str]:
+        """Return in what an identity that was stored by `to_json` differs."""
+        ...
 
 
 class Checkpoints:
     """Writes, finds and removes the checkpoints of one run.
 
     Args:
-        folder: for them alone.
-        conditions: what a checkpoint depends on, by name; one of other conditions is refused.
-        every: seconds between two; None for the ends of epochs alone.
+        folder: a folder that holds nothing else.
+        identity: the run; a checkpoint of another run is refused.
+        every: seconds between two checkpoints; None to write them at the ends of epochs only.
     """
 
-    def __init__(self, folder: Path, conditions: Mapping[str, Any], every: float | None) -> None:
-        self.folder, self.conditions, self.every = folder, dict(conditions), every
+    def __init__(self, folder: Path, identity: Identity, every: float | None) -> None:
+        self.folder, self.identity, self.every = folder, identity, every
         self.last, self.took = time.monotonic(), 0.0
 
     @property
     def due(self) -> bool:
-        """Whether it is time for one."""
+        """Whether it is time for a checkpoint."""
         return self.every is not None and time.monotonic() - self.last >= self.every
 
     @property
     def cheap(self) -> bool:
-        """Whether writing one takes a small share of the time since the last one."""
+        """Whether writing a checkpoint takes a small share of the time since the last one."""
         return self.took <= _SHARE * (time.monotonic() - self.last)
 
     def write(self, updates: int, states: Mapping[str, State], epochs: int = 0) -> None:
-        """Write a checkpoint after so many updates and whole epochs, and remove all but the last two.
+        """Write a checkpoint, and remove all but the last two.
+
+        Args:
+            updates: number of updates done.
+            states: the state of the run, by name.
+            epochs: number of epochs done, including the scoring after each.
 
         Raises:
-            RunError: it could not be written; the earlier ones are as they were.
+            RunError: it could not be written; the earlier checkpoints are unchanged.
         """
         from safetensors import SafetensorError
 
@@ -63,7 +85,7 @@ class Checkpoints:
         path = self.folder / f"{_PREFIX}{updates:08d}.{epochs:04d}"
         try:
             with atomic_folder(path) as staged:
-                _fill(staged, self.conditions, states)
+                _fill(staged, self.identity, states)
         except (OSError, SafetensorError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise RunError(
@@ -71,7 +93,7 @@ class Checkpoints:
                 "same command again"
             ) from error
         sweep(self.folder, f"{_PREFIX}*")
-        # What is beyond this point was passed over when the run was taken up: it is damaged.
+        # A checkpoint of a later position is damaged: otherwise the run would have continued from it.
         found = self._all()
         kept = [other for other in found if other.name <= path.name][:_KEPT]
         for other in found:
@@ -80,48 +102,39 @@ class Checkpoints:
         self.last = time.monotonic()
         self.took = self.last - since
 
-    def read(self, *, also: Mapping[str, Any] | None = None) -> dict[str, State] | None:
-        """Read the last checkpoint that is whole; None if there is none.
+    def read(self, conditions: Mapping[str, Any] | None = None) -> dict[str, State] | None:
+        """Read the last checkpoint that is complete; None if there is none.
 
         Args:
-            also: further conditions, known only now.
+            conditions: further conditions of the run, which are part of its identity from now on.
 
         Raises:
-            RequestError: it is of other conditions; names each difference.
+            RequestError: the checkpoint belongs to another run; the message names each difference.
         """
-        self.conditions |= also or {}
+        self.identity = self.identity.with_conditions(conditions or {})
         for path in self._all():
             try:
                 document = _verified(path)
             except ValueError as error:
-                _log.warning("%s: damaged (%s); going back to the one before", path, error)
+                _log.warning("%s: damaged (%s); trying the one before", path, error)
                 continue
-            self._refuse_others(path, document["conditions"])
+            if found := self.identity.differences_from_json(document["identity"]):
+                raise RequestError(
+                    f"{path}: a checkpoint that this run cannot continue from: {'; '.join(found)}. "
+                    "Restore what differs, or begin anew with --restart"
+                )
             return _states(path, document["values"])
         return None
 
     def _all(self) -> list[Path]:
-        """The last one first."""
+        """Return the folders of all checkpoints, the last one first."""
         return sorted(self.folder.glob(f"{_PREFIX}*"), reverse=True)
 
-    def _refuse_others(self, path: Path, there: Mapping[str, Any]) -> None:
-        asked = json.loads(json.dumps(self.conditions))
-        found = [
-            f"{name} is {there.get(name)} there, {asked.get(name)} now"
-            for name in sorted({*there, *asked})
-            if there.get(name) != asked.get(name)
-        ]
-        if found:
-            raise RequestError(
-                f"{path}: a checkpoint that this run cannot go on from: {'; '.join(found)}. Restore what differs, or "
-                "begin anew with --restart"
-            )
 
-
-def _fill(folder: Path, conditions: Mapping[str, Any], states: Mapping[str, State]) -> None:
+def _fill(folder: Path, identity: Identity, states: Mapping[str, State]) -> None:
     from safetensors.torch import save_file
 
-    document = {"conditions": conditions, "values": {name: state.values for name, state in states.items()}}
+    document = {"identity": identity.to_json(), "values": {name: state.values for name, state in states.items()}}
     (folder / _VALUES).write_text(json.dumps(document), encoding="utf-8")
     for name, state in states.items():
         if state.tensors:
@@ -135,7 +148,7 @@ def _verified(path: Path) -> dict[str, Any]:
     """Check every file of a checkpoint and return its document.
 
     Raises:
-        ValueError: a file is missing, cut or changed.
+        ValueError: a file is missing, truncated or changed.
     """
     try:
         manifest = _read_object(path / _MANIFEST)
@@ -149,8 +162,10 @@ def _verified(path: Path) -> dict[str, Any]:
         document = _read_object(path / _VALUES)
     except OSError as error:
         raise ValueError(f"{Path(error.filename or path).name}: {error.strerror}") from error
-    conditions, values = document.get("conditions"), document.get("values")
-    if not isinstance(conditions, dict) or not isinstance(values, dict) or any("/" in name for name in values):
+    if "conditions" in document:
+        raise ValueError("written by an earlier version")
+    identity, values = document.get("identity"), document.get("values")
+    if not isinstance(identity, dict) or not isinstance(values, dict) or any("/" in name for name in values):
         raise ValueError(f"{_VALUES} is not what was written")
     return document
 

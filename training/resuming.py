@@ -1,4 +1,4 @@
-"""Saving a running training and going on from there, to the bit."""
+"""Saving a training that is under way, and continuing it with the same bits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from ..errors import RunError
-from .batches import MicroBatchSize
 from .checkpoints import Checkpoints
-from .precision import device_name
+from .device import device_name
+from .sampling import MicroBatchSize
 from .state import (
     State,
     Stateful,
@@ -29,37 +29,43 @@ from .state import (
 from .stopping import Stopped, stop_asked
 
 if TYPE_CHECKING:
-    from .feed import Feed
-    from .progress import Meter
+    from transformers import PreTrainedModel
+
+    from .data_loader import UpdateLoader
+    from .meter import Meter
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 8  # updates between two agreements of several GPUs, each of which waits for them
+# Several GPUs agree only once in so many updates whether to stop or to save, because each agreement waits for all of
+# them.
+_AGREE_EVERY = 8
 
 
 @dataclass
-class Training:
-    """A training under way: all that changes with an update.
+class TrainingState:
+    """A training that is under way: everything that changes with an update.
 
     Attributes:
-        accelerator: of its processes.
-        model: in the form in which it is trained.
-        optimizer: of its parameters.
-        schedule: of the learning rate.
-        feed: of updates.
-        meter: of loss and speed.
-        parts: of the run's state, that the trainer knows nothing of.
-        deterministic: whether only algorithms that give the same bits each time are used.
-        updates: done.
-        epochs: done, what follows an epoch included.
-        exact: whether it is the training that it would have been without a stop.
+        accelerator: the accelerator of this process.
+        model: the model as it is trained (patched).
+        wrapped: the model that is called; several processes call it through a wrapper that exchanges gradients.
+        optimizer: the optimizer of its parameters.
+        scheduler: the learning rate schedule.
+        loader: reads updates; it knows the size of micro-batches.
+        meter: watches loss and speed.
+        parts: further state of the run by name, about which the trainer knows nothing.
+        deterministic: whether only algorithms are used that give the same bits each time.
+        updates: number of updates done.
+        epochs: number of epochs done, including the scoring after each.
+        exact: whether the training is, to the bit, the one that it would have been without interruptions.
     """
 
     accelerator: Accelerator
-    model: Any
-    optimizer: Any
-    schedule: Any
-    feed: Feed
+    model: PreTrainedModel
+    wrapped: Any
+    optimizer: Any  # accelerate's wrapper around AdamW
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    loader: UpdateLoader
     meter: Meter
     parts: Mapping[str, Stateful]
     deterministic: bool = False
@@ -68,18 +74,18 @@ class Training:
     exact: bool = True
 
     def states(self) -> dict[str, State]:
-        """Describe it, all processes together."""
-        own = [(random_state(self.feed.device), self.meter.state())]
+        """Return the state of all processes, by name."""
+        own = [(random_state(self.loader.device), self.meter.state())]
         everyone = gather_object(own) if self.accelerator.num_processes > 1 else own
         scaler = self.accelerator.scaler
         position = {
             "updates": self.updates,
             "epochs": self.epochs,
-            "schedule": self.schedule.state_dict(),
-            "size": asdict(self.feed.size),
-            "halvings": self.feed.halvings,
+            "schedule": self.scheduler.state_dict(),
+            "size": asdict(self.loader.size),
+            "halvings": self.loader.halvings,
             "scaler": None if scaler is None else scaler.state_dict(),
-            "device": device_name(self.feed.device),
+            "device": device_name(self.loader.device),
             "deterministic": self.deterministic,
             "exact": self.exact,
         }
@@ -93,87 +99,86 @@ class Training:
         return states | {name: part.state() for name, part in self.parts.items()}
 
     def restore(self, states: Mapping[str, State]) -> None:
-        """Become what `states` describes; the random generators come last."""
+        """Take over a state. The random generators come last, because everything before may draw from them."""
         position = states["position"].values
         restore_model(self.model, states["model"])
         restore_optimizer(self.optimizer, states["optimizer"])
-        self.schedule.load_state_dict(position["schedule"])
+        self.scheduler.load_state_dict(position["schedule"])
         self.updates, self.epochs, self.exact = position["updates"], position["epochs"], position["exact"]
         size = MicroBatchSize(**position["size"])
-        if size.examples == self.feed.size.examples:
-            self.feed.size = size
+        if size.examples == self.loader.size.examples:
+            self.loader.size = size
         else:
             self.exact = False
-        if (position["device"], position["deterministic"]) != (device_name(self.feed.device), self.deterministic):
+        if (position["device"], position["deterministic"]) != (device_name(self.loader.device), self.deterministic):
             self.exact = False
-        self.feed.halvings = position["halvings"]
+        self.loader.halvings = position["halvings"]
         if self.accelerator.scaler is not None and position["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(position["scaler"])
         for name, part in self.parts.items():
             part.restore(states[name])
         process = self.accelerator.process_index
         self.meter.restore(states[f"meter-{process}"])
-        restore_random(self.feed.device, states[f"random-{process}"])
+        restore_random(self.loader.device, states[f"random-{process}"])
 
 
 class Resumable:
-    """Takes a training up from its last checkpoint, and writes checkpoints as it goes.
+    """Continues a training from its last checkpoint, and writes checkpoints while it runs.
 
     Args:
-        training: as it begins.
-        checkpoints: where they are kept; None for a training that keeps none.
-        total: updates of the whole training.
+        state: the training at its beginning.
+        checkpoints: where checkpoints are kept; None for a training that keeps none.
+        total: number of updates of the whole training.
     """
 
-    def __init__(self, training: Training, checkpoints: Checkpoints | None, total: int) -> None:
-        self.training, self.checkpoints, self.total = training, checkpoints, total
+    def __init__(self, state: TrainingState, checkpoints: Checkpoints | None, total: int) -> None:
+        self.state, self.checkpoints, self.total = state, checkpoints, total
         self.saved = (0, 0)
 
-    def begin(self, also: Mapping[str, Any]) -> None:
-        """Go on from the last checkpoint, if there is one; else from the beginning.
+    def begin(self, conditions: Mapping[str, Any]) -> None:
+        """Continue from the last checkpoint if there is one, else start at the beginning.
 
         Args:
-            also: what a checkpoint depends on, beside its conditions.
+            conditions: what a checkpoint depends on beside the run, by name.
 
         Raises:
-            RequestError: the checkpoint is of another run.
+            RequestError: the checkpoint belongs to another run.
         """
-        states = self.checkpoints.read(also=also) if self.checkpoints else None
+        states = self.checkpoints.read(conditions) if self.checkpoints else None
         if states is None:
-            for part in self.training.parts.values():
+            for part in self.state.parts.values():
                 part.restore(State())
             return
-        self.training.restore(states)
-        if not self.training.exact:
+        self.state.restore(states)
+        if not self.state.exact:
             _log.warning(
-                "micro-batches, device or algorithms are others than before: sums may differ in their last bits"
+                "micro-batches, device or algorithms differ from those before: sums may differ in their last bits"
             )
-        self.saved = (self.training.updates, self.training.epochs)
-        _log.info("going on after update %d of %d", self.training.updates, self.total)
+        self.saved = (self.state.updates, self.state.epochs)
+        _log.info("continuing after update %d of %d", self.state.updates, self.total)
 
     def after_update(self) -> None:
         """Write a checkpoint if one is due.
 
         Raises:
-            Stopped: if it was asked for.
+            Stopped: a signal asked for it.
         """
-        # Several GPUs would wait for each other at every vote.
-        if self._shared and self.training.updates % _LOOK_EVERY and self.training.updates != self.total:
+        if self._shared and self.state.updates % _AGREE_EVERY and self.state.updates != self.total:
             return
         self._save_if(self.checkpoints is not None and self.checkpoints.due)
 
     def after_epoch(self) -> None:
-        """Write a checkpoint if it takes a small share of the time; after the last epoch in any case.
+        """Write a checkpoint if writing takes a small share of the time, and always after the last epoch.
 
         Raises:
-            Stopped: several processes were asked to stop meanwhile.
+            Stopped: several processes were asked to stop in the meantime.
         """
-        last = self.training.updates == self.total
+        last = self.state.updates == self.total
         self._save_if(self.checkpoints is not None and (last or self.checkpoints.cheap))
 
     @property
     def _shared(self) -> bool:
-        return self.training.accelerator.num_processes > 1 and self.training.feed.device.type != "cpu"
+        return self.state.accelerator.num_processes > 1 and self.state.loader.device.type != "cpu"
 
     def _save_if(self, due: bool) -> None:
         stop, due = self._agreed(stop_asked(), due)
@@ -183,27 +188,31 @@ class Resumable:
             self.save()
 
     def save(self) -> None:
-        """Write a checkpoint, unless the last one is as new.
+        """Write a checkpoint, unless the last one is from the same position.
 
         Raises:
-            RunError: loss or weights are not finite, or the checkpoint cannot be written.
+            RunError: the loss or a weight is not finite, or the checkpoint cannot be written.
         """
-        position = (self.training.updates, self.training.epochs)
+        position = (self.state.updates, self.state.epochs)
         if self.checkpoints is None or position == self.saved:
             return
-        self.training.meter.check()
-        states = self.training.states()
+        self.state.meter.check()
+        states = self.state.states()
         if not all(bool(tensor.isfinite().all()) for tensor in states["model"].tensors.values()):
-            raise RunError(f"the weights are not finite after update {self.training.updates}; lower --learning-rate")
-        if self.training.accelerator.is_main_process:
-            self.checkpoints.write(self.training.updates, states, self.training.epochs)
-        self.training.accelerator.wait_for_everyone()
+            raise RunError(f"the weights are not finite after update {self.state.updates}; lower --learning-rate")
+        if self.state.accelerator.is_main_process:
+            self.checkpoints.write(self.state.updates, states, self.state.epochs)
+        self.state.accelerator.wait_for_everyone()
         self.saved = position
-        _log.debug("checkpoint after update %d", self.training.updates)
+        _log.debug("checkpoint after update %d", self.state.updates)
 
     def _agreed(self, stop: int | None, due: bool) -> tuple[int | None, bool]:
-        """What all processes do: stop if one was asked to; write a checkpoint if the first one finds it due."""
-        accelerator, device = self.training.accelerator, self.training.feed.device
+        """Agree with all processes: stop if any of them was asked to, write a checkpoint if the main one finds it due.
+
+        Returns:
+            The signal if the processes stop, and whether they write a checkpoint.
+        """
+        accelerator, device = self.state.accelerator, self.state.loader.device
         if accelerator.num_processes == 1:
             return stop, due
         votes: Any = accelerator.reduce(

@@ -1,4 +1,4 @@
-"""The state of a run as tensors and plain values, and its restoration to the bit."""
+"""The state of a run as tensors and plain values, from which it is restored with the same bits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class State:
     """A part of a run's state.
 
     Attributes:
-        tensors: by name.
-        values: what JSON can hold.
+        tensors: the tensors of the state by name.
+        values: everything else, as JSON can hold it.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -25,27 +25,27 @@ class State:
 
 
 class Stateful(Protocol):
-    """Something whose state belongs into a checkpoint."""
+    """An object whose state belongs into a checkpoint."""
 
     def state(self) -> State:
-        """Describe the present state; the tensors may be its own."""
+        """Return the present state. Its tensors may be the object's own ones."""
         ...
 
     def restore(self, state: State) -> None:
-        """Take over a state that was described earlier."""
+        """Take over a state that `state` returned earlier; an empty one means the beginning of a run."""
         ...
 
 
 def model_state(model: torch.nn.Module) -> State:
-    """All parameters and buffers of a model."""
+    """Return all parameters and buffers of a model."""
     return State(dict(_tensors_of(model)))
 
 
 def restore_model(model: torch.nn.Module, state: State) -> None:
-    """Copy parameters and buffers back.
+    """Copy parameters and buffers back into a model.
 
     Raises:
-        ValueError: the state is of another model.
+        ValueError: the state belongs to another model.
     """
     import torch
 
@@ -58,7 +58,7 @@ def restore_model(model: torch.nn.Module, state: State) -> None:
 
 
 def _tensors_of(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
-    # Each tensor once, also where two names share it.
+    # `named_parameters` lists a tensor that two modules share only once.
     return {
         **{f"parameter.{name}": parameter.data for name, parameter in model.named_parameters()},
         **{f"buffer.{name}": buffer for name, buffer in model.named_buffers()},
@@ -66,14 +66,14 @@ def _tensors_of(model: torch.nn.Module) -> Mapping[str, torch.Tensor]:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
-    """Moments and settings of an optimiser."""
+    """Return the moments and settings of an optimizer."""
     whole = optimizer.state_dict()
     tensors = {f"{number}.{key}": value for number, item in whole["state"].items() for key, value in item.items()}
     return State(tensors, {"groups": whole["param_groups"]})
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Give an optimiser of the same parameters its moments and settings back."""
+    """Give an optimizer of the same parameters its moments and settings back."""
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in state.tensors.items():
         number, _, key = name.partition(".")
@@ -82,7 +82,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
 
 
 def random_state(device: torch.device) -> State:
-    """The states of all random generators of this process."""
+    """Return the states of all random generators of this process."""
     import numpy as np
     import torch
 
@@ -100,10 +100,10 @@ def random_state(device: torch.device) -> State:
 
 
 def restore_random(device: torch.device, state: State) -> None:
-    """Put all random generators of this process back.
+    """Set all random generators of this process to an earlier state.
 
     Raises:
-        RuntimeError: a generator did not take its state.
+        RuntimeError: a generator did not accept its state.
     """
     import numpy as np
     import torch
@@ -116,7 +116,7 @@ def restore_random(device: torch.device, state: State) -> None:
     version, spare = state.values["python"]
     random.setstate((version, tuple(state.tensors["python"].tolist()), spare))
     now = random_state(device)
-    # A run that goes on on another kind of device has a generator too many, or one too few.
+    # A run that continues on another kind of device has one generator more, or one less.
     both = now.tensors.keys() & state.tensors.keys()
     same = now.values == state.values and all(torch.equal(now.tensors[name], state.tensors[name]) for name in both)
     if not same:

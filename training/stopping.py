@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: the update is finished and a checkpoint written first."""
+"""Signals that ask a run to stop: the current update is finished, and a checkpoint written, before it does."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Stopped(BaseException):
-    """A signal asked the run to stop. Like `KeyboardInterrupt`, no `except Exception` holds it up.
+    """A signal asked the run to stop. It is a `BaseException`, so that no `except Exception` catches it.
 
     Args:
         number: the signal's number.
-        at_once: raised in the middle of an update, whose state is good for nothing.
+        at_once: whether it was raised in the middle of an update, so that the present state cannot be saved.
     """
 
     def __init__(self, number: int, *, at_once: bool = False) -> None:
@@ -30,13 +30,13 @@ class Stopped(BaseException):
 
 
 class _Watch:
-    """What has been asked for, and whether it has to wait."""
+    """Remembers the signal that arrived, and whether it has to wait for the end of an update."""
 
     asked: int | None = None
     waiting = False
 
     def receive(self, number: int, frame: Any) -> None:
-        """Handle a signal: while an update runs the first one waits for its end, a second one does not."""
+        """Handle a signal. While updates run, the first one waits for the end of its update; a second one does not."""
         first, self.asked = self.asked is None, number
         if not self.waiting or not first:
             raise Stopped(number, at_once=self.waiting)
@@ -48,11 +48,16 @@ _watch = _Watch()
 
 @contextmanager
 def obeying_signals() -> Iterator[None]:
-    """Answer SIGTERM, SIGINT and SIGUSR1 with `Stopped` while the block runs; in a thread, change nothing."""
+    """Answer SIGTERM, SIGINT and SIGUSR1 with `Stopped` while the block runs.
+
+    A signal that is ignored stays ignored: a shell script that starts a command in the background makes it ignore
+    SIGINT, so that Ctrl-C stops the script alone. In a thread that is not the main one, nothing is changed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _watch.receive) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _watch.receive) for number in heard}
     try:
         yield
     finally:
@@ -63,13 +68,13 @@ def obeying_signals() -> Iterator[None]:
 
 @contextmanager
 def between_updates(*, alone: bool = True) -> Iterator[None]:
-    """Let the first signal wait while the block runs, which should look at `stop_asked` often.
+    """Let the first signal wait while the block runs; the block should call `stop_asked` after every update.
 
     Args:
-        alone: whether this process decides for itself; several stop where they have agreed to.
+        alone: whether this is the only process. Several processes stop at an update on which they have agreed.
 
     Raises:
-        Stopped: when the block is done, if a signal waits and the process is alone.
+        Stopped: the block is done, a signal is waiting, and the process is alone.
     """
     _watch.waiting = True
     try:
@@ -81,5 +86,5 @@ def between_updates(*, alone: bool = True) -> Iterator[None]:
 
 
 def stop_asked() -> int | None:
-    """The signal that asked to stop, if one did."""
+    """Return the signal that asked the run to stop, or None."""
     return _watch.asked

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from linkbert.cli.console import print_error, print_table, progress, set_up_logging
-from linkbert.training.progress import Progress
+from linkbert.training.reporters import Progress
 
 
 def test_an_error_is_one_line_however_long(capsys):
@@ -13,16 +13,16 @@ def test_an_error_is_one_line_however_long(capsys):
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(capsys):
-    with progress(quiet=False) as report:
+    with progress(quiet=False) as (reporter,):
         for done in range(1, 101):
-            report(Progress("train", done, 100, loss=0.5, examples_per_second=10.0))
+            reporter.on_progress(Progress("train", done, 100, loss=0.5, examples_per_second=10.0))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and lines[-1] == "train 100/100 loss 0.5000 10.0 examples/s"
 
 
 def test_quiet_reports_nothing(capsys):
-    with progress(quiet=True) as report:
-        assert report is None
+    with progress(quiet=True) as reporters:
+        assert not reporters
     assert capsys.readouterr().err == ""
 
 
@@ -66,14 +66,14 @@ def test_an_interrupted_command_says_so_and_exits_with_130(cli, monkeypatch):
     def interrupt(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linkbert.benchmarks.leaderboard.read_results", interrupt)
+    monkeypatch.setattr("linkbert.leaderboard.board.read_results", interrupt)
     done = cli("leaderboard")
     assert done.exit_code == 130 and done.stderr.startswith("error: stopped")
 
 
 def test_a_defect_is_one_line_without_a_traceback(cli, monkeypatch):
     monkeypatch.delenv("LINKBERT_DEBUG")
-    monkeypatch.setattr("linkbert.benchmarks.leaderboard.read_results", lambda folder: 1 / 0)
+    monkeypatch.setattr("linkbert.leaderboard.board.read_results", lambda folder: 1 / 0)
     done = cli("leaderboard")
     assert done.exit_code == 1 and done.stdout == ""
     assert done.stderr.startswith("error: ZeroDivisionError") and done.stderr.count("\n") == 1

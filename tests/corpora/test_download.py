@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 from linkbert.corpora import download
-from linkbert.corpora.download import PUBLIC, RELEASE_URL, Remote, check_mirror, fetch, unpack_release
+from linkbert.corpora.download import RELEASE_URL, Remote, check_mirror, fetch, unpack_release
 from linkbert.errors import RequestError, RunError
 from linkbert.tasks.registry import TASKS
 
@@ -162,10 +162,26 @@ def test_mirrors_that_are_fine(mirror):
 
 
 def test_all_addresses_are_over_tls_on_listed_hosts():
-    for remote in [Remote(RELEASE_URL, ""), *(remote for remotes in PUBLIC.values() for remote in remotes)]:
+    for remote in [Remote(RELEASE_URL, ""), *(remote for task in TASKS.values() for remote in task.remotes)]:
         assert remote.url.startswith(
             ("https://nlp.stanford.edu/", "https://raw.githubusercontent.com/", "https://huggingface.co/datasets/")
         )
+
+
+def test_the_addresses_are_those_of_the_repositories():
+    """JNLPBA's folder has no `-IOB` in its name, unlike those of the other corpora."""
+    urls = {name: [remote.url for remote in task.remotes] for name, task in TASKS.items()}
+    mtl = "https://raw.githubusercontent.com/cambridgeltl/MTL-Bioinformatics-2016/master/data"
+    folders = {
+        "bc5-chem": "BC5CDR-chem-IOB", "bc5-disease": "BC5CDR-disease-IOB", "ncbi-disease": "NCBI-disease-IOB",
+        "bc2gm": "BC2GM-IOB", "jnlpba": "JNLPBA",
+    }  # fmt: skip
+    for name, folder in folders.items():
+        assert urls[name] == [f"{mtl}/{folder}/{split}.tsv" for split in ("train", "devel", "test")]
+    assert urls["medqa"][1].endswith("/GBaker/MedQA-USMLE-4-options-hf/resolve/main/dev.json")
+    assert urls["mmlu-professional-medicine"][1].endswith(
+        "/cais/mmlu/resolve/main/professional_medicine/validation-00000-of-00001.parquet"
+    )
 
 
 def make_zip(path, members):

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from linkbert.benchmarks.results import read_result
-from linkbert.benchmarks.run_folder import read_run
-from linkbert.benchmarks.scoring import read_predictions
 from linkbert.corpora import ddi_xml, iob, multiple_choice, tables
 from linkbert.corpora.multiple_choice import read_mmlu_parquet
 from linkbert.corpora.prepared import read_examples
 from linkbert.corpora.sources import list_files
 from linkbert.errors import RequestError
+from linkbert.experiments.run_record import read_run
+from linkbert.experiments.scoring import read_predictions
+from linkbert.experiments.store import read_result
 from linkbert.tasks.data import load_split
 from linkbert.tasks.recipe import KEYS, parse_setting, problem_with
 from linkbert.tasks.registry import TASKS

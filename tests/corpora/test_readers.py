@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linkbert.corpora.bioasq_json import bioasq_golden_format
 from linkbert.corpora.ddi_xml import ddi_xml_format, mask_pair
-from linkbert.corpora.iob import bare_tag, begin_tag, read_iob
+from linkbert.corpora.iob import begin_tag, prepared_tag, read_iob
 from linkbert.corpora.lines import decode_lines, read_lines
 from linkbert.corpora.multiple_choice import read_medqa, read_mmlu_csv, read_mmlu_parquet
 from linkbert.corpora.prepared import prepared_line, read_examples
@@ -26,7 +26,7 @@ def write(tmp_path, text, name="train.tsv"):
 
 
 def ner(path):
-    return list(read_iob(path, lambda tag: bare_tag(tag, TYPES)))
+    return list(read_iob(path, lambda tag: prepared_tag(tag, TYPES)))
 
 
 def test_iob_document_lines_of_any_shape_are_no_tokens(tmp_path):
@@ -38,9 +38,18 @@ def test_iob_document_lines_of_any_shape_are_no_tokens(tmp_path):
     ]
 
 
-def test_typed_and_bare_tags_give_the_same_rows(tmp_path):
+def test_typed_and_prepared_tags_give_the_same_rows(tmp_path):
     typed, bare = "a\tB-Disease\nb\tI-Disease\nc\tB-Disease\n\n", "a\tB\nb\tI\nc\tB\n\n"
     assert ner(write(tmp_path, typed)) == ner(write(tmp_path, bare))
+
+
+def test_the_types_of_a_corpus_with_several_are_kept(tmp_path):
+    types = {"GENE": "Gene", "Chemical": "Chemical"}
+    path = write(tmp_path, "a\tB-GENE\nb\tI-GENE\nc\tB-Chemical\n")
+    (row,) = read_iob(path, lambda tag: prepared_tag(tag, types))
+    assert row["ner_tags"] == ["B-Gene", "I-Gene", "B-Chemical"]
+    with pytest.raises(RequestError, match=r"tag 'B' is not in the task's set \(O or typed: B-GENE, B-Chemical\)"):
+        list(read_iob(write(tmp_path, "a\tB\n"), lambda tag: prepared_tag(tag, types)))
 
 
 def test_pico_begins_every_labelled_word(tmp_path):
@@ -294,7 +303,7 @@ def test_arbitrary_bytes_are_parsed_or_refused_in_plain_words(noise):
     from pathlib import Path
 
     readers = [
-        lambda path: read_iob(path, lambda tag: bare_tag(tag, TYPES)),
+        lambda path: read_iob(path, lambda tag: prepared_tag(tag, TYPES)),
         lambda path: read_relations(path, ("0", "1"), "0"),
         read_biosses,
         lambda path: read_hoc(path, 10),

@@ -71,8 +71,8 @@ def test_checksums_are_known_for_all_that_is_there(real):
 )  # fmt: skip
 def test_truncation_counts_of_the_uncased_vocabulary(real, task, split, length, cut, masks):
     from linkbert.corpora.prepared import read_examples
-    from linkbert.models.loading import load_tokenizer
     from linkbert.models.sources import find_model
+    from linkbert.models.tokenizer_loading import load_tokenizer
 
     task = TASKS[task]
     tokenizer, truncation = load_tokenizer(find_model("minilm").path, words=False), Truncation()

@@ -25,9 +25,10 @@ OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.trun
 def main():
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     import evaluate  # noqa: F401
-    import linkbert.benchmarks.evaluation
-    import linkbert.benchmarks.run
     import linkbert.cli.main
+    import linkbert.experiments.evaluation
+    import linkbert.experiments.finetune
+    import linkbert.experiments.plan
     import linkbert.training.trainer  # noqa: F401
     import scipy.stats  # noqa: F401
     import seqeval.metrics  # noqa: F401
@@ -82,7 +83,7 @@ def work(job, writer):
     sys.argv = ["linkbert", *job["arguments"]]
     code = 1
     try:
-        from linkbert.cli.main import run as linkbert
+        from linkbert.__main__ import run as linkbert
 
         linkbert()
     except SystemExit as end:

@@ -13,9 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from linkbert.benchmarks.checking import check_results
-from linkbert.benchmarks.leaderboard import leaderboard
-from linkbert.benchmarks.results import Place, commit_result, read_results
+from linkbert.experiments.checks import check_results
+from linkbert.experiments.paths import RunPaths
+from linkbert.experiments.results import Result
+from linkbert.experiments.store import read_results, store_result
+from linkbert.leaderboard.board import leaderboard
 
 SHARED = 3  # every writer also writes these seeds, against the others
 
@@ -24,7 +26,7 @@ def write(folder, template, number, per_writer, begin, journal):
     chance = random.Random(number * 1000 + begin)
     for seed in range(begin, per_writer):
         contended = chance.random() < 0.2
-        place = Place(
+        place = RunPaths(
             "gad", "shared" if contended else f"writer-{number}", seed % SHARED if contended else seed, folder, folder
         )
         lines = (
@@ -34,12 +36,12 @@ def write(folder, template, number, per_writer, begin, journal):
         rows = [line.encode() + b"\n" for line in lines]
         result = template | {"model": template["model"] | {"name": place.model}, "seed": place.seed, "run_dir": None}
         result |= scored(rows)
-        commit_result(place, result, rows)
+        store_result(place, Result.from_json(result), rows)
         os.write(journal, f"{seed} {place.result_file}\n".encode())
 
 
 def scored(rows):
-    from linkbert.benchmarks.scoring import score_lists
+    from linkbert.experiments.scoring import score_lists
     from linkbert.tasks.registry import TASKS
 
     rows = [json.loads(row) for row in rows]

@@ -236,7 +236,13 @@ def test_a_gzip_file_cut_short(cli, sources, tmp_path):
 def test_prepare_of_a_named_task_with_nothing_found(cli, tmp_path):
     (tmp_path / "source").mkdir()
     refused(cli("data", "prepare", "bc2gm", "--source", "source"), "nothing of bc2gm was found")
-    assert cli("data", "prepare", "--source", "source").exit_code == 0
+
+
+def test_prepare_of_a_folder_in_which_nothing_is_recognised(cli, tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "notes.txt").write_text("x", encoding="utf-8")
+    refused(cli("data", "prepare", "--source", "source"), "source: no corpus was recognised", "ori_pqal.json", "gad")
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").rglob("*.json"))
 
 
 def test_prepare_from_a_missing_folder(cli):

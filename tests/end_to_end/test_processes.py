@@ -77,7 +77,7 @@ def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
             assert run.returncode != 0 and checkpoints()
         done = subprocess.run(command, check=False, **settings_of(folder))
         assert done.returncode == 0, done.stderr
-        assert ("going on after update" in done.stderr) == (name == "stopped")
+        assert ("continuing after update" in done.stderr) == (name == "stopped")
         weights.append(load_file(next(folder.glob("runs/gad/*/seed-42/model.safetensors"))))
     # What two processes add up comes in any order.
     assert max((weights[0][name] - weights[1][name]).abs().max() for name in weights[0]) < 1e-5

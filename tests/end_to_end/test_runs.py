@@ -167,8 +167,8 @@ def test_bare_tags_are_accepted_in_predictions(cli, data_dir, tmp_path):
 
 
 def test_leaderboard_formats_and_output(cli, tmp_path):
-    done = cli("leaderboard", "--results-dir", "resutls")
-    assert "biolinkbert-large" in done.stdout and "resutls: no results there" in done.stderr
+    done = cli("leaderboard")
+    assert "biolinkbert-large" in done.stdout and "results: no results there" in done.stderr
     assert cli("leaderboard", "--format", "markdown", "--detail").stdout.startswith(
         "| model | source | BLURB | bc5-chem"
     )

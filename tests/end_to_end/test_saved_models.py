@@ -66,14 +66,14 @@ def test_entities_have_offsets_in_code_points(cli, trained):
 
 
 def test_words_are_split_as_berts_basic_tokeniser_does():
-    from linkbert.benchmarks.predicting import split_words
+    from linkbert.tasks.words import split_words
 
     text = "IL-2 (a\u00a0b), c."
     assert [text[start:end] for start, end in split_words(text)] == ["IL", "-", "2", "(", "a", "b", ")", ",", "c", "."]
 
 
 def test_tagged_words_join_into_entities():
-    from linkbert.benchmarks.predicting import find_entities
+    from linkbert.tasks.words import find_entities
 
     text, spans = "a b c d", [(0, 1), (2, 3), (4, 5), (6, 7)]
     scores = [1.0, 0.5, 1.0, 1.0]

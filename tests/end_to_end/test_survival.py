@@ -255,7 +255,7 @@ def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, 
             stops += 1
             errors = errors_in(server.log_of(folder))
             assert errors == [
-                f"error: stopped by {number.name}; the same command goes on from the last checkpoint (leave --restart out)"
+                f"error: stopped by {number.name}; the same command continues from the last checkpoint (leave --restart out)"
             ]
         else:
             assert stopped["code"] == 0 and (folder / RESULT).exists(), server.log_of(folder).read_text()

@@ -31,7 +31,7 @@ def stopped(cli, command, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "write", stop)
         done = cli(*command)
-    assert done.exit_code == 143 and "stopped by SIGTERM; the same command goes on" in done.stderr
+    assert done.exit_code == 143 and "stopped by SIGTERM; the same command continues" in done.stderr
     assert [path.name for path in (tmp_path / RUN / "checkpoints").iterdir()] == ["update-00000003.0001"]
     assert not (tmp_path / RUN / "failed.json").exists()
     return tmp_path / RUN
@@ -43,7 +43,7 @@ def weights(folder):
 
 def test_it_goes_on_by_itself(cli, command, stopped):
     done = cli(*command)
-    assert done.exit_code == 0 and "going on after update 3 of 6" in done.stderr
+    assert done.exit_code == 0 and "continuing after update 3 of 6" in done.stderr
     assert not (stopped / "checkpoints").exists()
     again = cli(*command, "--json")
     assert "finished already" in again.stderr and json.loads(again.stdout)["deterministic"] is True
@@ -52,7 +52,7 @@ def test_it_goes_on_by_itself(cli, command, stopped):
 def test_restart_begins_anew_and_gives_the_same(cli, command, stopped):
     begun = json.loads((stopped / "run.json").read_text())
     anew = cli(*command, "--restart")
-    assert anew.exit_code == 0 and "going on" not in anew.stderr and "begins anew" in anew.stderr
+    assert anew.exit_code == 0 and "continuing" not in anew.stderr and "begins anew" in anew.stderr
     first = weights(stopped)
     assert cli(*command, "--restart").exit_code == 0  # a finished one too
     assert weights(stopped) == first
@@ -67,7 +67,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(cli, command, stoppe
         done.exit_code == 0
         and "warning: " in done.stderr
         and "damaged" in done.stderr
-        and "going on" not in done.stderr
+        and "continuing" not in done.stderr
     )
 
 
@@ -81,11 +81,13 @@ def test_another_recipe_is_refused_and_the_difference_named(cli, command, stoppe
 
 def test_another_version_or_precision_is_refused_and_the_difference_named(cli, command, stopped, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("linkbert.benchmarks.run.versions", lambda: {"torch": "1.0"})
+        patch.setattr("linkbert.experiments.finetune.versions", lambda: {"torch": "1.0"})
         done = cli(*command)
-    assert done.exit_code == 2 and "version of torch is 2." in done.stderr and "1.0 now" in done.stderr
+    assert done.exit_code == 2 and "version of torch is 2." in done.stderr and "1.0 asked for" in done.stderr
     done = cli(*command[:-1], "bf16")
-    assert done.exit_code == 2 and "precision is fp32 there, bf16 now" in done.stderr and "--restart" in done.stderr
+    assert (
+        done.exit_code == 2 and "precision is fp32 there, bf16 asked for" in done.stderr and "--restart" in done.stderr
+    )
     assert cli(*command).exit_code == 0
 
 
@@ -99,13 +101,13 @@ def test_a_finished_run_is_kept_until_the_one_that_replaces_it_is_done(cli, comm
 
     other = (*command, "--learning-rate", 0.01, "--overwrite")
     with monkeypatch.context() as patch:
-        patch.setattr("linkbert.benchmarks.run._save_model", full)
+        patch.setattr("linkbert.experiments.finetune._save_model", full)
         failed = cli(*other)
     assert failed.exit_code == 1 and "No space left on device" in failed.stderr
     assert weights(kept) == first and (tmp_path / "results/gad/tiny-bert/seed-42.json").read_bytes() == stored
     assert cli("results", "check").exit_code == 0
     done = cli(*other)
-    assert done.exit_code == 0 and "going on after update 6 of 6" in done.stderr
+    assert done.exit_code == 0 and "continuing after update 6 of 6" in done.stderr
     assert not kept.exists() and weights(tmp_path / RUN) != first
 
 
@@ -135,7 +137,7 @@ def killed(*arguments, **options):
 
 def killed_before_the_result(cli, monkeypatch, command):
     with monkeypatch.context() as patch:
-        patch.setattr("linkbert.benchmarks.run.commit_result", killed)
+        patch.setattr("linkbert.experiments.finetune.store_result", killed)
         with pytest.raises(Killed):
             cli(*command)
 
@@ -184,7 +186,7 @@ def test_a_restarted_run_that_was_stopped_goes_on_without_restart(cli, command, 
         patch.setattr(Checkpoints, "write", stop)
         assert cli(*command, "--restart").exit_code == 143
     done = cli(*command)
-    assert done.exit_code == 0 and "going on after update 3 of 6" in done.stderr
+    assert done.exit_code == 0 and "continuing after update 3 of 6" in done.stderr
     assert weights(tmp_path / RUN) == first and cli("results", "check").exit_code == 0
 
 
@@ -197,7 +199,7 @@ def test_a_model_whose_result_is_stored_outlives_two_that_were_killed(cli, comma
 
 
 def test_a_result_that_came_meanwhile_is_not_replaced_and_the_training_is_not_lost(cli, command, tmp_path, monkeypatch):
-    from linkbert.benchmarks import run
+    from linkbert.experiments import finetune as run
 
     save = run._save_model
 
@@ -208,7 +210,7 @@ def test_a_result_that_came_meanwhile_is_not_replaced_and_the_training_is_not_lo
     with monkeypatch.context() as patch:
         patch.setattr(run, "_save_model", lambda *a: (patch.setattr(run, "_save_model", save), and_meanwhile(*a))[1])
         done = cli(*command)
-    assert done.exit_code == 2 and "a different result is there by now (another recipe)" in done.stderr
+    assert done.exit_code == 2 and "a different result is there by now (learning_rate is 0.01 there" in done.stderr
     assert json.loads((tmp_path / RESULT).read_text())["recipe"]["learning_rate"]["value"] == 0.01
     done = cli(*command, "--overwrite")
     assert done.exit_code == 0 and "trained already" in done.stderr

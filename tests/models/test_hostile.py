@@ -8,8 +8,10 @@ import shutil
 import pytest
 import torch
 from linkbert.errors import RequestError
-from linkbert.models.loading import inspect_model, load_model, load_tokenizer
+from linkbert.models.heads import HEADS
+from linkbert.models.loading import inspect_model, load_model
 from linkbert.models.sources import ModelSource, find_model, weight_files
+from linkbert.models.tokenizer_loading import load_tokenizer
 
 LABELS = ("a", "b")
 
@@ -115,7 +117,7 @@ def test_a_hostile_model_folder_is_refused(folder, exhibit):
         source = find_model(str(folder))
         inspect_model(source)
         load_tokenizer(folder, words=False)
-        load_model(folder, "sequence", LABELS, fine_tuned=False)
+        load_model(folder, HEADS["sequence"], LABELS, fine_tuned=False)
     assert not (folder.parent / "pwned").exists()
 
 

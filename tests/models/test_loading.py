@@ -7,8 +7,10 @@ import shutil
 import pytest
 import torch
 from linkbert.errors import RequestError
-from linkbert.models.loading import inspect_model, load_model, load_tokenizer
+from linkbert.models.heads import HEADS
+from linkbert.models.loading import inspect_model, load_model
 from linkbert.models.sources import ModelSource, find_model
+from linkbert.models.tokenizer_loading import load_tokenizer
 from safetensors.torch import load_file, save_file
 
 LABELS = ("0", "1")
@@ -34,15 +36,15 @@ def change_weights(folder, change):
 def test_weights_are_float32_whatever_they_were_stored_in(copy):
     change_weights(copy, lambda weights: {key: value.to(torch.bfloat16) for key, value in weights.items()})
     change_config(copy, dtype="bfloat16")
-    model = load_model(copy, "sequence", LABELS, fine_tuned=False)
+    model = load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_fine_tuning_may_miss_the_head_alone(copy):
-    load_model(copy, "sequence", LABELS, fine_tuned=False)
+    load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
     change_weights(copy, lambda weights: {k: v for k, v in weights.items() if "layer.1.attention.self.query" not in k})
     with pytest.raises(RequestError, match=r"not a whole encoder: .*layer\.1\.attention\.self\.query"):
-        load_model(copy, "sequence", LABELS, fine_tuned=False)
+        load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
 
 
 def test_an_encoder_of_another_shape_is_refused(copy):
@@ -50,19 +52,19 @@ def test_an_encoder_of_another_shape_is_refused(copy):
         copy, lambda w: w | {"embeddings.word_embeddings.weight": w["embeddings.word_embeddings.weight"][:50]}
     )
     with pytest.raises(RequestError, match="word_embeddings"):
-        load_model(copy, "sequence", LABELS, fine_tuned=False)
+        load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
 
 
 def test_a_head_of_another_size_is_replaced_for_fine_tuning_and_refused_for_scoring(tiny, tmp_path):
-    load_model(tiny, "sequence", ("a", "b", "c"), fine_tuned=False).save_pretrained(tmp_path)
-    assert load_model(tmp_path, "sequence", LABELS, fine_tuned=False).classifier.out_features == 2
+    load_model(tiny, HEADS["sequence"], ("a", "b", "c"), fine_tuned=False).save_pretrained(tmp_path)
+    assert load_model(tmp_path, HEADS["sequence"], LABELS, fine_tuned=False).classifier.out_features == 2
     with pytest.raises(RequestError, match="labels are not those of the task"):
-        load_model(tmp_path, "sequence", LABELS, fine_tuned=True)
+        load_model(tmp_path, HEADS["sequence"], LABELS, fine_tuned=True)
 
 
 def test_scoring_refuses_any_missing_key(tiny):
     with pytest.raises(RequestError, match="not a fine-tuned model of this task: .*classifier"):
-        load_model(tiny, "sequence", LABELS, fine_tuned=True)
+        load_model(tiny, HEADS["sequence"], LABELS, fine_tuned=True)
 
 
 class Evil:
@@ -77,11 +79,11 @@ def test_a_pickle_that_runs_code_is_refused(copy, tmp_path, monkeypatch):
     (copy / "model.safetensors").unlink()
     torch.save({"x": Evil()}, copy / "pytorch_model.bin")
     with pytest.raises(RequestError):
-        load_model(copy, "sequence", LABELS, fine_tuned=False)
+        load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
     with (copy / "pytorch_model.bin").open("wb") as handle:
         pickle.dump(Evil(), handle)
     with pytest.raises(RequestError):
-        load_model(copy, "sequence", LABELS, fine_tuned=False)
+        load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
     assert not (tmp_path / "pwned").exists()
 
 
@@ -89,7 +91,7 @@ def test_weights_only_pickles_load(copy):
     weights = load_file(copy / "model.safetensors")
     (copy / "model.safetensors").unlink()
     torch.save(weights, copy / "pytorch_model.bin")
-    load_model(copy, "sequence", LABELS, fine_tuned=False)
+    load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
 
 
 def test_custom_code_never_runs(copy, tmp_path, monkeypatch):
@@ -105,7 +107,7 @@ def test_custom_code_never_runs(copy, tmp_path, monkeypatch):
 def test_damaged_weights_are_a_plain_error(copy, content):
     (copy / "model.safetensors").write_bytes(content)
     with pytest.raises(RequestError, match=str(copy)):
-        load_model(copy, "sequence", LABELS, fine_tuned=False)
+        load_model(copy, HEADS["sequence"], LABELS, fine_tuned=False)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
@@ -118,7 +120,7 @@ def test_a_damaged_configuration_is_a_plain_error(copy, content):
 def test_dropouts_of_the_checkpoint_and_of_the_recipe(tiny):
     info = inspect_model(find_model(str(tiny)))
     assert (info.dropout, info.attention_dropout, info.hidden_size, info.max_positions) == (0.1, 0.1, 16, 64)
-    model = load_model(tiny, "sequence", LABELS, fine_tuned=False, dropout=0.3, attention_dropout=0.0)
+    model = load_model(tiny, HEADS["sequence"], LABELS, fine_tuned=False, dropout=0.3, attention_dropout=0.0)
     assert model.config.hidden_dropout_prob == 0.3 and model.config.attention_probs_dropout_prob == 0.0
 
 

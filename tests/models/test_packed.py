@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 import torch
 from linkbert.models.first_tokens import narrowed_last_layer
+from linkbert.models.heads import HEADS
 from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
 from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
 
-HEADS = {"token": ("O", "B"), "sequence": ("a", "b", "c"), "regression": (), "multi-label": ("a", "b"), "choice": ()}
+LABELS = {"token": ("O", "B"), "sequence": ("a", "b", "c"), "regression": (), "multi-label": ("a", "b"), "choice": ()}
 LENGTHS = (9, 3, 30, 1, 17, 5, 2, 12)
 PACKABLE = ("bert", "roberta", "electra", "distilbert")
 
 
 def load(folder, head):
     torch.manual_seed(0)
-    return load_model(folder, head, HEADS[head], fine_tuned=False).eval()
+    return load_model(folder, HEADS[head], LABELS[head], fine_tuned=False).eval()
 
 
 def tokens():
@@ -50,7 +51,7 @@ def test_packed_equals_padded(make_model, kind, head):
     assert packed.shape == padded.shape
     # Sums of a few dozen float32 numbers of order 1, in another order.
     assert (packed - padded).abs().max() < 2e-6
-    assert can_pack(model, head)
+    assert can_pack(model, HEADS[head])
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -89,7 +90,7 @@ def test_an_encoder_whose_layers_are_called_otherwise_is_packed_all_the_same(tin
 @pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
 def test_models_that_cannot_be_packed_are_recognised(make_model, kind):
     for head in ("token", "sequence"):
-        assert not can_pack(load(make_model(kind), head), head)
+        assert not can_pack(load(make_model(kind), head), HEADS[head])
 
 
 def test_a_model_that_computes_something_else_when_packed_is_recognised(tiny):
@@ -100,7 +101,7 @@ def test_a_model_that_computes_something_else_when_packed_is_recognised(tiny):
     embeddings.forward = lambda *args, position_ids=None, **kw: original(
         *args, position_ids=torch.arange(kw["input_ids"].shape[1])[None], **kw
     )
-    assert not can_pack(model, "sequence")
+    assert not can_pack(model, HEADS["sequence"])
 
 
 @pytest.mark.parametrize("training", [True, False])

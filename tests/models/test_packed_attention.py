@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.models.kernels import Kernels
-from linkbert.models.packed_attention import group_by_length, make_layout, packed_attention
+from linkbert.models.packed_attention import KeysAndValues, packed_attention
+from linkbert.models.packed_layout import group_by_length, make_layout
 from torch.nn.functional import scaled_dot_product_attention
 
 HEADS, SIZE = 2, 4
@@ -115,10 +116,10 @@ def test_queries_of_first_tokens_alone_give_what_all_of_them_give_there(lengths,
     layout, inputs = layout_of(lengths, extra), random_row(lengths, extra)
 
     def attend(query, keys, values):
-        whole = {"key": keys, "value": values}
+        full_sequence = KeysAndValues(keys, values)
         few = query.new_zeros(query.shape)  # what the narrowed layer computes of its own
-        output = packed_attention(None, query, few, few, None, layout=layout, whole=whole)[0]
-        assert not whole
+        output = packed_attention(None, query, few, few, None, layout=layout, full_sequence=full_sequence)[0]
+        assert full_sequence.take() is None
         return output
 
     narrowed, starts = first_tokens(lengths, attend)
@@ -134,8 +135,10 @@ def test_gradients_of_first_tokens_with_dropout():
     layout = layout_of(lengths)
 
     def attend(query, keys, values):
-        whole = {"key": keys, "value": values}
-        return packed_attention(None, query, query, query, None, 0.3, layout=layout, kernels=kernels, whole=whole)[0]
+        full_sequence = KeysAndValues(keys, values)
+        return packed_attention(
+            None, query, query, query, None, 0.3, layout=layout, kernels=kernels, full_sequence=full_sequence
+        )[0]
 
     assert torch.autograd.gradcheck(first_tokens(lengths, attend)[0], random_row(lengths), eps=1e-6, atol=1e-5)
 

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import torch
+from linkbert.models.heads import HEADS
 from linkbert.models.loading import load_model
 from linkbert.models.vocabulary import Vocabulary
 
@@ -28,7 +29,7 @@ def train(model, ids, vocabulary=None):
 
 def test_updates_are_those_of_the_whole_embedding(tiny):
     torch.manual_seed(0)
-    model = load_model(tiny, "sequence", ("a", "b"), fine_tuned=False, dropout=0.0, attention_dropout=0.0).eval()
+    model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False, dropout=0.0, attention_dropout=0.0).eval()
     ids = torch.tensor([[2, 7, 9, 3], [2, 30, 31, 3], [2, 9, 50, 3]])
     whole = train(copy.deepcopy(model), ids)
     for keep_gradient in (True, False):
@@ -40,7 +41,7 @@ def test_updates_are_those_of_the_whole_embedding(tiny):
 
 
 def test_words_that_do_not_occur_stay_exactly_as_they_were(tiny):
-    model = load_model(tiny, "sequence", ("a", "b"), fine_tuned=False)
+    model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False)
     before = model.get_input_embeddings().weight.detach().clone()
     vocabulary = Vocabulary(model, np.array([7, 9]), keep_gradient=True)
     with vocabulary.in_use(model):
@@ -52,7 +53,7 @@ def test_words_that_do_not_occur_stay_exactly_as_they_were(tiny):
 
 
 def test_a_gradient_is_added_to_the_one_that_stays(tiny):
-    model = load_model(tiny, "sequence", ("a", "b"), fine_tuned=False)
+    model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False)
     vocabulary = Vocabulary(model, np.array([7, 9]), keep_gradient=True)
     kept = vocabulary.small.weight.grad
     for _ in range(2):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from linkbert.models.loading import load_tokenizer
+from linkbert.models.tokenizer_loading import load_tokenizer
 from linkbert.tasks.data import encode_split, load_split, tokenizer_fingerprint
 from linkbert.tasks.registry import TASKS
 

@@ -70,8 +70,8 @@ def test_a_mistyped_name_is_answered_with_the_nearest():
 @pytest.mark.parametrize("name", TASKS)
 def test_size_counts_in_the_unit(name):
     task = TASKS[name]
-    if task.head == "token":
+    if task.head.per_word:
         label = [task.labels[1], task.labels[2], "O", task.labels[1]]
-        assert task.size({"label": label}) == (3 if name == "ebm-pico" else 2)
+        assert task.family.size({"label": label}) == (3 if name == "ebm-pico" else 2)
     else:
-        assert task.size({"label": None}) == 1
+        assert task.family.size({"label": None}) == 1

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from linkbert.errors import RequestError, RunError
+from linkbert.experiments.identity import RunIdentity
 from linkbert.files import sha256_of
 from linkbert.training.checkpoints import Checkpoints
 from linkbert.training.state import State, random_state, restore_random
@@ -14,7 +15,7 @@ CONDITIONS = {"seed": 1, "epochs": 3, "version of torch": "2.13"}
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    return Checkpoints(tmp_path / "checkpoints", CONDITIONS, every=None)
+    return Checkpoints(tmp_path / "checkpoints", RunIdentity(conditions=CONDITIONS), every=None)
 
 
 def states(number):
@@ -74,7 +75,7 @@ DAMAGES = {
     "values without a name": lambda folder: forged(folder, "[]"),
     "nothing in the values": lambda folder: forged(folder, "{}"),
     "values that lead out": lambda folder: forged(
-        folder, '{"conditions": {}, "values": {"../update-00000001.0000/model": {}}}'
+        folder, '{"identity": {}, "values": {"../update-00000001.0000/model": {}}}'
     ),
     "values without end": lambda folder: forged(folder, "[" * 100_000),
     "an empty folder": lambda folder: [path.unlink() for path in folder.iterdir()],
@@ -94,13 +95,14 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(checkpoints, caplog,
 
 def test_a_checkpoint_of_other_conditions_is_refused_and_the_difference_named(checkpoints, tmp_path):
     checkpoints.write(1, states(1))
-    other = Checkpoints(tmp_path / "checkpoints", CONDITIONS | {"epochs": 5, "version of torch": "3"}, None)
+    identity = RunIdentity(conditions=CONDITIONS | {"epochs": 5, "version of torch": "3"})
+    other = Checkpoints(tmp_path / "checkpoints", identity, None)
     with pytest.raises(
-        RequestError, match=r"epochs is 3 there, 5 now; version of torch is 2\.13 there, 3 now.*--restart"
+        RequestError, match=r"epochs is 3 there, 5 asked for; version of torch is 2\.13 there, 3 asked for.*--restart"
     ):
         other.read()
-    with pytest.raises(RequestError, match="packing is None there, True now"):
-        checkpoints.read(also={"packing": True})
+    with pytest.raises(RequestError, match="packing is None there, True asked for"):
+        checkpoints.read({"packing": True})
 
 
 def test_a_write_that_fails_leaves_the_ones_before_and_nothing_else(checkpoints, monkeypatch):
@@ -125,7 +127,7 @@ def test_there_is_no_pickle_in_it(checkpoints):
 def test_when_one_is_due(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("linkbert.training.checkpoints.time.monotonic", lambda: clock[0])
-    checkpoints = Checkpoints(tmp_path / "c", {}, every=60)
+    checkpoints = Checkpoints(tmp_path / "c", RunIdentity(), every=60)
     assert not checkpoints.due and checkpoints.cheap
     clock[0] += 60
     assert checkpoints.due
@@ -134,7 +136,7 @@ def test_when_one_is_due(tmp_path, monkeypatch):
     assert not checkpoints.due and not checkpoints.cheap
     clock[0] += 1
     assert checkpoints.cheap
-    assert not Checkpoints(tmp_path / "c", {}, every=None).due
+    assert not Checkpoints(tmp_path / "c", RunIdentity(), every=None).due
 
 
 def test_all_random_generators_go_on_where_they_were():

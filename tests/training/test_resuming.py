@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 from linkbert.errors import RunError
+from linkbert.experiments.identity import RunIdentity
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
 from linkbert.tasks.registry import TASKS
@@ -47,6 +48,7 @@ def train(data_dir, make_model, tokenizer, tmp_path):
             if at_end_of_epoch == epoch and len(counter.epochs) == epoch - 1:
                 os.kill(os.getpid(), signal.SIGINT)
             counter.epochs.append(epoch)
+            return {}
 
         def report(*arguments):
             if stop_at is not None and seen["updates"] == stop_at:
@@ -60,7 +62,7 @@ def train(data_dir, make_model, tokenizer, tmp_path):
             return original(model, update)
 
         trainer._backward = counting
-        checkpoints = Checkpoints(tmp_path / folder, {"x": 1}, every=None)
+        checkpoints = Checkpoints(tmp_path / folder, RunIdentity(conditions={"x": 1}), every=None)
         with obeying_signals():
             model, cost = trainer.fit(
                 model, encoded, recipe, seed=1, end_of_epoch=end_of_epoch, checkpoints=checkpoints,
@@ -132,7 +134,7 @@ def test_other_micro_batches_go_on_and_are_not_called_exact(train, caplog):
     with pytest.raises(Stopped):
         train(stop_at=2, per_device=2)
     train(per_device=1)
-    assert "last bits" in caplog.text and "going on after update 2 of 9" in caplog.text
+    assert "last bits" in caplog.text and "continuing after update 2 of 9" in caplog.text
 
 
 def test_another_device_goes_on_and_is_not_called_exact(train, caplog, monkeypatch):
@@ -180,7 +182,7 @@ def test_several_gpus_vote_seldom_while_they_train_and_always_at_the_end_of_an_e
     from linkbert.training.resuming import Resumable
 
     training = SimpleNamespace(
-        accelerator=SimpleNamespace(num_processes=2), feed=SimpleNamespace(device=torch.device("cuda")), updates=117
+        accelerator=SimpleNamespace(num_processes=2), loader=SimpleNamespace(device=torch.device("cuda")), updates=117
     )
     resumable = Resumable(training, SimpleNamespace(due=True, cheap=True), total=1000)
     saved = []

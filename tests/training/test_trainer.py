@@ -7,15 +7,16 @@ import pytest
 import torch
 from datasets import Dataset
 from linkbert.errors import RequestError, RunError
+from linkbert.models.heads import HEADS
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import Recipe
-from linkbert.training.batches import Collator
-from linkbert.training.progress import plan_run
+from linkbert.training.collation import Collator
+from linkbert.training.steps import plan_steps
 from linkbert.training.trainer import Trainer
 
-HEADS = {"ncbi-disease": "token", "gad": "sequence", "hoc": "multi-label", "biosses": "regression", "medqa": "choice"}
+NAMES = {"ncbi-disease": "token", "gad": "sequence", "hoc": "multi-label", "biosses": "regression", "medqa": "choice"}
 
 
 def recipe(**changes):
@@ -39,7 +40,7 @@ def weights(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", NAMES)
 def test_micro_batches_do_not_change_what_is_learnt(prepared, tokenizer, name):
     """The loss of an update is a sum divided by the number of labelled words or examples of the whole update."""
     task, encoded, model = prepared(name)
@@ -73,7 +74,7 @@ def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
 
 
 def test_biases_and_norms_are_spared_from_weight_decay(prepared):
-    from linkbert.training.form import make_optimizer
+    from linkbert.training.optimization import make_optimizer
 
     _, _, model = prepared("gad")
     optimizer = make_optimizer(model, recipe(weight_decay=0.1), torch.device("cpu"))
@@ -106,17 +107,17 @@ def test_the_schedule_warms_up_from_zero_and_decays_to_zero(prepared, tokenizer)
     [(10178, 32, 2, None, 638), (1295, 32, 20, None, 820), (10, 4, 3, None, 9), (10, 4, 3, 2, 2), (10, 4, 3, 100, 100)],
 )
 def test_updates_of_a_run(examples, batch, epochs, max_steps, expected):
-    assert plan_run(recipe(batch_size=batch, epochs=epochs), examples, max_steps).steps == expected
+    assert plan_steps(recipe(batch_size=batch, epochs=epochs), examples, max_steps).total == expected
 
 
 def test_max_steps_shortens_the_schedule_itself():
-    plan = plan_run(recipe(warmup=0.5), 1000, 10)
-    assert (plan.steps, plan.warmup) == (10, 5)
+    plan = plan_steps(recipe(warmup=0.5), 1000, 10)
+    assert (plan.total, plan.warmup) == (10, 5)
 
 
 def test_a_warm_up_longer_than_the_run_is_an_error():
     with pytest.raises(RequestError, match="longer than the run"):
-        plan_run(recipe(warmup=100), 12, None)
+        plan_steps(recipe(warmup=100), 12, None)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(prepared, tokenizer):
@@ -139,7 +140,7 @@ def test_the_same_seed_gives_the_same_weights(data_dir, tiny, tokenizer):
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", NAMES)
 def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name):
     task, encoded, model = prepared(name)
     trainer = Trainer(task.head, tokenizer, "fp32")
@@ -148,7 +149,7 @@ def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name)
         if number % 3 == 0:
             for key in ("input_ids", "token_type_ids"):
                 row[key] = [sequence[:1] + sequence[1:-1] * 2 + sequence[-1:] for sequence in row[key]]
-            if task.head == "token":
+            if task.head.per_word:
                 row["word_index"] = [window + [-1] * (len(window) - 2) for window in row["word_index"]]
                 row["labels"] = [window + [-100] * (len(window) - 2) for window in row["labels"]]
     mixed = Dataset.from_list(rows)
@@ -171,12 +172,12 @@ def test_fp16_needs_a_gpu(tokenizer):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RequestError, match="fp16 needs a GPU"):
-        Trainer("sequence", tokenizer, "fp16")
+        Trainer(HEADS["sequence"], tokenizer, "fp16")
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tokenizer):
     with pytest.raises(RequestError, match="does not divide the 6 examples"):
-        Trainer("sequence", tokenizer, "fp32").check_batch(recipe(), 4)
+        Trainer(HEADS["sequence"], tokenizer, "fp32").check_batch(recipe(), 4)
 
 
 class Padded(Trainer):
@@ -186,7 +187,7 @@ class Padded(Trainer):
         return False
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", NAMES)
 def test_packed_training_is_padded_training(prepared, tokenizer, name):
     """The same batches and, without dropout, the same losses, weights and predictions over 20 updates."""
     task, encoded, model = prepared(name)
@@ -221,7 +222,7 @@ def test_padding_is_counted(prepared, tokenizer):
 
 
 def test_a_model_that_cannot_be_packed_is_padded_and_one_line_says_so(data_dir, make_model, caplog):
-    from linkbert.models.loading import load_tokenizer
+    from linkbert.models.tokenizer_loading import load_tokenizer
 
     folder = make_model("deberta-v2")
     task, tokenizer = TASKS["gad"], load_tokenizer(folder, words=False)
@@ -318,23 +319,23 @@ def test_scoring_goes_on_in_halves_where_memory_runs_out(prepared, tokenizer, mo
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried\nmuch"), r"out of memory \(CUDA out of memory. Tried\)"),
         (MemoryError(), r"out of memory \(of the machine\)"),
-        (torch.AcceleratorError("CUDA error: unspecified launch failure"), "the device failed .*same command goes on"),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure"), "the device failed .*same command continues"),
         (RuntimeError("x does not have a deterministic implementation, but you set 'torch.use_deterministic_algorithms(True)'"),
          "--deterministic is not possible"),
     ],
 )  # fmt: skip
 def test_failures_of_the_device_are_told_plainly(tokenizer, error, words):
-    with pytest.raises(RunError, match=words), Trainer("sequence", tokenizer, "fp32").working():
+    with pytest.raises(RunError, match=words), Trainer(HEADS["sequence"], tokenizer, "fp32").working():
         raise error
 
 
 def test_other_failures_are_not_the_devices(tokenizer):
-    with pytest.raises(RuntimeError, match="shape"), Trainer("sequence", tokenizer, "fp32").working():
+    with pytest.raises(RuntimeError, match="shape"), Trainer(HEADS["sequence"], tokenizer, "fp32").working():
         raise RuntimeError("shape mismatch")
 
 
 def test_deterministic_algorithms_are_asked_for_inside_alone(tokenizer):
-    trainer = Trainer("sequence", tokenizer, "fp32", deterministic=True)
+    trainer = Trainer(HEADS["sequence"], tokenizer, "fp32", deterministic=True)
     with trainer.working():
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()

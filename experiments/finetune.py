@@ -1,0 +1,289 @@
+"""Fine-tuning: the run of each seed, from the plan to the stored result."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files import atomic_folder, sync_folder
+from ..models.sources import weights_sha256
+from ..tasks.data import Split
+from ..tasks.task import Task
+from ..training.checkpoints import Checkpoints
+from ..training.reporters import Reporter
+from ..training.state import State
+from .evaluation import score_run
+from .options import RunOptions
+from .paths import RunPaths
+from .plan import RunPlan, make_plan
+from .results import Result, equal_splits, now, versions
+from .run_folder import begin_run, clean_up, finish_clean_up, holding_run, look_up, note_failure
+from .run_record import RunRecord, write_run
+from .scoring import Predicted, decode_split, predict_split, score_split, scored_fields
+from .store import store_result, write_predictions
+from .training_log import TrainingLog
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+    from ..training.predictor import Predictor
+    from ..training.trainer import Trainer
+
+_TRIAL_BATCHES = 2  # batches of dev that are scored before the first update
+_log = logging.getLogger(__name__)
+
+
+def finetune(task: str | RunOptions, *, reporters: Sequence[Reporter] = (), **values: Any) -> Result | list[Result]:
+    """Fine-tune a model on a task, score dev and test, and store the result.
+
+    Args:
+        task: the task's name, or all options.
+        reporters: are told how the runs proceed.
+        **values: if `task` is a name: `model`, `seed`, other fields of `RunOptions` such as `data_dir`, and settings of
+            the recipe such as `epochs=3`.
+
+    Returns:
+        The result, or a list of results if several seeds ran. A finished run is not repeated; its stored result is
+        returned. A run that was stopped continues from its last checkpoint.
+
+    Raises:
+        RequestError: the request is wrong or cannot be started.
+        RunError: a run failed.
+        Stopped: a signal stopped a run, inside of `obeying_signals`.
+    """
+    plan = make_plan(task if isinstance(task, RunOptions) else RunOptions.of(task, **values))
+    results = [_run(plan, seed, reporters) for seed in plan.seeds]
+    return results[0] if len(results) == 1 else results
+
+
+def _run(plan: RunPlan, seed: int, reporters: Sequence[Reporter]) -> Result:
+    """Run one seed, unless its result is there, and return its result."""
+    from ..training.trainer import Trainer
+
+    paths, options = plan.paths(seed), plan.options
+    if (stored := _stored_result(plan, seed)) is not None:
+        return stored
+    log = TrainingLog(paths.run_dir)
+    trainer = Trainer(
+        plan.task.head, plan.tokenizer, options.precision, [*reporters, log], deterministic=options.deterministic
+    )
+    plan.steps()
+    trainer.check_batch(plan.recipe, options.per_device_batch_size)
+    with holding_run(paths) if trainer.is_main else nullcontext():
+        # Another process may have finished the run while this one waited for it.
+        if (stored := trainer.share(_stored_result(plan, seed))) is not None:
+            return stored
+        if trainer.share(look_up(paths, plan.identity(seed), options).trained):
+            _log.info("%s: trained already, its result is missing: scoring it", paths.run_dir)
+            result = score_run(plan.task, paths.run_dir, "test", options, reporters, replace_result=True)
+            if trainer.is_main:
+                clean_up(paths)
+        else:
+            result = _train(plan, seed, trainer, log)
+    for reporter in reporters:
+        reporter.on_end(result.to_json())
+    return result
+
+
+def _stored_result(plan: RunPlan, seed: int) -> Result | None:
+    """Return the result of the same run if it is there."""
+    paths = plan.paths(seed)
+    result = look_up(paths, plan.identity(seed), plan.options).result
+    if result is not None:
+        _log.info("%s: finished already; this is its result", paths.result_file)
+        finish_clean_up(paths)
+    return result
+
+
+def _train(plan: RunPlan, seed: int, trainer: Trainer, log: TrainingLog) -> Result:
+    """Train and score one seed; if that fails, leave the reason in the run folder."""
+    paths = plan.paths(seed)
+    record = RunRecord(
+        task=plan.task.name,
+        task_version=plan.task.version,
+        model=plan.model_record,
+        recipe=plan.settings(),
+        seed=seed,
+        data={name: split.as_json() for name, split in plan.splits.items()},
+        run_dir=str(paths.run_dir),
+    )
+    if trainer.is_main:
+        record = begin_run(paths, record, restart=plan.options.restart)
+    record = trainer.share(record)
+    try:
+        with trainer.working(), log.opened() if trainer.is_main else nullcontext():
+            return _train_and_score(plan, record, trainer, log)
+    except Exception as error:
+        if trainer.is_main:
+            note_failure(paths.run_dir, error)
+        raise
+
+
+def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: TrainingLog) -> Result:
+    task, options, seed = plan.task, plan.options, record.seed
+    trainer.seed(seed)
+    model = _load_model(plan)
+    # The other processes find in the cache what the main process has encoded.
+    with trainer.accelerator.main_process_first():
+        encoded = plan.encode()
+    train = encoded[options.train_split][0].select(plan.training_indices)
+    dev = plan.held_out_dev
+    trial = dev or plan.splits["test"]
+    _try_scoring(task, trainer, model, trial, encoded[trial.name][0], _TRIAL_BATCHES * plan.recipe.batch_size)
+    best = _BestEpoch(task, trainer, dev, encoded["dev"][0]) if dev and options.select == "best-dev" else None
+    model, cost = trainer.fit(
+        model,
+        train,
+        plan.recipe,
+        seed=seed,
+        max_steps=options.max_steps,
+        per_device=options.per_device_batch_size,
+        end_of_epoch=best.score_epoch if best else None,
+        checkpoints=_checkpoints(plan, seed, trainer),
+        parts={"log": log, "best": best} if best else {"log": log},
+    )
+    if best:
+        best.use(model)
+    scored = [dev, plan.splits["test"]] if dev else [plan.splits["test"]]
+    predicted = {split.name: predict_split(task, trainer, model, split, encoded[split.name][0]) for split in scored}
+    if not trainer.is_main:
+        return trainer.share(None)
+    finished = replace(
+        record,
+        **trainer.conditions(),
+        truncation={name: asdict(truncation) for name, (_, truncation) in encoded.items()},
+        departures=plan.departures,
+        cost={
+            "train": asdict(cost),
+            "test": predicted["test"][1],
+            "peak_memory_mb": round(trainer.peak_memory_mb, 1),
+        },
+        finished=now(),
+        dev=_dev_record(task, predicted["dev"][0], plan.paths(seed), best) if dev else None,
+    )
+    return trainer.share(_finish(plan, finished, model, predicted["test"][0]))
+
+
+def _finish(plan: RunPlan, record: RunRecord, model: PreTrainedModel, predicted: Predicted) -> Result:
+    """Save the model, mark the run as finished, and store its result."""
+    paths = plan.paths(record.seed)
+    digest = _save_model(plan, model, paths.run_dir)
+    record = replace(record, status="finished", trained_weights_sha256=digest)
+    write_run(paths.run_dir, record)
+    result = result_of_run(record, scored_fields(plan.task, predicted))
+    result = store_result(paths, result, predicted.lines(), overwrite=plan.options.overwrite)
+    clean_up(paths)
+    return result
+
+
+def result_of_run(record: RunRecord, scored: Mapping[str, Any]) -> Result:
+    """Return the result of a run on the splits for which it was trained.
+
+    Args:
+        record: the finished run.
+        scored: the fields that follow from its predictions (`scored_fields`).
+    """
+    fields = {name: value for name, value in record.to_json().items() if name != "status"}
+    fields |= {**scored, "dev": record.dev, "notes": [*scored["notes"], *equal_splits(record.data)]}
+    unstored = {"result_file": "", "predictions_file": None, "predictions_sha256": None}
+    return Result.from_json(fields | unstored)
+
+
+def _load_model(plan: RunPlan) -> PreTrainedModel:
+    from ..models.loading import load_model
+
+    recipe = plan.recipe
+
+    def asked_for(key: str) -> float | None:
+        # A checkpoint may have different dropout rates in its parts; they are replaced only if the user asks for that.
+        return getattr(recipe, key) if recipe.origin[key] != "checkpoint" else None
+
+    return load_model(
+        plan.model.source.path,
+        plan.task.head,
+        plan.task.labels,
+        fine_tuned=False,
+        dropout=asked_for("dropout"),
+        attention_dropout=asked_for("attention_dropout"),
+    )
+
+
+def _checkpoints(plan: RunPlan, seed: int, trainer: Trainer) -> Checkpoints:
+    """Return where the run keeps its checkpoints; they depend on its identity, on versions and on the processes."""
+    conditions = {
+        **{f"version of {package}": number for package, number in versions().items()},
+        "processes": trainer.processes,
+    }
+    identity = replace(plan.identity(seed).with_conditions(conditions), precision=trainer.precision)
+    return Checkpoints(plan.paths(seed).checkpoints, identity, plan.options.checkpoint_every * 60 or None)
+
+
+def _dev_record(task: Task, predicted: Predicted, paths: RunPaths, best: _BestEpoch | None) -> dict[str, Any]:
+    """Score dev, and write its predictions into the run folder."""
+    scored = score_split(task, predicted)
+    write_predictions(paths.run_dir / "dev.predictions.jsonl", predicted.lines())
+    record = {"score": scored.score, "metrics": scored.metrics, "notes": list(scored.notes)}
+    return record | ({"selected_epoch": best.epoch} if best else {})
+
+
+def _try_scoring(
+    task: Task, trainer: Trainer, model: PreTrainedModel, split: Split, encoded: Dataset, examples: int
+) -> None:
+    """Score a few examples before the first update, so that a defect in scoring does not wait for hours of training."""
+    few = range(min(examples, len(split.examples)))
+    part = replace(split, examples=split.examples.select(few))
+    score_split(task, decode_split(task, part, trainer.predict(model, encoded.select(few), stage="trial")))
+
+
+def _save_model(plan: RunPlan, model: PreTrainedModel, folder: Path) -> str:
+    """Save the model into the run folder, each file completely, and return the checksum of its weights."""
+    from ..models.loading import save_model
+
+    tokenizer = plan.tokenizer
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.model_max_length = plan.recipe.max_length
+    saved = folder / "saved"
+    with atomic_folder(saved) as staged:
+        save_model(model, tokenizer, staged)
+    for path in sorted(saved.iterdir()):
+        path.replace(folder / path.name)
+    saved.rmdir()
+    sync_folder(folder)
+    return weights_sha256(folder)
+
+
+class _BestEpoch:
+    """Scores dev after each epoch, and keeps the weights of the best epoch (the earlier one of equal scores)."""
+
+    def __init__(self, task: Task, predictor: Predictor, split: Split, encoded: Dataset) -> None:
+        self.task, self.predictor, self.split, self.encoded = task, predictor, split, encoded
+        self.score, self.epoch, self.weights = -math.inf, 0, {}
+
+    def score_epoch(self, model: PreTrainedModel, epoch: int) -> dict[str, float]:
+        """Score dev, and keep the weights if they are the best so far."""
+        predicted, _ = predict_split(self.task, self.predictor, model, self.split, self.encoded)
+        score = score_split(self.task, predicted).score
+        if score > self.score:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+            self.score, self.epoch, self.weights = score, epoch, weights
+        return {"dev_score": score}
+
+    def use(self, model: PreTrainedModel) -> None:
+        """Put the best weights into the model."""
+        model.load_state_dict(self.weights)
+
+    def state(self) -> State:
+        """Return the best epoch so far with its weights."""
+        return State(self.weights, {"score": self.score, "epoch": self.epoch} if self.epoch else {})
+
+    def restore(self, state: State) -> None:
+        """Continue from a state; an empty one means that no epoch was scored."""
+        self.score, self.epoch = state.values.get("score", -math.inf), state.values.get("epoch", 0)
+        self.weights = dict(state.tensors)

@@ -1,0 +1,97 @@
+"""Reading a dataclass from a JSON object whose content cannot be trusted."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+Record = TypeVar("Record")
+
+
+class ModelRecord(TypedDict, total=False):
+    """A model as results and runs describe it: `settings_sha256` covers configuration and tokenizer."""
+
+    name: str | None
+    source: str
+    revision: str | None
+    weights_sha256: str | None
+    settings_sha256: str
+    parameters: int | None
+
+
+class SettingRecord(TypedDict):
+    """A setting of a recipe, with where its value came from."""
+
+    value: Any
+    origin: str
+
+
+def from_document(kind: type[Record], document: Any) -> Record:
+    """Make a dataclass from a JSON object, after checking the type of each of its fields.
+
+    A field of the dataclass that has a default may be missing. Keys that are no field go into the field `extra`.
+
+    Raises:
+        ValueError: the document is not an object, or a field is missing or of a wrong type.
+    """
+    if not isinstance(document, Mapping):
+        raise ValueError(f"expected a JSON object, found {type(document).__name__}")
+    for name, (kinds, required) in _fields_of(kind).items():
+        if name not in document:
+            if required:
+                raise ValueError(f"the field {name!r} is missing")
+            continue
+        value = document[name]
+        # In Python a bool is an int, in JSON it is not.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ValueError(f"the field {name!r} should be {' or '.join(item.__name__ for item in kinds)}")
+    known = {name: value for name, value in document.items() if name in _fields_of(kind)}
+    make: Any = kind  # pyright does not know that each of these classes has a field `extra`
+    return make(**known, extra={name: value for name, value in document.items() if name not in known})
+
+
+def to_document(record: Any) -> dict[str, Any]:
+    """Return a dataclass as a JSON object, the inverse of `from_document`.
+
+    A field that equals its default of None is left out, because a file that was written before the field existed does
+    not have it.
+    """
+    names = _fields_of(type(record))
+    document = {name: getattr(record, name) for name in names}
+    present = {name: value for name, value in document.items() if value is not None or names[name][1]}
+    return present | record.extra
+
+
+def check_objects(record: Any, *names: str) -> None:
+    """Make sure that the values of these fields, which are objects, are objects themselves.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name in names:
+        if not all(isinstance(item, dict) for item in (getattr(record, name) or {}).values()):
+            raise ValueError(f"{name} should hold objects")
+
+
+@cache
+def _fields_of(kind: Any) -> dict[str, tuple[tuple[type, ...], bool]]:
+    """Return, for each field but `extra`, the types that it may have and whether it is required."""
+    hints = get_type_hints(kind)
+    return {
+        item.name: (_kinds(hints[item.name]), item.default is MISSING and item.default_factory is MISSING)
+        for item in fields(kind)
+        if item.name != "extra"
+    }
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """Return the types of JSON values that a type hint allows."""
+    if isinstance(hint, types.UnionType) or get_origin(hint) is Union:
+        return tuple(kind for part in get_args(hint) for kind in _kinds(part))
+    kind = get_origin(hint) or hint
+    if is_typeddict(kind) or kind is Mapping:
+        return (dict,)
+    return (int, float) if kind is float else (kind,)

@@ -1,0 +1,158 @@
+"""Where the sequences of a packed row lie, and how they are grouped for attention on CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+# On a CPU each further group costs about as much time as this many query-key pairs (measured on two cores). A group
+# with more than _GROUP_PAIRS pairs no longer fits into the processor's cache, so that smaller groups are faster.
+_GROUP_COST = 12_000
+_GROUP_PAIRS = 2**18
+# oneDNN compiles a program for each new shape: widths that recur are faster than exact widths.
+_WIDTH_MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sequences of similar length that are multiplied as one batch.
+
+    Attributes:
+        sequences: number of sequences in the group.
+        width: number of tokens of the longest sequence, on CPUs rounded up.
+        beyond: True at positions after a sequence's end; bool, shape (sequences, 1, 1, width). None if no position is.
+    """
+
+    sequences: int
+    width: int
+    beyond: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """Index tensors that bring vectors into the order of the groups and back.
+
+    Vectors are numbered token by token and, within a token, head by head.
+
+    Attributes:
+        gathered: for each place of the grouped layout the number of the vector that stands there, int64. Places after a
+            sequence's end point to a vector of zeros that is appended to the row.
+        returned: for each vector its place in the grouped layout, int64, shape (tokens x heads,). Tokens that belong to
+            no sequence point to a place of zeros that is appended to the layout.
+    """
+
+    gathered: torch.Tensor
+    returned: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """All sequences of a row, divided into groups.
+
+    Attributes:
+        groups: the groups in the order of the layout; within a group, vectors are ordered by sequence, head and
+            position.
+        tokens: the order of the vectors of all tokens.
+        firsts: the order of the vectors of the first token of each sequence.
+    """
+
+    groups: tuple[Group, ...]
+    tokens: Order
+    firsts: Order
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the sequences of a packed row lie.
+
+    Attributes:
+        offsets: the start of each sequence and, as last element, the end of the last sequence; int32,
+            shape (sequences + 1,).
+        max_length: number of tokens of the longest sequence.
+        grouping: the groups in which a CPU computes attention; None on other devices.
+    """
+
+    offsets: torch.Tensor
+    max_length: int
+    grouping: Grouping | None
+
+    def to(self, device: torch.device) -> Layout:
+        """Return this layout with its offsets on `device`."""
+        return replace(self, offsets=to_device(self.offsets, device))
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor to a device; to a GPU from pinned memory, so that the copy runs in the background."""
+    pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
+
+
+def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:
+    """Return the layout of a row that holds sequences of these lengths in this order.
+
+    Args:
+        lengths: number of tokens of each sequence, shape (sequences,).
+        tokens: number of tokens of the row; tokens after the last sequence belong to no sequence.
+        heads: number of attention heads if attention will be computed in groups (on CPUs), else None.
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    grouping = None if heads is None else _make_grouping(lengths, offsets, tokens, heads)
+    return Layout(torch.from_numpy(offsets.astype(np.int32)), int(lengths.max(initial=0)), grouping)
+
+
+def _make_grouping(lengths: np.ndarray, offsets: np.ndarray, tokens: int, heads: int) -> Grouping:
+    groups, gathered, divided = [], [], group_by_length(lengths)
+    for members in divided:
+        width = int(lengths[members].max())
+        if len(members) > 1:
+            width += -width % _WIDTH_MULTIPLE
+        positions = np.arange(width)
+        inside = positions < lengths[members][:, None]
+        rows = np.where(inside, offsets[members][:, None] + positions, tokens)
+        gathered.append((rows[:, None, :] * heads + np.arange(heads)[:, None]).reshape(-1))
+        beyond = None if inside.all() else torch.from_numpy(~inside)[:, None, None, :]
+        groups.append(Group(len(members), width, beyond))
+    firsts = (np.concatenate(divided)[:, None] * heads + np.arange(heads)).reshape(-1)
+    return Grouping(
+        tuple(groups), _order(np.concatenate(gathered), tokens * heads), _order(firsts, len(lengths) * heads)
+    )
+
+
+def _order(gathered: np.ndarray, vectors: int) -> Order:
+    # Several places may point to the appended vector of zeros; its own entry in `returned` is never read.
+    returned = np.full(max(vectors, int(gathered.max()) + 1), len(gathered))
+    returned[gathered] = np.arange(len(gathered))
+    return Order(torch.from_numpy(gathered), torch.from_numpy(returned[:vectors]))
+
+
+def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
+    """Divide sequences into groups so that the computed query-key pairs plus a fixed cost per group are minimal.
+
+    Each sequence of a group is computed at the length of the group's longest. Sorted by length, the best division is
+    found by dynamic programming over the end of the last group.
+
+    Args:
+        lengths: number of tokens of each sequence, shape (sequences,).
+
+    Returns:
+        The indices of each group's members, longest first. A group of several sequences has at most `_GROUP_PAIRS`
+        pairs.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    sorted_lengths = lengths[order]
+    # best[i] is the lowest cost of the first i sequences; the last group of that division starts at start[i].
+    best, start = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
+    for end in range(1, len(order) + 1):
+        first = np.arange(end)
+        pairs = (end - first) * sorted_lengths[:end] ** 2
+        pairs = np.where((pairs > _GROUP_PAIRS) & (end - first > 1), np.inf, pairs)
+        costs = best[:end] + pairs + _GROUP_COST
+        start[end] = int(costs.argmin())
+        best[end] = costs[start[end]]
+    groups, end = [], len(order)
+    while end:
+        groups.append(order[start[end] : end])
+        end = int(start[end])
+    return groups[::-1]

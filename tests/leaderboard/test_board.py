@@ -1,0 +1,194 @@
+"""A pure function of the result files."""
+
+import copy
+import csv
+import io
+import json
+import logging
+
+import pytest
+from linkbert.experiments.results import SCHEMA_VERSION
+from linkbert.leaderboard.board import leaderboard
+from linkbert.leaderboard.formats import cells, notes, to_csv, to_markdown
+from linkbert.leaderboard.published import published_rows
+from linkbert.tasks.data import checksums
+from linkbert.tasks.registry import TASKS
+
+
+def result(task, score, *, model="m", seed=1, **changes):
+    sha = checksums().get(task, {}).get("test", "f" * 64)
+    made = {
+        "schema_version": SCHEMA_VERSION, "task": task, "task_version": 1, "split": "test",
+        "suite": TASKS[task].suite if task in TASKS else "blurb",
+        "model": {"name": model, "source": "s", "revision": None, "weights_sha256": "a", "parameters": 1},
+        "score": score, "metric": TASKS[task].metric if task in TASKS else "accuracy", "metrics": {}, "notes": [], "n_examples": 1, "truncation": {}, "dev": None,
+        "recipe": {"epochs": {"value": 1, "origin": "x"}, "max_steps": {"value": None, "origin": "default"},
+                   "train_fraction": {"value": 1.0, "origin": "default"},
+                   "train_split": {"value": "train", "origin": "default"}},
+        "departures": [], "seed": seed, "data": {"test": {"sha256": sha, "count": 1, "official": True}},
+        "versions": {}, "device": "d", "precision": "fp32", "processes": 1, "deterministic": False, "cost": {},
+        "started": "t", "finished": "t", "run_dir": None, "result_file": "", "predictions_file": None,
+        "predictions_sha256": None,
+    }  # fmt: skip
+    return made | changes
+
+
+def store(folder, *results):
+    for item in results:
+        path = folder / item["task"] / item["model"]["name"] / f"seed-{item['seed']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(item), encoding="utf-8")
+
+
+def rows(folder, **options):
+    return leaderboard(folder, **options).to_json()["rows"]
+
+
+def measured(folder, **options):
+    return [row for row in rows(folder, **options) if row["source"] == "measured"]
+
+
+def test_without_any_run_it_shows_the_published_rows(tmp_path):
+    found = rows(tmp_path)
+    assert [row["model"] for row in found] == [
+        "biolinkbert-large", "biolinkbert-base", "pubmedbert-base", "gpt-3", "unifiedqa",
+    ]  # fmt: skip
+    assert all(row["source"] == "published" and row["ranked"] and row["marks"] for row in found)
+    assert round(found[0]["blurb"], 2) == 84.30 and found[3]["blurb"] is None
+    assert found[0]["tasks"]["mmlu-professional-medicine"] == {"mean": 50.7, "std": None, "n": 1}
+    assert found[3]["tasks"] == {"mmlu-professional-medicine": {"mean": 38.7, "std": None, "n": 1}}
+
+
+def test_rows_have_the_contracts_keys(tmp_path):
+    store(tmp_path, result("gad", 80.0))
+    for row in rows(tmp_path):
+        assert set(row) == {"model", "source", "ranked", "marks", "n_tasks", "blurb", "types", "tasks"}
+        assert set(row["types"]) == {
+            "ner", "pico", "relation-extraction", "sentence-similarity", "document-classification",
+            "question-answering",
+        }  # fmt: skip
+
+
+def test_means_and_deviation_over_seeds(tmp_path):
+    store(tmp_path, *(result("gad", score, seed=seed) for seed, score in enumerate((80.0, 82.0, 84.0))))
+    (row,) = measured(tmp_path)
+    assert row["tasks"]["gad"] == {"mean": 82.0, "std": 2.0, "n": 3} and row["n_tasks"] == 1 and row["ranked"]
+
+
+def test_thirteen_measured_datasets_are_ranked_among_the_published(tmp_path):
+    store(tmp_path, *(result(n, s) for n, s in published_rows()["biolinkbert-base"].scores.items()))
+    order = [row["model"] for row in rows(tmp_path)]
+    assert order.index("biolinkbert-large") < order.index("m") < order.index("pubmedbert-base")
+    (row,) = measured(tmp_path)
+    assert row["blurb"] == pytest.approx(83.3895, abs=5e-5) and row["types"]["pico"] == 73.97
+
+
+def test_twelve_datasets_have_no_blurb_score_but_how_many(tmp_path):
+    scores = dict(published_rows()["biolinkbert-base"].scores)
+    scores.pop("gad")
+    store(tmp_path, *(result(n, s) for n, s in scores.items()))
+    (row,) = measured(tmp_path)
+    assert row["blurb"] is None and row["types"]["relation-extraction"] is None and row["types"]["ner"] is not None
+    assert "(12 of 13)" in to_markdown(leaderboard(tmp_path).measured(), detail=False)
+
+
+@pytest.mark.parametrize("limit", [("max_steps", 5), ("train_fraction", 0.5), ("train_split", "dev")])
+def test_a_limited_run_is_listed_and_never_ranked_or_averaged(tmp_path, limit):
+    limited = result("gad", 10.0, seed=2)
+    limited["recipe"] = copy.deepcopy(limited["recipe"]) | {limit[0]: {"value": limit[1], "origin": "flag"}}
+    store(tmp_path, result("gad", 80.0), limited)
+    full, other = measured(tmp_path)
+    assert full["ranked"] and full["tasks"]["gad"] == {"mean": 80.0, "std": None, "n": 1}
+    assert not other["ranked"] and other["tasks"]["gad"]["mean"] == 10.0 and other["blurb"] is None
+    assert any("limited" in mark and "gad" in mark for mark in other["marks"])
+    assert rows(tmp_path)[-1] is not full
+
+
+def test_departures_unofficial_data_and_notes_are_marks(tmp_path):
+    odd = result("gad", 80.0, departures=["epochs 3 instead of 10"], notes=["undefined"])
+    odd["data"] = {"train": {"sha256": "x", "count": 3, "official": False}, **odd["data"]}
+    store(tmp_path, odd)
+    (row,) = measured(tmp_path)
+    assert "epochs 3 instead of 10 (gad)" in row["marks"] and "data not the benchmark's: train (gad)" in row["marks"]
+    assert "undefined (gad)" in row["marks"] and row["ranked"]
+
+
+def test_rows_that_differ_in_test_data_are_marked(tmp_path):
+    other = result("gad", 81.0, model="other")
+    other["data"] = {"test": {"sha256": "0" * 64, "count": 534, "official": True}}
+    store(tmp_path, result("gad", 80.0), other)
+    marks = {row["model"]: row["marks"] for row in measured(tmp_path)}
+    assert marks == {"m": [], "other": ["test data differ from other rows (gad)"]}
+
+
+def test_seeds_with_different_recipes_are_marked(tmp_path):
+    second = result("gad", 81.0, seed=2)
+    second["recipe"] = second["recipe"] | {"epochs": {"value": 9, "origin": "flag"}}
+    store(tmp_path, result("gad", 80.0), second)
+    assert "seeds with different recipes (gad)" in measured(tmp_path)[0]["marks"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema_version": 1}',
+        '{"schema_version": 99}',
+        "\xff",
+        json.dumps(result("gad", 999.0)),
+        json.dumps(result("gad", 80.0, model="bad", data={"test": "x"})),
+        json.dumps(result("gad", 80.0, model="bad", notes=[{}])),
+        json.dumps(result("gad", 80.0, model="bad", seed=5)),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_named_and_left_out(tmp_path, caplog, text):
+    store(tmp_path, result("gad", 80.0))
+    bad = tmp_path / "gad" / "bad" / "seed-1.json"
+    bad.parent.mkdir()
+    bad.write_bytes(text.encode("latin-1"))
+    logging.getLogger("linkbert").propagate = True
+    with caplog.at_level(logging.WARNING, logger="linkbert"):
+        assert [row["model"] for row in measured(tmp_path)] == ["m"]
+    assert str(bad) in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"task_version": 99}, {"split": "dev"}, {"metric": "accuracy"}, {"task": "glue"}])
+def test_a_result_of_another_kind_is_left_out(tmp_path, change):
+    store(tmp_path, result("gad", 80.0), result("gad", 20.0, seed=2) | change)
+    assert measured(tmp_path)[0]["tasks"]["gad"]["n"] == 1
+
+
+def test_different_weights_or_precision_under_one_name_are_marked(tmp_path):
+    other = result("hoc", 81.0)
+    other["model"] = other["model"] | {"weights_sha256": "b"}
+    store(tmp_path, result("gad", 80.0), result("gad", 80.0, seed=2, precision="bf16"), other)
+    marks = measured(tmp_path)[0]["marks"]
+    assert "runs of different pretrained weights under one name" in marks
+    assert "seeds with different precision (gad)" in marks
+
+
+def test_suites_choose_tasks_and_order(tmp_path):
+    store(tmp_path, result("medqa", 39.0), result("gad", 80.0), result("medqa", 50.0, model="n"))
+    assert [row["model"] for row in rows(tmp_path, suite="medqa")] == [
+        "n", "biolinkbert-large", "biolinkbert-base", "m", "pubmedbert-base",
+    ]  # fmt: skip
+    assert measured(tmp_path, suite="blurb")[0]["tasks"].keys() == {"gad"}
+    assert [row["model"] for row in rows(tmp_path, suite="mmlu")] == ["biolinkbert-large", "unifiedqa", "gpt-3"]
+
+
+def test_formats_show_the_same_numbers(tmp_path):
+    store(tmp_path, *(result("pubmedqa", score, seed=seed) for seed, score in enumerate((70.0, 71.0))))
+    found = leaderboard(tmp_path)
+    markdown = to_markdown(found, detail=True)
+    assert "70.50 ±0.71" in markdown and "Yasunaga et al. 2022" in markdown
+    table = list(csv.DictReader(io.StringIO(to_csv(found))))
+    (mine,) = [line for line in table if line["source"] == "measured"]
+    assert mine["pubmedqa"] == "70.5" and mine["pubmedqa_n"] == "2" and mine["blurb"] == "" and mine["gad"] == ""
+    headers, lines = cells(found, detail=False)
+    assert headers[:3] == ["model", "source", "BLURB"] and all(len(line) == len(headers) for line in lines)
+    assert {"NER", "PICO", "RE", "STS", "DC", "QA", "PubMedQA", "BioASQ", "MedQA", "MMLU"} <= set(headers)
+    assert notes(found)[0].startswith("1: ")
+    detailed = cells(found, detail=True)[0]
+    assert len(detailed) == len(TASKS) + 5  # with model, source, BLURB, n and marks

@@ -1,0 +1,40 @@
+"""The optimizer and the learning rate schedule of a recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import get_scheduler
+
+from ..tasks.task import Recipe
+from .steps import StepPlan
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Devices on which torch computes AdamW for all parameters in one fused pass.
+_FUSED = ("cpu", "cuda", "mps", "xpu")
+
+
+def make_optimizer(model: PreTrainedModel, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
+    """Return AdamW with the recipe's settings, without weight decay on biases and normalisation weights."""
+    # Biases and normalisation weights are the parameters with one dimension.
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups,
+        lr=recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        eps=recipe.eps,
+        fused=device.type in _FUSED,
+    )
+
+
+def make_scheduler(
+    recipe: Recipe, optimizer: torch.optim.Optimizer, steps: StepPlan
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return the recipe's learning rate schedule; the published one rises to the peak and falls linearly to 0."""
+    return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=steps.warmup, num_training_steps=steps.total)
