@@ -33,9 +33,9 @@ def command(
         bool, typer.Option("--dry-run", help="Show the plan and run nothing.", rich_help_panel=options.OUTPUT)
     ] = False,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
-    data_dir: options.DataDir = options.DATA_DIR,
-    runs_dir: options.RunsDir = options.RUNS_DIR,
-    results_dir: options.ResultsDir = options.RESULTS_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
+    runs_dir: options.RunsDir = RunOptions.runs_dir,
+    results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
     precision: options.Precision = RunOptions.precision,

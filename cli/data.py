@@ -13,6 +13,7 @@ from ..corpora.prepare import Prepared, prepare
 from ..corpora.prepared import prepared_path
 from ..corpora.verify import verify
 from ..errors import LinkbertError, RequestError, RunError
+from ..experiments.options import RunOptions
 from ..tasks.data import expected
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task
@@ -33,7 +34,7 @@ def _chosen(names: list[str] | None) -> list[Task]:
 @app.command("list")
 def list_command(
     tasks: options.Tasks = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -66,7 +67,7 @@ def list_command(
 def prepare_command(
     source: Annotated[Path, typer.Option("--source", help="A folder with corpora in their original formats.")],
     tasks: options.Tasks = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -113,7 +114,7 @@ def _tell_prepared(report: Prepared, data_dir: Path, *, quiet: bool, json: bool)
 @app.command("verify")
 def verify_command(
     tasks: options.Tasks = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -142,7 +143,7 @@ def verify_command(
 @app.command("download")
 def download_command(
     tasks: options.Tasks = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     mirror: Annotated[
         str | None,
         typer.Option(

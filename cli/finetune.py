@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -28,80 +28,25 @@ def command(
     context: typer.Context,
     task: options.Task,
     model: options.Model,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--seed", help="Repeat for several runs; the recipe's seed by default.", rich_help_panel=options.RECIPE
-        ),
-    ] = None,
+    seed: options.Seeds = None,
     recipe: options.RecipeName = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Passes over the training split.", rich_help_panel=options.RECIPE)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Examples per update.", rich_help_panel=options.RECIPE)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option("--learning-rate", help="The highest rate of the schedule.", rich_help_panel=options.RECIPE),
-    ] = None,
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", help="Word pieces per sequence.", rich_help_panel=options.RECIPE)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting of the recipe, e.g. schedule=cosine; repeatable. --dry-run shows all of them.",
-            rich_help_panel=options.RECIPE,
-        ),
-    ] = None,
-    select: Annotated[
-        str,
-        typer.Option(
-            "--select",
-            metavar="EPOCH",
-            help="The epoch whose model is scored: last (the protocol), or best-dev.",
-            rich_help_panel=options.RECIPE,
-        ),
-    ] = RunOptions.select,
-    max_steps: Annotated[
-        int | None,
-        typer.Option("--max-steps", help="End the run and its schedule early.", rich_help_panel=options.LIMITS),
-    ] = None,
-    train_fraction: Annotated[
-        float,
-        typer.Option("--train-fraction", help="Train on this share of the examples.", rich_help_panel=options.LIMITS),
-    ] = RunOptions.train_fraction,
-    train_split: Annotated[
-        str,
-        typer.Option(
-            "--train-split", metavar="SPLIT", help="Train on train, or on dev.", rich_help_panel=options.LIMITS
-        ),
-    ] = RunOptions.train_split,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Show the settings, the number of updates and what would be cut, and stop.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = False,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    max_length: options.MaxLength = None,
+    settings: options.Settings = None,
+    select: options.Select = RunOptions.select,
+    max_steps: options.MaxSteps = None,
+    train_fraction: options.TrainFraction = RunOptions.train_fraction,
+    train_split: options.TrainSplit = RunOptions.train_split,
+    dry_run: options.DryRun = False,
     name: options.Name = None,
     overwrite: options.Overwrite = False,
-    restart: Annotated[
-        bool,
-        typer.Option(
-            "--restart",
-            help="Start anew instead of continuing or reusing the same run.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = False,
+    restart: options.Restart = False,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
-    data_dir: options.DataDir = options.DATA_DIR,
-    runs_dir: options.RunsDir = options.RUNS_DIR,
-    results_dir: options.ResultsDir = options.RESULTS_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
+    runs_dir: options.RunsDir = RunOptions.runs_dir,
+    results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
     precision: options.Precision = RunOptions.precision,

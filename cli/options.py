@@ -43,6 +43,58 @@ PerDevice = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", help="Repeat for several runs; the recipe's seed by default.", rich_help_panel=RECIPE),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the training split.", rich_help_panel=RECIPE)]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Examples per update.", rich_help_panel=RECIPE)]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", help="The highest rate of the schedule.", rich_help_panel=RECIPE)
+]
+MaxLength = Annotated[
+    int | None, typer.Option("--max-length", help="Word pieces per sequence.", rich_help_panel=RECIPE)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other setting of the recipe, e.g. schedule=cosine; repeatable. --dry-run shows all of them.",
+        rich_help_panel=RECIPE,
+    ),
+]
+Select = Annotated[
+    str,
+    typer.Option(
+        "--select",
+        metavar="EPOCH",
+        help="The epoch whose model is scored: last (the protocol), or best-dev.",
+        rich_help_panel=RECIPE,
+    ),
+]
+MaxSteps = Annotated[
+    int | None, typer.Option("--max-steps", help="End the run and its schedule early.", rich_help_panel=LIMITS)
+]
+TrainFraction = Annotated[
+    float, typer.Option("--train-fraction", help="Train on this share of the examples.", rich_help_panel=LIMITS)
+]
+TrainSplit = Annotated[
+    str,
+    typer.Option("--train-split", metavar="SPLIT", help="Train on train, or on dev.", rich_help_panel=LIMITS),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Show the settings, the number of updates and what would be cut, and stop.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Restart = Annotated[
+    bool,
+    typer.Option("--restart", help="Start anew instead of continuing or reusing the same run.", rich_help_panel=OUTPUT),
+]
 RecipeName = Annotated[
     str | None,
     typer.Option(
@@ -88,8 +140,6 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document on standard output and nothing else.", rich_help_panel=OUTPUT),
 ]
-
-DATA_DIR, RUNS_DIR, RESULTS_DIR = RunOptions.data_dir, RunOptions.runs_dir, RunOptions.results_dir
 
 
 def option_values(parameters: Mapping[str, Any]) -> dict[str, Any]:

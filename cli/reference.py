@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..experiments.options import RunOptions
 from . import options
 from .console import print_text
 
@@ -19,7 +20,7 @@ def command(
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Number of epochs; the recipe's by default.")
     ] = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     precision: options.Precision = "auto",
 ) -> None:
     """Fine-tune with the Trainer of transformers in random batches, and print the test score as JSON."""

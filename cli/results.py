@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from ..experiments.options import RunOptions
 from . import options
 from .console import print_error, print_json, print_table, print_text, set_up_logging
 from .group import Group
@@ -18,7 +19,7 @@ def root() -> None:
 
 @app.command("check")
 def check(
-    results_dir: options.ResultsDir = options.RESULTS_DIR,
+    results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:

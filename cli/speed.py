@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..experiments.options import RunOptions
 from . import options
 from .console import print_json, print_table, print_text, set_up_logging
 
@@ -33,7 +34,7 @@ def command(
             help="train, train_no_attention_dropout or score; repeatable. All three by default.",
         ),
     ] = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     precision: options.Precision = "auto",
     quiet: options.Quiet = False,
     json: options.Json = False,

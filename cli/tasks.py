@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import RequestError
+from ..experiments.options import RunOptions
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task, Truncation
 from . import options
@@ -21,7 +22,7 @@ def command(
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Show three examples as this model sees them.")
     ] = None,
-    data_dir: options.DataDir = options.DATA_DIR,
+    data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:

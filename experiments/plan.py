@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import RequestError
 from ..files import require_writable
 from ..models.loading import ModelInfo, inspect_model
-from ..models.sources import ModelSource, find_model, settings_sha256, weights_sha256
+from ..models.sources import ModelSource, find_model, name_problem, settings_sha256, weights_sha256
 from ..tasks.data import Split, encode_split, load_split, require_split
 from ..tasks.recipe import departures, published_recipe, recipe_seed, resolve_recipe
 from ..tasks.registry import get_task
@@ -225,7 +225,8 @@ def _checked_source(options: RunOptions, task: Task, writes: bool) -> ModelSourc
     if writes:
         for folder, what in ((options.runs_dir, "the folder of runs"), (options.results_dir, "the folder of results")):
             collect(partial(require_writable, folder, what, create=False))
-    source = collect(lambda: find_model(options.model, options.name, download=not problems))
+    name = None if name_problem(options.name) else options.name  # That problem is in the list already.
+    source = collect(lambda: find_model(options.model, name, download=not problems))
     if problems or source is None:
         raise RequestError(*dict.fromkeys(problems))
     return source

@@ -220,6 +220,8 @@ def _reason(error: BaseException) -> str:
             f"no answer within {constants.HF_HUB_DOWNLOAD_TIMEOUT} seconds; try again, the download continues where it "
             "stopped, or allow more seconds with HF_HUB_DOWNLOAD_TIMEOUT"
         )
+    if any("ProtocolError" in type(cause).__name__ for cause in _causes(error)):
+        return f"the connection broke off: {first}; try again, the download continues where it stopped"
     return first
 
 

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from ..models.heads import Head
+from ..tasks.task import Recipe
 from ..training.device import resolve_precision
 
 if TYPE_CHECKING:
@@ -27,6 +28,23 @@ def arguments(options: dict[str, Any], **settings: Any) -> transformers.Training
         use_cpu=not torch.accelerator.is_available(),
         **(settings | options),
     )
+
+
+def recipe_arguments(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Return a recipe as training arguments."""
+    return {
+        "per_device_train_batch_size": recipe.batch_size,
+        "learning_rate": recipe.learning_rate,
+        "num_train_epochs": recipe.epochs,
+        "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay,
+        "adam_beta1": recipe.beta1,
+        "adam_beta2": recipe.beta2,
+        "adam_epsilon": recipe.eps,
+        "max_grad_norm": recipe.max_grad_norm,
+        "lr_scheduler_type": recipe.schedule,
+        "seed": seed,
+    }
 
 
 def best_options(precision: str, batch_size: int) -> dict[str, Any]:

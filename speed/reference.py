@@ -55,18 +55,7 @@ def reference_score(
     fitted = load_model(source.path, found.head, found.labels, fine_tuned=False)
     collate = peer.Collator(found.head, tokenizer)
     rows = {name: peer.plain_rows(found.head, tokenizer, dataset) for name, dataset in encoded.items()}
-    settings = {
-        "per_device_train_batch_size": recipe.batch_size,
-        "learning_rate": recipe.learning_rate,
-        "num_train_epochs": recipe.epochs,
-        "warmup_steps": recipe.warmup,
-        "weight_decay": recipe.weight_decay,
-        "adam_beta1": recipe.beta1,
-        "adam_beta2": recipe.beta2,
-        "adam_epsilon": recipe.eps,
-        "max_grad_norm": recipe.max_grad_norm,
-        "seed": seed,
-    }
+    settings = peer.recipe_arguments(recipe, seed)
     options = peer.best_options(precision, recipe.batch_size)
     # Batches are drawn at random, as this package does: grouping by length changes what is learnt.
     shuffled = options | {"train_sampling_strategy": "random"}

@@ -77,10 +77,9 @@ class Trainer(Predictor):
         checkpoints: Checkpoints | None = None,
         parts: Mapping[str, Stateful] | None = None,
     ) -> tuple[PreTrainedModel, Cost]:
-        """Train `model`, loaded in float32, on encoded rows; return it with what the training cost.
+        """Train `model` on encoded rows; return it with what the training cost.
 
-        The loss of an update is the sum over its labelled words or examples divided by their number, however the update
-        is cut into micro-batches and processes. Where the model allows it, no padding is computed.
+        The loss of an update is the sum over its labelled words or examples divided by their number, however it is cut.
 
         Args:
             model: the model with a head.

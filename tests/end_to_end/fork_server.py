@@ -6,7 +6,10 @@ most one disturbance:
     kill_at: SIGKILL at the n-th operation on a file below the folder (open for writing, rename, remove, mkdir, ...)
     fail_at: that operation fails with ENOSPC
     signal_at: `signal` arrives at that operation
+    signal_at_update: `signal` arrives while the n-th update is computed
     after: SIGKILL (or `signal`) after so many seconds
+
+With `ignored`, the process begins with this signal ignored, as a shell script starts its background commands.
 
 The answer is `{"code", "signal", "operations", "seconds"}`, the first two as the process ended.
 """
@@ -81,6 +84,10 @@ def work(job, writer):
     counter = [0]
     sys.addaudithook(disturbance(str(folder.resolve()), counter, job))
     sys.argv = ["linkbert", *job["arguments"]]
+    if "ignored" in job:
+        signal.signal(job["ignored"], signal.SIG_IGN)
+    if "signal_at_update" in job:
+        signal_in_update(job["signal_at_update"], job["signal"])
     code = 1
     try:
         from linkbert.__main__ import run as linkbert
@@ -93,6 +100,20 @@ def work(job, writer):
         sys.stderr.flush()
         os.write(writer, str(counter[0]).encode())
         os._exit(code)
+
+
+def signal_in_update(number, chosen):
+    from linkbert.training.trainer import Trainer
+
+    original, seen = Trainer._backward, [0]
+
+    def backward(self, *arguments):
+        seen[0] += 1
+        if seen[0] == number:
+            os.kill(os.getpid(), chosen)
+        return original(self, *arguments)
+
+    Trainer._backward = backward
 
 
 def disturbance(folder, counter, job):

@@ -1,0 +1,47 @@
+"""Every reporter of the list is told everything."""
+
+import csv
+import json
+
+from linkbert import finetune
+from linkbert.training.reporters import Reporter
+
+
+class Recorder(Reporter):
+    def __init__(self):
+        self.stages, self.epochs, self.ends = [], [], []
+
+    def on_progress(self, progress):
+        self.stages.append(progress.stage)
+
+    def on_epoch(self, epoch, scores):
+        self.epochs.append((epoch, dict(scores)))
+
+    def on_end(self, result):
+        self.ends.append(result)
+
+
+class CsvReporter(Reporter):
+    """A reporter as a user would write one; the methods that it does not need are missing."""
+
+    def __init__(self, file):
+        self.writer = csv.writer(file)
+
+    def on_epoch(self, epoch, scores):
+        self.writer.writerow([epoch, scores.get("dev_score")])
+
+
+def test_reporters_are_told_progress_epochs_and_the_end(data_dir, tiny, tmp_path):
+    recorder = Recorder()
+    with (tmp_path / "scores.csv").open("w", newline="") as file:
+        result = finetune(
+            "gad", model=str(tiny), epochs=2, max_length=32, batch_size=4, warmup=0, select="best-dev", precision="fp32",
+            data_dir=data_dir, runs_dir=tmp_path / "runs", results_dir=tmp_path / "results",
+            reporters=[recorder, CsvReporter(file)],
+        )  # fmt: skip
+    assert {"trial", "train", "score dev", "score test"} == set(recorder.stages)
+    assert [epoch for epoch, _ in recorder.epochs] == [1, 2] and set(recorder.epochs[0][1]) == {"dev_score"}
+    assert recorder.ends == [result.to_json()]
+    rows = list(csv.reader((tmp_path / "scores.csv").open()))
+    log = [json.loads(line) for line in (tmp_path / "runs/gad/tiny-bert/seed-42/training-log.jsonl").open()]
+    assert [float(row[1]) for row in rows] == [line["dev_score"] for line in log if "dev_score" in line]
