@@ -71,7 +71,7 @@ def release_format(release: str, splits: tuple[str, ...], parse: Callable[[Row],
 
     def find(files: Iterable[Path], folders: tuple[str, ...]) -> Found:
         for path in files:
-            parents = path.resolve().parts[:-1]
+            parents = path.absolute().parts[:-1]
             if path.suffix == ".json" and path.stem in splits and parents[-len(folder) :] == folder:
                 yield path.stem, (path,)
 

@@ -115,8 +115,8 @@ def named_files(splits: dict[str, tuple[str, ...]], inside: tuple[str, ...] = ("
 
 
 def _lies_in(path: Path, folders: tuple[str, ...], inside: tuple[str, ...]) -> bool:
-    # The path is resolved because a relative path can lack the dataset's folder, e.g. with `--source .`.
-    parents = [plain(part) for part in path.resolve().parts[:-1]]
+    # A relative path can lack the dataset's folder, e.g. with `--source .`. Links keep the name that the user gave them.
+    parents = [plain(part) for part in path.absolute().parts[:-1]]
     if parents and parents[-1] in inside:
         parents.pop()
     return bool(parents) and parents[-1] in folders
@@ -124,4 +124,4 @@ def _lies_in(path: Path, folders: tuple[str, ...], inside: tuple[str, ...]) -> b
 
 def below(path: Path, folders: tuple[str, ...]) -> bool:
     """Return whether any folder above `path` has one of the dataset's folder names (as `plain` returns them)."""
-    return any(plain(part) in folders for part in path.resolve().parts[:-1])
+    return any(plain(part) in folders for part in path.absolute().parts[:-1])

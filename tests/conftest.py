@@ -88,8 +88,22 @@ def pico_text(rows: int) -> str:
     return text
 
 
+def write_contributed_ner(folder: Path) -> None:
+    """Write a few typed sentences of each NER corpus that is not of the published benchmark."""
+    from linkbert.tasks.registry import TASKS
+    from linkbert.tasks.task import EXTRA
+
+    for task in TASKS.values():
+        if task.suite == EXTRA and task.head.per_word:
+            sentences = [f"the\tO\nrenal\tB-{kind}\npain\tI-{kind}\n.\tO\n\n" for kind in task.tag_types]
+            for split, size in {"train": 12, "dev": 6, "test": 8}.items():
+                text = "".join(sentences[number % len(sentences)] for number in range(size))
+                _write(folder / task.folders[0] / f"{split}.tsv", text)
+
+
 def write_sources(folder: Path) -> None:
     """Write every corpus of the registry in its original format."""
+    write_contributed_ner(folder)
     rows = {"train": 12, "dev": 6, "test": 8}
     for split, size in rows.items():
         for name in ("bc5chem", "bc5disease", "ncbi_disease", "bc2gm"):

@@ -1,4 +1,4 @@
-"""Text from outside shows itself and does nothing."""
+"""Untrusted text is shown escaped and has no effect on a terminal, a Markdown page or a spreadsheet."""
 
 import csv
 import io
@@ -9,34 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linkbert.escaping import csv_text, markdown_text, to_json_text, visible
 
-EVIL = "\x1b]0;owned\x07\x9b2J\u202ecod.exe\u2028"
+HOSTILE_TEXT = "\x1b]0;owned\x07\x9b2J\u202ecod.exe\u2028"
 
 
-def test_a_terminal_is_not_steered():
-    assert visible(EVIL) == r"\x1b]0;owned\x07\x9b2J\u202ecod.exe\u2028"
+def test_control_and_direction_characters_are_shown_as_escapes():
+    assert visible(HOSTILE_TEXT) == r"\x1b]0;owned\x07\x9b2J\u202ecod.exe\u2028"
     assert visible("µ é 中 \U0001f600\n\t") == "µ é 中 \U0001f600\n\t"
 
 
 @given(st.text(), st.integers(0, 1))
-def test_json_for_a_terminal_is_the_same_document(text, indent):
-    shown = to_json_text({"x": [text, EVIL]}, indent or None)
-    assert json.loads(shown) == {"x": [text, EVIL]}
+def test_json_for_a_terminal_parses_to_the_same_document(text, indent):
+    shown = to_json_text({"x": [text, HOSTILE_TEXT]}, indent or None)
+    assert json.loads(shown) == {"x": [text, HOSTILE_TEXT]}
     assert visible(shown) == shown
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-x", "@x", "\t=1", "\r=1"])
-def test_a_cell_is_no_formula(text):
+def test_a_csv_cell_is_never_a_spreadsheet_formula(text):
     assert csv_text(text)[0] in "'\\"
     assert csv_text("minilm") == "minilm"
 
 
-def test_markdown_has_no_markup_from_outside():
+def test_untrusted_text_adds_no_markup_to_markdown():
     shown = markdown_text("<script>|[x](javascript:y)`*\n")
     assert "<" not in shown and "\n" not in shown and "](" not in shown.replace("\\](", "")
     assert shown.count("\\") == 5
 
 
-def test_a_hostile_result_shows_itself_on_the_leaderboard(cli, trained, tmp_path):
+def test_hostile_text_in_a_result_is_escaped_in_every_leaderboard_format(cli, trained, tmp_path):
     name = "=cmd\x1b[31m<b>|"
     folder = tmp_path / "results" / "gad" / name
     folder.mkdir(parents=True)
@@ -55,12 +55,12 @@ def test_a_hostile_result_shows_itself_on_the_leaderboard(cli, trained, tmp_path
     assert any(row[0].startswith("'=cmd") for row in cells)
 
 
-def test_errors_and_remarks_show_themselves(cli, tmp_path):
+def test_control_characters_in_an_argument_are_escaped_in_the_error_message(cli, tmp_path):
     done = cli("finetune", "\x1b[2Jgad", "--model", "x")
     assert done.exit_code == 2 and "\x1b" not in done.stderr
 
 
-def test_the_environment_lands_in_no_file(cli, data_dir, tiny, tmp_path, monkeypatch):
+def test_environment_variables_are_never_written_to_a_file(cli, data_dir, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
     monkeypatch.setenv("MY_SECRET", "topsecretvalue")
     done = cli(

@@ -60,6 +60,58 @@ def test_imports_point_down(path):
                 assert module[1] in TRAINING_MAY_IMPORT_OF_TASKS
 
 
+def files_imported_by(path):
+    """Yield the files of the package that a file imports, wherever in the file that stands."""
+    for level, module, names in imports(path):
+        if level == 0:
+            continue
+        folder = path.parents[level - 1].joinpath(*filter(None, module))
+        candidates = [folder.with_suffix(".py"), *((folder / f"{name}.py") for name in names)]
+        yield from (file for file in candidates if file.is_file() and file != path)
+
+
+def test_no_two_files_import_each_other_in_a_circle():
+    graph = {path: set(files_imported_by(path)) for path in modules()}
+    checked = set()
+
+    def visit(path, way):
+        assert path not in way, " -> ".join(str(step.relative_to(ROOT)) for step in [*way[way.index(path) :], path])
+        if path not in checked:
+            for target in graph.get(path, ()):
+                visit(target, [*way, path])
+            checked.add(path)
+
+    for path in graph:
+        visit(path, [])
+
+
+def test_files_and_functions_are_short():
+    for path in modules():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+
+
+def test_no_file_but_its_own_branches_on_a_kind_of_head():
+    """What differs between kinds of heads is an attribute of `Head`, what differs between families is one of `Family`."""
+    from linkbert.models.heads import HEADS
+    from linkbert.tasks.task import BLURB_TYPES
+
+    names = {*HEADS, *BLURB_TYPES, "mentions", "labelled words"}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare):
+                constants = [item.value for item in ast.walk(node) if isinstance(item, ast.Constant)]
+                assert not names & {value for value in constants if isinstance(value, str)}, f"{path}:{node.lineno}"
+
+
+def test_benchmarks_is_not_the_largest_room():
+    sizes = {room: sum(1 for _ in (ROOT / room).glob("*.py")) for room in ROOMS}
+    assert sizes["benchmarks"] < max(sizes.values())
+
+
 def test_no_task_is_named_in_the_trainer():
     from linkbert.tasks.registry import TASKS
 

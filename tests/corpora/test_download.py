@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: whole or not at all, checksums kept, no way out of the target."""
+"""Downloads from a local test server are complete or discarded, verified, and never leave the target folder."""
 
 import contextlib
 import errno
@@ -19,7 +19,11 @@ REMOTE = Remote("https://raw.githubusercontent.com/x/y/file.txt", "sub/file.txt"
 
 
 class Server:
-    """Serves what is in `content`; a value may be bytes, a status, or a redirect."""
+    """A local HTTP server that answers from `content`, which maps paths to replies.
+
+    A reply is bytes (the body), a number (an error status), a string (the target of a redirect), or a list of replies
+    that are given one after the other.
+    """
 
     def __init__(self):
         self.content, self.asked, self.headers = {}, [], {}
@@ -61,7 +65,7 @@ def server():
     server.server.server_close()
 
 
-def test_a_file_is_fetched_once_and_its_checksum_kept(server, tmp_path):
+def test_a_file_is_downloaded_once_and_its_checksum_is_stored(server, tmp_path):
     server.content["/x/y/file.txt"] = b"hello"
     (path,) = fetch([REMOTE], tmp_path, server.url)
     assert path.read_bytes() == b"hello" and path == tmp_path / "sub" / "file.txt"
@@ -71,7 +75,7 @@ def test_a_file_is_fetched_once_and_its_checksum_kept(server, tmp_path):
     assert len(server.asked) == 1
 
 
-def test_a_changed_file_is_refused_afterwards(server, tmp_path):
+def test_a_file_that_has_changed_on_the_server_is_refused(server, tmp_path):
     server.content["/x/y/file.txt"] = b"hello"
     (path,) = fetch([REMOTE], tmp_path, server.url)
     path.unlink()
@@ -81,20 +85,20 @@ def test_a_changed_file_is_refused_afterwards(server, tmp_path):
     assert not path.exists()
 
 
-def test_a_damaged_local_file_is_fetched_again(server, tmp_path):
+def test_a_damaged_local_file_is_downloaded_again(server, tmp_path):
     server.content["/x/y/file.txt"] = b"hello"
     (path,) = fetch([REMOTE], tmp_path, server.url)
     path.write_bytes(b"hel")
     assert fetch([REMOTE], tmp_path, server.url)[0].read_bytes() == b"hello"
 
 
-def test_a_passing_failure_is_tried_again(server, tmp_path, monkeypatch):
+def test_a_download_is_repeated_after_a_temporary_failure(server, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     server.content["/x/y/file.txt"] = [500, b"hello"]
     assert fetch([REMOTE], tmp_path, server.url)[0].read_bytes() == b"hello"
 
 
-def test_a_missing_file_is_a_plain_error_and_leaves_nothing(server, tmp_path, monkeypatch):
+def test_a_file_that_the_server_does_not_have_is_a_plain_error_and_leaves_nothing(server, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(RunError, match="the download failed"):
         fetch([REMOTE], tmp_path, server.url)
@@ -112,19 +116,19 @@ def test_a_missing_file_is_a_plain_error_and_leaves_nothing(server, tmp_path, mo
         "https://user:word@huggingface.co/f",
     ],
 )
-def test_redirects_leave_neither_the_listed_hosts_nor_tls(server, tmp_path, target):
+def test_redirects_to_an_unlisted_host_or_without_tls_are_refused(server, tmp_path, target):
     server.content["/x/y/file.txt"] = target
     with pytest.raises(RunError, match="not a listed host over TLS"):
         fetch([REMOTE], tmp_path, server.url)
 
 
-def test_a_redirect_to_what_is_no_address(server, tmp_path):
+def test_a_redirect_to_an_invalid_address_is_refused(server, tmp_path):
     server.content["/x/y/file.txt"] = "https://[::1/x"
     with pytest.raises(RunError, match="file.txt"):
         fetch([REMOTE], tmp_path, server.url)
 
 
-def test_a_server_that_does_not_end_is_stopped(server, tmp_path, monkeypatch):
+def test_a_response_beyond_the_size_limit_is_refused_even_if_it_is_compressed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_LIMIT", 1000)
     server.content["/x/y/file.txt"] = gzip.compress(b"a" * 1_000_000)
     server.headers["Content-Encoding"] = "gzip"
@@ -136,7 +140,7 @@ def test_a_server_that_does_not_end_is_stopped(server, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "mirror", ["http://example.org\\@127.0.0.1", "https://user:s3cret@example.org", "http://[::1", "https://a\nb.org"]
 )
-def test_a_mirror_that_can_be_read_in_two_ways_is_refused_and_not_repeated(mirror):
+def test_an_ambiguous_mirror_address_is_refused_and_its_password_is_not_shown(mirror):
     with pytest.raises(RequestError, match="--mirror: an address without") as caught:
         check_mirror(mirror)
     assert "s3cret" not in str(caught.value)
@@ -149,7 +153,7 @@ def test_redirects_within_the_mirror_are_followed(server, tmp_path):
 
 
 @pytest.mark.parametrize("mirror", ["http://example.org", "ftp://127.0.0.1", "http://10.0.0.1", "file:///etc", "x"])
-def test_a_mirror_without_tls_must_be_on_this_machine(mirror):
+def test_a_mirror_without_tls_is_refused_unless_it_is_on_this_machine(mirror):
     with pytest.raises(RequestError, match="--mirror"):
         check_mirror(mirror)
 
@@ -157,18 +161,18 @@ def test_a_mirror_without_tls_must_be_on_this_machine(mirror):
 @pytest.mark.parametrize(
     "mirror", [None, "https://example.org/m", "http://127.0.0.1:8", "http://localhost:8", "http://[::1]:8"]
 )
-def test_mirrors_that_are_fine(mirror):
+def test_mirrors_with_tls_or_on_this_machine_are_accepted(mirror):
     check_mirror(mirror)
 
 
-def test_all_addresses_are_over_tls_on_listed_hosts():
+def test_all_download_addresses_use_tls_and_listed_hosts():
     for remote in [Remote(RELEASE_URL, ""), *(remote for task in TASKS.values() for remote in task.remotes)]:
         assert remote.url.startswith(
             ("https://nlp.stanford.edu/", "https://raw.githubusercontent.com/", "https://huggingface.co/datasets/")
         )
 
 
-def test_the_addresses_are_those_of_the_repositories():
+def test_the_download_addresses_are_those_of_the_repositories():
     """JNLPBA's folder has no `-IOB` in its name, unlike those of the other corpora."""
     urls = {name: [remote.url for remote in task.remotes] for name, task in TASKS.items()}
     mtl = "https://raw.githubusercontent.com/cambridgeltl/MTL-Bioinformatics-2016/master/data"
@@ -191,7 +195,7 @@ def make_zip(path, members):
     return path
 
 
-def test_unpacking_takes_the_wanted_files_and_nothing_else(tmp_path):
+def test_unpacking_writes_the_wanted_files_and_nothing_else(tmp_path):
     archive = make_zip(
         tmp_path / "data.zip",
         {"data/seqcls/GAD_hf/test.json": "{}\n", "../evil": "x", "/etc/evil": "x", "data/other.txt": "x"},
@@ -201,7 +205,7 @@ def test_unpacking_takes_the_wanted_files_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()].count("evil") == 0
 
 
-def test_links_and_broken_archives_are_refused(tmp_path):
+def test_archives_that_are_broken_or_hold_links_or_duplicates_are_refused(tmp_path):
     link = zipfile.ZipInfo("data/seqcls/GAD_hf/test.json")
     link.external_attr = 0o120777 << 16
     archive = make_zip(tmp_path / "data.zip", {link: "/etc/passwd"})
@@ -220,7 +224,7 @@ def test_links_and_broken_archives_are_refused(tmp_path):
         unpack_release(empty, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
 
 
-def test_an_archive_unpacks_to_no_more_than_the_limit(tmp_path, monkeypatch):
+def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_LIMIT", 1000)
     archive = make_zip(
         tmp_path / "data.zip", {f"data/seqcls/GAD_hf/{name}.json": "x" * 600 for name in ("dev", "test")}
@@ -229,20 +233,20 @@ def test_an_archive_unpacks_to_no_more_than_the_limit(tmp_path, monkeypatch):
         unpack_release(archive, {"seqcls/GAD_hf": ("dev", "test")}, tmp_path / "out")
 
 
-def test_a_full_disk_is_not_a_broken_archive(tmp_path, monkeypatch):
+def test_a_full_disk_is_not_reported_as_a_broken_archive(tmp_path, monkeypatch):
     archive = make_zip(tmp_path / "data.zip", {"data/seqcls/GAD_hf/test.json": "{}\n"})
 
     @contextlib.contextmanager
-    def full(path):
+    def raise_disk_full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
-    monkeypatch.setattr(download, "atomic_write", full)
+    monkeypatch.setattr(download, "atomic_write", raise_disk_full)
     with pytest.raises(OSError, match="No space left"):
         unpack_release(archive, {"seqcls/GAD_hf": ("test",)}, tmp_path / "out")
 
 
-def test_download_through_the_command_line(server, cli, sources, data_dir, tmp_path):
+def test_data_download_writes_the_prepared_corpus(server, cli, sources, data_dir, tmp_path):
     whole = (sources / "pubmedqa" / "data" / "ori_pqal.json").read_bytes()
     server.content["/pubmedqa/pubmedqa/master/data/ori_pqal.json"] = whole
     done = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
@@ -253,7 +257,7 @@ def test_download_through_the_command_line(server, cli, sources, data_dir, tmp_p
         assert made == (data_dir / release / f"{split}.json").read_bytes()
 
 
-def test_the_release_needs_its_terms_accepted(server, cli, data_dir, tmp_path):
+def test_the_release_is_downloaded_only_if_its_terms_are_accepted(server, cli, data_dir, tmp_path):
     refused = cli("data", "download", "gad", "--mirror", server.url)
     assert (
         refused.exit_code == 2
@@ -273,7 +277,7 @@ def test_the_release_needs_its_terms_accepted(server, cli, data_dir, tmp_path):
     assert (tmp_path / "data" / release / "dev.json").read_bytes() == (data_dir / release / "dev.json").read_bytes()
 
 
-def test_a_page_instead_of_the_corpus_is_not_kept(server, cli, sources):
+def test_a_web_page_in_place_of_the_corpus_is_not_kept(server, cli, sources):
     address = "/pubmedqa/pubmedqa/master/data/ori_pqal.json"
     server.content[address] = b"<html>sign in</html>"
     failed = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
@@ -292,24 +296,24 @@ def test_a_release_with_a_broken_file_writes_nothing(server, cli, tmp_path):
     assert not (tmp_path / "data" / TASKS["gad"].release / "dev.json").exists()
 
 
-def test_checksums_of_another_shape(server, tmp_path):
+def test_a_malformed_file_of_checksums_is_refused(server, tmp_path):
     (tmp_path / "checksums.json").write_text("[]", encoding="utf-8")
     with pytest.raises(RequestError, match="checksums.json"):
         fetch([REMOTE], tmp_path, server.url)
 
 
-def test_what_needs_registration_has_its_steps(cli):
+def test_a_corpus_that_needs_registration_is_answered_with_the_steps(cli):
     refused = cli("data", "download", "bioasq")
     assert refused.exit_code == 2 and "participants-area.bioasq.org" in refused.stderr
 
 
-def test_a_failed_download_exits_1(server, cli, monkeypatch):
+def test_a_failed_download_exits_with_code_1(server, cli, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     failed = cli("data", "download", "pubmedqa", "--mirror", server.url, "-q")
     assert failed.exit_code == 1 and failed.stderr.startswith("error: ") and "download failed" in failed.stderr
 
 
-def test_the_hubs_files_are_prepared(server, cli, data_dir, tmp_path):
+def test_files_of_the_hugging_face_hub_are_downloaded_and_prepared(server, cli, data_dir, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

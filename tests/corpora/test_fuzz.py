@@ -1,4 +1,4 @@
-"""Broken, cut, mixed-up and hostile input is parsed as specified or refused in plain words; nothing else happens."""
+"""Broken and hostile files are read or refused with a plain error, and take little time and memory."""
 
 import gzip
 import io
@@ -28,8 +28,8 @@ from linkbert.tasks.data import load_split
 from linkbert.tasks.recipe import KEYS, parse_setting, problem_with
 from linkbert.tasks.registry import TASKS
 
-# Bytes that mean something to one reader or another.
-SPICES = [
+# Byte strings that have a special meaning for at least one reader.
+SPECIAL_BYTES = [
     b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\n\n", b"\t", b"\t\t", b'"', b'\\"', b"\\ud800", b"{", b"}", b"[", b"]",
     b"null", b"NaN", b"-1", b"1e999", b"9" * 5000, b"9" * 400, b"\\ud800", b"," * 50, b"[" * 3000, b"\xe2\x80\xa9", b"\xe2\x80\xae", b"\x1b[2J",
     b"-DOCSTART-", b"<", b"&x;", b"=cmd", b"../../x", b"B-", b"I-x", b"CPR:99", b"@GENE$", b"<!DOCTYPE a [<!ENTITY x 'y'>]>", b"\t" * 2000,
@@ -38,15 +38,17 @@ MUTATION = st.tuples(
     st.sampled_from(["cut", "insert", "replace", "repeat", "flip"]), st.floats(0, 1), st.integers(0, 400)
 )
 MUTATIONS = st.tuples(
-    st.lists(MUTATION, max_size=6), st.lists(st.sampled_from(SPICES), min_size=1, max_size=3), st.binary(max_size=20)
+    st.lists(MUTATION, max_size=6),
+    st.lists(st.sampled_from(SPECIAL_BYTES), min_size=1, max_size=3),
+    st.binary(max_size=20),
 )
 
 
-def mutate(content, recipe):
-    steps, spices, noise = recipe
+def mutate(content, mutation):
+    steps, special, noise = mutation
     for number, (kind, where, size) in enumerate(steps):
         at = int(where * len(content))
-        piece = (*spices, noise)[number % (len(spices) + 1)]
+        piece = (*special, noise)[number % (len(special) + 1)]
         if kind == "cut":
             content = content[:at] + content[at + size :]
         elif kind == "insert":
@@ -60,8 +62,8 @@ def mutate(content, recipe):
     return content
 
 
-def archives(folder):
-    """The two corpora that come as archives, and MMLU as Parquet."""
+def write_other_formats(folder):
+    """Write the formats that `sources` and `data_dir` do not have, such as archives and Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -103,10 +105,10 @@ def archives(folder):
 
 
 @pytest.fixture(scope="module")
-def found(sources, data_dir, tmp_path_factory):
-    """Every original format with one split that is in it."""
+def original_formats(sources, data_dir, tmp_path_factory):
+    """Every original format by name, with one split and its files."""
     folder = tmp_path_factory.mktemp("archives")
-    archives(folder)
+    write_other_formats(folder)
     readers = {}
     for root in (sources, folder, data_dir):
         files = list_files(root)
@@ -115,7 +117,7 @@ def found(sources, data_dir, tmp_path_factory):
                 for split, paths in kind.find(files, task.corpus.folders):
                     readers.setdefault(f"{name} {kind.name}", (kind, split, paths))
     every = {f"{name} {kind.name}" for name, task in TASKS.items() for kind in task.corpus.formats}
-    # One corpus stands for the five that come as typed IOB.
+    # Five corpora come as typed IOB; one of them, NCBI-disease, is enough for their common reader.
     assert every - readers.keys() == {
         f"{name} MTL typed IOB" for name in ("bc5-chem", "bc5-disease", "bc2gm", "jnlpba")
     }
@@ -123,11 +125,12 @@ def found(sources, data_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
+def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-def refuse_or_read(read, path):
+def read_or_refuse(read, path):
+    """Read everything; an error must name the file and be short."""
     try:
         for _ in read():
             pass
@@ -136,15 +139,21 @@ def refuse_or_read(read, path):
         assert len(str(error)) < 2100
 
 
-def random_mutations(chance):
-    """As `MUTATIONS`, many times as fast."""
+def random_mutations(generator):
+    """Draw what `MUTATIONS` draws, but many times as fast."""
     kinds = ["cut", "insert", "replace", "repeat", "flip"]
-    steps = [(chance.choice(kinds), chance.random(), chance.randint(0, 400)) for _ in range(chance.randint(0, 6))]
-    return steps, chance.sample(SPICES, chance.randint(1, 3)), chance.randbytes(chance.randint(0, 20))
+    steps = [
+        (generator.choice(kinds), generator.random(), generator.randint(0, 400)) for _ in range(generator.randint(0, 6))
+    ]
+    return (
+        steps,
+        generator.sample(SPECIAL_BYTES, generator.randint(1, 3)),
+        generator.randbytes(generator.randint(0, 20)),
+    )
 
 
 def fuzz(check, examples):
-    """Check so many mutations, none of which may hang or fill the memory."""
+    """Call `check` with `examples` mutations, none of which may take long or much memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if examples < 1000:
         hypothesis = settings(
@@ -158,21 +167,21 @@ def fuzz(check, examples):
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 500_000_000
 
 
-def fuzz_every_format(found, workshop, examples):
-    for kind, split, paths in found.values():
-        fuzz(mutated_source(kind, split, paths, workshop), examples)
+def fuzz_every_format(original_formats, scratch, examples):
+    for kind, split, paths in original_formats.values():
+        fuzz(mutated_source(kind, split, paths, scratch), examples)
 
 
-def mutated_source(kind, split, paths, workshop):
-    original, path = paths[0].read_bytes(), workshop / paths[0].name
+def mutated_source(kind, split, paths, scratch):
+    original, path = paths[0].read_bytes(), scratch / paths[0].name
     packed = path.suffix == ".gz" and not path.name.endswith(".tar.gz")
     if packed:
         original = gzip.decompress(original)
 
-    def check(recipe):
-        content = mutate(original, recipe)
+    def check(mutation):
+        content = mutate(original, mutation)
         path.write_bytes(gzip.compress(content, 0) if packed else content)
-        refuse_or_read(lambda: kind.read((path, *paths[1:]), split), path)
+        read_or_refuse(lambda: kind.read((path, *paths[1:]), split), path)
 
     return check
 
@@ -180,15 +189,15 @@ def mutated_source(kind, split, paths, workshop):
 def mutated_file(source, path, read):
     original = source.read_bytes()
 
-    def check(recipe):
-        path.write_bytes(mutate(original, recipe))
-        refuse_or_read(lambda: read(path), path)
+    def check(mutation):
+        path.write_bytes(mutate(original, mutation))
+        read_or_refuse(lambda: read(path), path)
 
     return check
 
 
-def fuzz_own_files(data_dir, trained, workshop, examples):
-    """Prepared rows, predictions, results and `run.json`: what is read back later."""
+def fuzz_written_files(data_dir, trained, scratch, examples):
+    """Mutate the files that this package writes and reads: prepared rows, predictions, results and `run.json`."""
     for name in ("ncbi-disease", "gad", "biosses", "hoc", "medqa", "ebm-pico"):
         task = TASKS[name]
         split = load_split(task, "test", data_dir)
@@ -199,9 +208,9 @@ def fuzz_own_files(data_dir, trained, workshop, examples):
             trained / "results" / name / "tiny" / "seed-1.json": lambda path: [read_result(path)],
         }
         for source, read in readers.items():
-            fuzz(mutated_file(source, workshop / "own.json", read), examples)
+            fuzz(mutated_file(source, scratch / "own.json", read), examples)
     source = trained / "runs" / "gad" / "tiny" / "seed-1" / "run.json"
-    fuzz(mutated_file(source, workshop / "run.json", lambda path: [read_run(path.parent)]), examples)
+    fuzz(mutated_file(source, scratch / "run.json", lambda path: [read_run(path.parent)]), examples)
     return 6 * len(readers) + 1
 
 
@@ -209,17 +218,17 @@ def read_all_predictions(task, split, path):
     return [read_predictions(task, split, path)]
 
 
-def test_every_original_format(found, workshop):
-    fuzz_every_format(found, workshop, 60)
+def test_mutated_files_of_every_original_format_are_read_or_refused(original_formats, scratch):
+    fuzz_every_format(original_formats, scratch, 60)
 
 
-def test_every_file_of_ours(data_dir, trained, workshop):
-    fuzz_own_files(data_dir, trained, workshop, 60)
+def test_mutated_files_that_this_package_writes_are_read_or_refused(data_dir, trained, scratch):
+    fuzz_written_files(data_dir, trained, scratch, 60)
 
 
 @given(st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(sorted(KEYS)), st.text(max_size=30)).map("=".join)))
 @settings(max_examples=300)
-def test_settings_of_the_command_line(text):
+def test_any_setting_of_the_command_line_is_parsed_or_refused(text):
     try:
         key, value = parse_setting(text)
     except RequestError:
@@ -229,37 +238,39 @@ def test_settings_of_the_command_line(text):
 
 
 @pytest.mark.slow
-def test_ten_thousand_mutations_of_every_original_format(found, workshop, capsys):
-    fuzz_every_format(found, workshop, 10_000)
+def test_ten_thousand_mutated_files_of_every_original_format_are_read_or_refused(original_formats, scratch, capsys):
+    fuzz_every_format(original_formats, scratch, 10_000)
     with capsys.disabled():
-        print(f"\n{len(found)} original formats, 10,000 mutated files each: {', '.join(found)}")
+        print(f"\n{len(original_formats)} original formats, 10,000 mutated files each: {', '.join(original_formats)}")
 
 
 @pytest.mark.slow
-def test_ten_thousand_mutations_of_every_file_of_ours(data_dir, trained, workshop, capsys):
-    files = fuzz_own_files(data_dir, trained, workshop, 10_000)
+def test_ten_thousand_mutations_of_each_file_that_this_package_writes_are_read_or_refused(
+    data_dir, trained, scratch, capsys
+):
+    files = fuzz_written_files(data_dir, trained, scratch, 10_000)
     with capsys.disabled():
-        print(f"\n{files} files of ours, 10,000 mutations each")
+        print(f"\n{files} files written by this package, 10,000 mutations each")
 
 
-# --- sizes ---------------------------------------------------------------------------------------------------------
+# --- limits on sizes -----------------------------------------------------------------------------------------------
 
 
-def test_a_line_without_an_end_is_refused_before_it_is_read_whole(tmp_path, monkeypatch):
+def test_a_line_beyond_the_limit_is_refused_before_it_is_read_completely(tmp_path, monkeypatch):
     from linkbert.corpora import lines
 
     monkeypatch.setattr(lines, "MAX_LINE", 1_000_000)
     path = tmp_path / "bomb.tsv.gz"
     with gzip.open(path, "wb") as handle:
         for _ in range(64):
-            handle.write(b"a" * 1_000_000)  # 64 MB in 64 KB
+            handle.write(b"a" * 1_000_000)  # 64 MB, compressed to 64 KB
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RequestError, match="bomb.tsv.gz:1: the line is longer than 1000000 bytes"):
         list(lines.read_lines(path))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 20_000_000
 
 
-def test_a_document_beyond_any_of_the_benchmarks_is_refused(tmp_path, monkeypatch):
+def test_a_json_document_beyond_the_limit_is_refused(tmp_path, monkeypatch):
     from linkbert.corpora import json_files
 
     monkeypatch.setattr(json_files, "_MAX_DOCUMENT", 1000)
@@ -269,7 +280,7 @@ def test_a_document_beyond_any_of_the_benchmarks_is_refused(tmp_path, monkeypatc
         json_files.read_json(path)
 
 
-def test_a_million_columns(tmp_path):
+def test_a_line_with_a_million_columns_is_refused(tmp_path):
     from linkbert.corpora.tables import read_biosses
 
     path = tmp_path / "train.tsv"
@@ -278,13 +289,13 @@ def test_a_million_columns(tmp_path):
         list(read_biosses(path))
 
 
-def test_members_of_archives_have_a_limit(found, tmp_path, monkeypatch):
+def test_archive_members_beyond_the_limit_are_refused(original_formats, tmp_path, monkeypatch):
     from linkbert.corpora import ddi_xml, hoc_archive
 
     monkeypatch.setattr(ddi_xml, "_MAX_DOCUMENT", 10)
     monkeypatch.setattr(hoc_archive, "_MAX_DOCUMENT", 10)
     limited = 0
-    for kind, split, paths in found.values():
+    for kind, split, paths in original_formats.values():
         if paths[0].name.endswith((".tar.gz", "master.zip")):
             with pytest.raises(RequestError, match="refused"):
                 list(kind.read(paths, split))
@@ -292,15 +303,15 @@ def test_members_of_archives_have_a_limit(found, tmp_path, monkeypatch):
     assert limited == 2
 
 
-def refused(tmp_path, message, read):
-    """The reader refuses, and takes little memory for it."""
+def assert_refused(tmp_path, message, read):
+    """Check that a reader refuses its input with this message, and uses little memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RequestError, match=message):
         list(read())
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 300_000_000
 
 
-def ddi_archive(tmp_path, members):
+def ddi_archive_reader(tmp_path, members):
     path = tmp_path / "ddi" / "DDIextraction_2013.tar.gz"
     path.parent.mkdir()
     with tarfile.open(path, "w:gz") as tar:
@@ -313,15 +324,17 @@ def ddi_archive(tmp_path, members):
     return lambda: kind.read((path, path.parent / "test_files.tsv"), "test")
 
 
-def test_an_archive_of_many_members_has_a_limit(tmp_path, monkeypatch):
+def test_an_archive_whose_members_together_exceed_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ddi_xml, "_MAX_ARCHIVE", 2_000_000)
-    read = ddi_archive(tmp_path, [(f"{number}.xml", b" " * 900_000, {}) for number in range(4)])
-    refused(tmp_path, "unpacks to more than 2000000 bytes", read)
+    read = ddi_archive_reader(tmp_path, [(f"{number}.xml", b" " * 900_000, {}) for number in range(4)])
+    assert_refused(tmp_path, "unpacks to more than 2000000 bytes", read)
 
 
-def test_a_header_of_an_archive_has_a_limit(tmp_path, monkeypatch):
+def test_an_archive_with_a_header_beyond_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ddi_xml, "_MAX_ARCHIVE", 2_000_000)
-    refused(tmp_path, "unpacks to more", ddi_archive(tmp_path, [("1.xml", b"<a/>", {"comment": "x" * 4_000_000})]))
+    assert_refused(
+        tmp_path, "unpacks to more", ddi_archive_reader(tmp_path, [("1.xml", b"<a/>", {"comment": "x" * 4_000_000})])
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,52 +346,53 @@ def test_a_header_of_an_archive_has_a_limit(tmp_path, monkeypatch):
         b'<a><sentence text="' + b"x" * 20_000 + b'"/></a>',
     ],
 )
-def test_documents_of_an_archive_that_are_refused(tmp_path, content):
-    refused(tmp_path, "1.xml", ddi_archive(tmp_path, [("1.xml", content, {})]))
+def test_invalid_or_too_long_documents_of_an_archive_are_refused(tmp_path, content):
+    assert_refused(tmp_path, "1.xml", ddi_archive_reader(tmp_path, [("1.xml", content, {})]))
 
 
-def test_a_sparse_header_that_is_no_number(tmp_path):
-    read = ddi_archive(tmp_path, [("1.xml", b"<a/>", {"GNU.sparse.map": "a,b", "GNU.sparse.size": "x"})])
-    refused(tmp_path, "not a whole tar.gz", read)
+def test_an_archive_with_a_malformed_sparse_header_is_refused(tmp_path):
+    read = ddi_archive_reader(tmp_path, [("1.xml", b"<a/>", {"GNU.sparse.map": "a,b", "GNU.sparse.size": "x"})])
+    assert_refused(tmp_path, "not a whole tar.gz", read)
 
 
-def test_a_corpus_without_blank_lines_has_a_limit(tmp_path, monkeypatch):
+def test_a_sentence_beyond_the_limit_of_tokens_is_refused(tmp_path, monkeypatch):
+    """A corpus without blank lines is one sentence without an end."""
     monkeypatch.setattr(iob, "_MAX_TOKENS", 1000)
     (tmp_path / "train.tsv").write_text("x\tO\n" * 5000)
-    refused(tmp_path, "train.tsv:1001: 1000 tokens", lambda: iob.read_iob(tmp_path / "train.tsv", str))
+    assert_refused(tmp_path, "train.tsv:1001: 1000 tokens", lambda: iob.read_iob(tmp_path / "train.tsv", str))
 
 
-def test_an_abstract_has_a_limit_and_is_joined_once(tmp_path, monkeypatch):
+def test_an_abstract_beyond_the_limit_of_sentences_is_refused(tmp_path, monkeypatch):
     labels = ",".join(f"{number}_0" for number in range(10))
     lines = [f"{labels}\tx\t1_s{number}\n" for number in range(20_000)]
     (tmp_path / "train.tsv").write_text("labels\tsentence\tindex\n" + "".join(lines))
-    refused(tmp_path, "more than 10000 sentences of 1", lambda: tables.read_hoc(tmp_path / "train.tsv", 10))
+    assert_refused(tmp_path, "more than 10000 sentences of 1", lambda: tables.read_hoc(tmp_path / "train.tsv", 10))
 
 
-def parquet(tmp_path, questions, choices):
+def parquet_reader(tmp_path, questions, choices):
     path = tmp_path / "test-00000-of-00001.parquet"
     rows = len(questions)
     pq.write_table(pa.table({"question": questions, "choices": [choices] * rows, "answer": [0] * rows}), path)
     return lambda: read_mmlu_parquet(path, "test")
 
 
-def test_a_text_repeated_in_every_row_of_parquet(tmp_path):
-    read = parquet(tmp_path, ["x" * 10_000_000] * 50, list("abcd"))
-    refused(tmp_path, "row 1: longer than", read)
+def test_a_parquet_file_with_the_same_long_text_in_every_row_is_refused(tmp_path):
+    read = parquet_reader(tmp_path, ["x" * 10_000_000] * 50, list("abcd"))
+    assert_refused(tmp_path, "row 1: longer than", read)
 
 
-def test_parquet_has_a_limit(tmp_path, monkeypatch):
+def test_a_parquet_file_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(multiple_choice, "_MAX_PARQUET", 1000)
-    read = parquet(tmp_path, [f"{number}" * 100 for number in range(1000)], list("abcd"))
-    refused(tmp_path, "unpacks to more than 1000 bytes", read)
+    read = parquet_reader(tmp_path, [f"{number}" * 100 for number in range(1000)], list("abcd"))
+    assert_refused(tmp_path, "unpacks to more than 1000 bytes", read)
 
 
 @pytest.mark.parametrize("choices", [[1, 2, 3, 4], ["a", None, "c", "d"]])
-def test_choices_that_are_no_texts(tmp_path, choices):
-    refused(tmp_path, "should be str", parquet(tmp_path, ["q"], choices))
+def test_choices_of_a_parquet_file_that_are_not_strings_are_refused(tmp_path, choices):
+    assert_refused(tmp_path, "should be str", parquet_reader(tmp_path, ["q"], choices))
 
 
-def test_pipes_and_links_out_of_a_folder_are_passed_over(tmp_path):
+def test_named_pipes_and_links_that_leave_the_folder_are_ignored(tmp_path):
     folder = tmp_path / "corpora"
     folder.mkdir()
     os.mkfifo(folder / "train.tsv")

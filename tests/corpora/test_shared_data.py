@@ -1,4 +1,4 @@
-"""The real benchmark files, where they are at hand."""
+"""Checks of the real benchmark files, which are skipped on a machine that does not have them."""
 
 import pytest
 from linkbert.corpora.prepare import prepare
@@ -19,7 +19,7 @@ def real(shared_data, tmp_path_factory):
     return prepare([task.corpus for task in TASKS.values()], shared_data, folder), folder
 
 
-def test_every_split_that_is_there_has_its_official_count(real):
+def test_every_available_split_has_its_official_count(real):
     _, folder = real
     for name, task in TASKS.items():
         for split, report in verify(expected(task), folder).items():
@@ -28,7 +28,7 @@ def test_every_split_that_is_there_has_its_official_count(real):
             assert "counts only" not in report.note
 
 
-def test_shared_texts_are_those_known(real):
+def test_the_texts_that_splits_share_are_the_known_ones(real):
     _, folder = real
     notes = {name: verify(expected(TASKS[name]), folder) for name in ("gad", "jnlpba")}
     assert "5 texts (8 examples) are also in train" in notes["gad"]["test"].note
@@ -36,7 +36,7 @@ def test_shared_texts_are_those_known(real):
     assert "(101 examples) are also in train" in notes["jnlpba"]["test"].note
 
 
-def test_formats_agree_wherever_two_are_there(real):
+def test_splits_that_are_available_in_two_formats_agree(real):
     written = real[0].written
     twice = {
         (name, split) for name, splits in written.items() for split, (_, files) in splits.items() if len(files) > 1
@@ -48,7 +48,7 @@ def test_formats_agree_wherever_two_are_there(real):
     }
 
 
-def test_the_pubmedqa_split_is_the_authors(shared_data, real):
+def test_the_pubmedqa_split_is_that_of_the_authors(shared_data, real):
     import json
 
     for split in ("train", "dev", "test"):
@@ -57,7 +57,7 @@ def test_the_pubmedqa_split_is_the_authors(shared_data, real):
         assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == pmids
 
 
-def test_checksums_are_known_for_all_that_is_there(real):
+def test_a_checksum_is_known_for_every_available_split(real):
     known = {(name, split) for name, splits in checksums().items() for split in splits}
     assert known == {(name, split) for name, splits in real[0].written.items() for split in splits}
 
@@ -69,7 +69,7 @@ def test_checksums_are_known_for_all_that_is_there(real):
         ("medqa", "test", 512, 5, 0), ("chemprot", "dev", 256, 16, 4),
     ],
 )  # fmt: skip
-def test_truncation_counts_of_the_uncased_vocabulary(real, task, split, length, cut, masks):
+def test_truncation_counts_with_the_uncased_vocabulary_are_the_known_ones(real, task, split, length, cut, masks):
     from linkbert.corpora.prepared import read_examples
     from linkbert.models.sources import find_model
     from linkbert.models.tokenizer_loading import load_tokenizer

@@ -1,4 +1,4 @@
-"""The demo's corpus: deterministic, in the original formats, labelled."""
+"""The synthetic corpus of the demo is deterministic, in the original formats, and labelled as synthetic."""
 
 from linkbert.corpora.prepare import prepare
 from linkbert.corpora.synthetic import SYNTHETIC_TASKS, write_synthetic
@@ -16,7 +16,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert contents(tmp_path / "a") == contents(tmp_path / "b") != contents(tmp_path / "c")
 
 
-def test_it_is_read_by_the_readers_of_the_real_corpora(tmp_path):
+def test_the_synthetic_corpus_is_read_by_the_readers_of_the_real_corpora(tmp_path):
     write_synthetic(tmp_path / "source")
     report = prepare([TASKS[name].corpus for name in SYNTHETIC_TASKS], tmp_path / "source", tmp_path / "data")
     assert all(set(report.written[name]) == {"train", "dev", "test"} for name in SYNTHETIC_TASKS)

@@ -1,4 +1,4 @@
-"""Every supported architecture fine-tunes, saves and scores on every head."""
+"""Every supported architecture can be fine-tuned, saved and scored with every kind of head."""
 
 import json
 
@@ -11,7 +11,7 @@ SMALL = ("--max-steps", 1, "--max-length", 64, "--batch-size", 4, "--set", "warm
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_architecture_on_head(cli, kind, task, data_dir, make_model):
+def test_each_architecture_is_fine_tuned_and_scored_with_each_head(cli, kind, task, data_dir, make_model):
     model = make_model(kind)
     done = cli("finetune", task, "--model", model, "--data-dir", data_dir, *SMALL, "--json", "-q")
     assert done.exit_code == 0, done.stderr
@@ -21,7 +21,7 @@ def test_architecture_on_head(cli, kind, task, data_dir, make_model):
     assert json.loads(again.stdout)["score"] == result["score"]
 
 
-def test_the_checkpoints_own_dropouts_stay(cli, data_dir, make_model, tmp_path):
+def test_dropout_rates_of_the_pretrained_model_are_kept_unless_they_are_set(cli, data_dir, make_model, tmp_path):
     import shutil
 
     folder = tmp_path / "own"
@@ -44,13 +44,13 @@ def test_roberta_uses_512_of_514_positions(make_model):
     assert inspect_model(find_model(str(make_model("roberta", positions=512)))).max_positions == 512
 
 
-def test_maximum_length_beyond_the_positions_is_refused(cli, data_dir, make_model):
+def test_a_maximum_length_beyond_the_positions_of_the_model_is_refused(cli, data_dir, make_model):
     refused = cli("finetune", "gad", "--model", make_model("roberta"), "--data-dir", data_dir, "--max-length", 66)
     assert refused.exit_code == 2
     assert "maximum length 66 (--max-length) is beyond the 64 positions" in refused.stderr
 
 
-def test_a_decoder_is_refused_in_plain_words(cli, data_dir, tmp_path, tiny):
+def test_an_unsupported_architecture_is_refused_with_a_plain_error(cli, data_dir, tmp_path, tiny):
     from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
     folder = tmp_path / "t5"

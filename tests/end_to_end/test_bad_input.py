@@ -1,4 +1,4 @@
-"""Every wrong request: exit code 2, one message with file, line and remedy, no traceback, nothing half-written."""
+"""Every wrong request ends with exit code 2 and an error that names file, line and remedy; nothing is half-written."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from linkbert.tasks.registry import TASKS
 SMALL = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--set", "warmup=0", "--precision", "fp32", "-q")
 
 
-def refused(result, *words, code=2):
+def assert_refused(result, *words, code=2):
     assert result.exit_code == code, (result.exit_code, result.stderr, result.stdout)
     assert result.stderr.startswith("error: ") or "\nerror: " in result.stderr, result.stderr
     for word in words:
@@ -26,65 +26,73 @@ def own_data(data_dir, tmp_path):
     return folder
 
 
-def test_unknown_command_offers_the_nearest(cli):
-    refused(cli("finetun"), "unknown command 'finetun'", "did you mean finetune")
-    refused(cli("data", "get"), "unknown command 'get'", "verify")
+def test_an_unknown_command_is_answered_with_the_nearest_one(cli):
+    assert_refused(cli("finetun"), "unknown command 'finetun'", "did you mean finetune")
+    assert_refused(cli("data", "get"), "unknown command 'get'", "verify")
 
 
-def test_unknown_option_is_a_plain_error(cli):
-    refused(cli("leaderboard", "--sweet"), "--sweet")
+def test_an_unknown_option_is_refused(cli):
+    assert_refused(cli("leaderboard", "--sweet"), "--sweet")
 
 
-def test_unknown_task_offers_the_nearest(cli, tiny):
-    refused(cli("finetune", "ncbi-diseas", "--model", tiny), "unknown task 'ncbi-diseas'", "ncbi-disease")
+def test_an_unknown_task_is_answered_with_the_nearest_one(cli, tiny):
+    assert_refused(cli("finetune", "ncbi-diseas", "--model", tiny), "unknown task 'ncbi-diseas'", "ncbi-disease")
 
 
-def test_unknown_model_says_what_was_looked_up_and_offers_the_nearest(cli, data_dir):
+def test_an_unknown_model_is_answered_with_the_nearest_one_and_how_to_use_a_folder(cli, data_dir):
     result = cli("finetune", "gad", "--model", "biolinkbert-bas", "--data-dir", data_dir, *SMALL)
-    refused(result, "biolinkbert-bas", "did you mean biolinkbert-base", "--model FOLDER")
+    assert_refused(result, "biolinkbert-bas", "did you mean biolinkbert-base", "--model FOLDER")
 
 
-def test_missing_model_folder(cli, data_dir):
-    refused(cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL), "./nowhere: no such folder")
+def test_a_missing_model_folder_is_refused(cli, data_dir):
+    assert_refused(
+        cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL), "./nowhere: no such folder"
+    )
 
 
-def test_missing_data_folder(cli, tiny):
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", "nodata", *SMALL), "nodata: no such data folder")
+def test_a_missing_data_folder_is_refused(cli, tiny):
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", "nodata", *SMALL), "nodata: no such data folder"
+    )
 
 
-def test_missing_split_names_the_file_and_how_to_get_it(cli, own_data, tiny):
+def test_the_error_for_a_missing_split_names_the_file_and_how_to_get_it(cli, own_data, tiny):
     (own_data / TASKS["gad"].release / "dev.json").unlink()
     result = cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL)
-    refused(result, "dev.json", "the dev split of gad is missing", "linkbert data prepare gad")
+    assert_refused(result, "dev.json", "the dev split of gad is missing", "linkbert data prepare gad")
 
 
 BROKEN_ROWS = {
     "a truncated JSON line": ("gad", '{"id": "1", "sentence": "a', "not JSON"),
-    "no object": ("gad", "[1]", "expected a JSON object, found list"),
-    "a label outside the set": (
+    "a row that is not an object": ("gad", "[1]", "expected a JSON object, found list"),
+    "a label outside the set of the task": (
         "gad",
         '{"id": "x", "sentence": "a", "label": "2"}',
         "label '2' is not in the task's set",
     ),
     "a missing field": ("gad", '{"id": "x", "label": "1"}', "'sentence'"),
-    "a tag list of another length": (
+    "more tokens than tags": (
         "ncbi-disease",
         '{"tokens": ["a", "b"], "ner_tags": ["O"], "id": "x"}',
         "2 tokens but 1 tags",
     ),
-    "a tag outside the set": (
+    "a tag outside the set of the task": (
         "ncbi-disease",
         '{"tokens": ["a"], "ner_tags": ["B-Gene"], "id": "x"}',
         "tag 'B-Gene' is not in the task's set",
     ),
-    "a number that is none": (
+    "a label that is not a number": (
         "biosses",
         '{"sentence1": "a", "sentence2": "b", "label": "high", "id": "x"}',
         "'high' is not a number",
     ),
-    "NaN": ("biosses", '{"sentence1": "a", "sentence2": "b", "label": NaN, "id": "x"}', "NaN"),
-    "nine flags": ("hoc", '{"sentence": "a", "label": [0,0,0,0,0,0,0,0,1], "id": "x"}', "10 zeros and ones"),
-    "a choice out of range": (
+    "a label that is NaN": ("biosses", '{"sentence1": "a", "sentence2": "b", "label": NaN, "id": "x"}', "NaN"),
+    "nine flags instead of ten": (
+        "hoc",
+        '{"sentence": "a", "label": [0,0,0,0,0,0,0,0,1], "id": "x"}',
+        "10 zeros and ones",
+    ),
+    "an answer out of range": (
         "medqa",
         '{"id": "x", "sent1": "q", "sent2": "", "ending0": "a", "ending1": "b", "ending2": "c", "ending3": "d", "label": 4}',
         "not one of 0, 1, 2, 3",
@@ -93,41 +101,49 @@ BROKEN_ROWS = {
 
 
 @pytest.mark.parametrize("case", BROKEN_ROWS)
-def test_a_broken_prepared_row_names_file_and_line(cli, own_data, tiny, case):
+def test_a_broken_prepared_row_is_refused_with_its_file_and_line(cli, own_data, tiny, case):
     task, row, words = BROKEN_ROWS[case]
     path = own_data / TASKS[task].release / "test.json"
     number = path.read_text(encoding="utf-8").count("\n") + 1
     with path.open("a", encoding="utf-8") as handle:
         handle.write(row + "\n")
     result = cli("finetune", task, "--model", tiny, "--data-dir", own_data, *SMALL)
-    refused(result, f"test.json:{number}: ", words)
+    assert_refused(result, f"test.json:{number}: ", words)
     assert not list(own_data.parent.glob("results/**/*.json"))
 
 
-def test_duplicate_ids_name_both_lines(cli, own_data, tiny):
+def test_a_duplicate_id_is_refused_with_both_lines(cli, own_data, tiny):
     path = own_data / TASKS["gad"].release / "train.json"
     first = path.read_text(encoding="utf-8").splitlines(keepends=True)[0]
     with path.open("a", encoding="utf-8") as handle:
         handle.write(first)
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13", "line 1 already")
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13", "line 1 already"
+    )
 
 
-def test_an_empty_file(cli, own_data, tiny):
+def test_an_empty_prepared_file_is_refused(cli, own_data, tiny):
     (own_data / TASKS["gad"].release / "train.json").write_bytes(b"")
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json: the file is empty")
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json: the file is empty"
+    )
 
 
-def test_bytes_that_are_not_utf8(cli, own_data, tiny):
+def test_a_prepared_file_that_is_not_utf8_is_refused(cli, own_data, tiny):
     path = own_data / TASKS["gad"].release / "train.json"
     path.write_bytes(path.read_bytes() + b'{"id": "x", "sentence": "\xff", "label": "1"}\n')
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13: not UTF-8", "0xff")
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "train.json:13: not UTF-8", "0xff"
+    )
 
 
-def test_a_directory_where_a_file_should_be(cli, own_data, tiny):
+def test_a_folder_in_place_of_a_prepared_file_is_refused(cli, own_data, tiny):
     path = own_data / TASKS["gad"].release / "train.json"
     path.unlink()
     path.mkdir()
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "expected a file, found a folder")
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "expected a file, found a folder"
+    )
 
 
 BROKEN_SOURCES = {
@@ -137,14 +153,14 @@ BROKEN_SOURCES = {
         "train.tsv:2: expected 3 tab-separated columns",
     ),
     "too many columns": ("chemprot", "1.T1.T2\ta\tfalse\textra\n", "train.tsv:1: expected 3 tab-separated columns"),
-    "a label outside the set": ("chemprot", "1.T1.T2\ta\tCPR:7\n", "train.tsv:1: label 'CPR:7'"),
-    "another header": ("biosses", "a\tb\tc\td\n", "train.tsv:1: expected the header line"),
-    "a score that is no number": (
+    "a label outside the set of the task": ("chemprot", "1.T1.T2\ta\tCPR:7\n", "train.tsv:1: label 'CPR:7'"),
+    "a wrong header": ("biosses", "a\tb\tc\td\n", "train.tsv:1: expected the header line"),
+    "a score that is not a number": (
         "biosses",
         "pair_id\tsent1\tsent2\tscore\n1\ta\tb\thigh\n",
         "train.tsv:2: expected a score",
     ),
-    "a tag outside the set": ("ncbi_disease", "renal\tB-Gene\n", "train.tsv:1: tag 'B-Gene'"),
+    "a tag outside the set of the task": ("ncbi_disease", "renal\tB-Gene\n", "train.tsv:1: tag 'B-Gene'"),
     "a word without a tag": (
         "ncbi_disease",
         "renal\n",
@@ -152,135 +168,147 @@ BROKEN_SOURCES = {
     ),
     "an empty file": ("ncbi_disease", "", "train.tsv: the file is empty"),
     "duplicate ids": ("chemprot", "1.T1.T2\ta\tfalse\n1.T1.T2\tb\tfalse\n", "the id '1.T1.T2' occurs twice"),
-    "nine labels": ("hoc", "labels\tsentence\tindex\n0_0\ta\t1_s0\n", "train.tsv:2: expected 10 labels, found 1"),
+    "one label instead of ten": (
+        "hoc",
+        "labels\tsentence\tindex\n0_0\ta\t1_s0\n",
+        "train.tsv:2: expected 10 labels, found 1",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN_SOURCES)
-def test_a_broken_source_names_file_and_line_and_writes_nothing(cli, tmp_path, case):
+def test_a_broken_source_is_refused_with_its_file_and_line_and_nothing_is_written(cli, tmp_path, case):
     folder, text, words = BROKEN_SOURCES[case]
     path = tmp_path / "source" / folder / "train.tsv"
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
-    refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), words)
+    assert_refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), words)
     assert not [item for item in (tmp_path / "out").rglob("*") if item.is_file()]
 
 
-def test_a_folder_where_a_source_file_should_be(cli, sources, tmp_path):
+def test_a_folder_in_place_of_a_source_file_is_refused(cli, sources, tmp_path):
     shutil.copytree(sources / "gad", tmp_path / "source" / "gad")
     (tmp_path / "source" / "gad" / "blurb" / "dev.tsv").unlink()
     (tmp_path / "source" / "gad" / "blurb" / "dev.tsv").mkdir()
-    refused(cli("data", "prepare", "--source", "source"), "dev.tsv: expected a file, found a folder")
+    assert_refused(cli("data", "prepare", "--source", "source"), "dev.tsv: expected a file, found a folder")
 
 
-def test_blank_lines_alone_are_no_corpus(cli, own_data, tiny):
+def test_a_prepared_file_with_only_blank_lines_is_refused(cli, own_data, tiny):
     (own_data / TASKS["gad"].release / "test.json").write_bytes(b"\n\n")
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "test.json: no example in it")
+    assert_refused(
+        cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL), "test.json: no example in it"
+    )
 
 
-def test_lone_surrogates_and_numbers_out_of_range(cli, own_data, tiny, trained, data_dir, tmp_path):
+def test_lone_surrogates_and_numbers_out_of_range_are_refused(cli, own_data, tiny, trained, data_dir, tmp_path):
     path = own_data / TASKS["gad"].release / "test.json"
     path.write_text('{"id": "x", "sentence": "\\ud800", "label": "1"}\n', encoding="utf-8")
-    refused(
+    assert_refused(
         cli("finetune", "gad", "--model", tiny, "--data-dir", own_data, *SMALL),
         "test.json:1: not strict JSON (a lone surrogate",
     )
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
-    refused(
+    assert_refused(
         cli("predict", "gad", "-", "--model", run, stdin='{"sentence": "\\udc00"}\n'), "standard input:1", "surrogate"
     )
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1e999}\n', encoding="utf-8")
-    refused(cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "out of range")
+    assert_refused(
+        cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir), "p.jsonl:1", "out of range"
+    )
     (tmp_path / "p.jsonl").write_text('{"id": "0", "prediction": 1' + "0" * 400 + "}\n", encoding="utf-8")
-    refused(
+    assert_refused(
         cli("eval", "biosses", "--predictions", "p.jsonl", "--data-dir", data_dir),
         "p.jsonl:1",
         "not strict JSON (a number of 401 digits)",
     )
 
 
-def test_a_wrong_request_leaves_no_folders_behind(cli, data_dir, tmp_path):
-    refused(cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL))
+def test_a_wrong_request_creates_no_folders(cli, data_dir, tmp_path):
+    assert_refused(cli("finetune", "gad", "--model", "./nowhere", "--data-dir", data_dir, *SMALL))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_in_place_of_the_run_folder(cli, data_dir, tiny, tmp_path):
+def test_a_file_in_place_of_the_run_folder_is_refused(cli, data_dir, tiny, tmp_path):
     path = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42"
     path.parent.mkdir(parents=True)
     path.write_text("", encoding="utf-8")
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "a file is in the way")
+    assert_refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "a file is in the way")
 
 
-def test_an_input_file_is_checked_before_anything_is_printed(cli, trained, tmp_path):
+def test_predict_checks_the_whole_input_file_before_it_prints_anything(cli, trained, tmp_path):
     (tmp_path / "in.jsonl").write_text('{"sentence": "a"}\n' * 300 + '{"sentence": 5}\n', encoding="utf-8")
     result = cli("predict", "gad", "in.jsonl", "--model", trained / "runs" / "gad" / "tiny" / "seed-1")
-    refused(result, "in.jsonl:301")
+    assert_refused(result, "in.jsonl:301")
     assert result.stdout == ""
 
 
-def test_flags_that_would_do_nothing_are_refused(cli, trained, data_dir, tiny):
+def test_options_that_would_have_no_effect_are_refused(cli, trained, data_dir, tiny):
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
-    refused(cli("eval", "gad", "--model", run, "--overwrite", "--data-dir", data_dir), "go with --predictions")
-    refused(cli("tasks", "--model", tiny), "name one")
-    refused(cli("eval", "gad", "--predictions", "x", "--name", "y", "--seed", -1, "--data-dir", data_dir), "--seed")
+    assert_refused(cli("eval", "gad", "--model", run, "--overwrite", "--data-dir", data_dir), "go with --predictions")
+    assert_refused(cli("tasks", "--model", tiny), "name one")
+    assert_refused(
+        cli("eval", "gad", "--predictions", "x", "--name", "y", "--seed", -1, "--data-dir", data_dir), "--seed"
+    )
 
 
-def test_a_gzip_file_cut_short(cli, sources, tmp_path):
+def test_a_truncated_gzip_file_is_refused(cli, sources, tmp_path):
     whole = (sources / "chemprot" / "blurb" / "train.tsv.gz").read_bytes()
     path = tmp_path / "source" / "chemprot" / "train.tsv.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(whole[: len(whole) // 2])
-    refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), "train.tsv.gz", "cut short")
+    assert_refused(cli("data", "prepare", "--source", "source", "--data-dir", "out"), "train.tsv.gz", "cut short")
 
 
-def test_prepare_of_a_named_task_with_nothing_found(cli, tmp_path):
+def test_preparing_a_named_task_without_any_of_its_files_is_refused(cli, tmp_path):
     (tmp_path / "source").mkdir()
-    refused(cli("data", "prepare", "bc2gm", "--source", "source"), "nothing of bc2gm was found")
+    assert_refused(cli("data", "prepare", "bc2gm", "--source", "source"), "nothing of bc2gm was found")
 
 
-def test_prepare_of_a_folder_in_which_nothing_is_recognised(cli, tmp_path):
+def test_preparing_a_folder_without_any_known_corpus_is_refused(cli, tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "notes.txt").write_text("x", encoding="utf-8")
-    refused(cli("data", "prepare", "--source", "source"), "source: no corpus was recognised", "ori_pqal.json", "gad")
+    assert_refused(
+        cli("data", "prepare", "--source", "source"), "source: no corpus was recognised", "ori_pqal.json", "gad"
+    )
     assert not (tmp_path / "data").exists() or not list((tmp_path / "data").rglob("*.json"))
 
 
-def test_prepare_from_a_missing_folder(cli):
-    refused(cli("data", "prepare", "--source", "nowhere"), "nowhere: no such folder")
+def test_preparing_from_a_missing_folder_is_refused(cli):
+    assert_refused(cli("data", "prepare", "--source", "nowhere"), "nowhere: no such folder")
 
 
-def test_a_run_folder_that_is_none(cli, data_dir, tiny):
-    refused(cli("eval", "gad", "--model", tiny, "--data-dir", data_dir), "not a run folder")
-    refused(cli("eval", "gad", "--model", "nowhere", "--data-dir", data_dir), "no such run folder")
-    refused(cli("predict", "gad", "-", "--model", tiny, stdin="a\n"), "not a run folder")
+def test_a_folder_that_is_not_a_run_folder_is_refused(cli, data_dir, tiny):
+    assert_refused(cli("eval", "gad", "--model", tiny, "--data-dir", data_dir), "not a run folder")
+    assert_refused(cli("eval", "gad", "--model", "nowhere", "--data-dir", data_dir), "no such run folder")
+    assert_refused(cli("predict", "gad", "-", "--model", tiny, stdin="a\n"), "not a run folder")
 
 
-def test_a_run_folder_of_another_task(cli, data_dir, trained):
+def test_a_run_folder_of_another_task_is_refused(cli, data_dir, trained):
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
-    refused(cli("eval", "ddi", "--model", run, "--data-dir", data_dir), "a run of gad, not of ddi")
-    refused(cli("eval", "mmlu-professional-medicine", "--model", run, "--data-dir", data_dir), "not of medqa")
+    assert_refused(cli("eval", "ddi", "--model", run, "--data-dir", data_dir), "a run of gad, not of ddi")
+    assert_refused(cli("eval", "mmlu-professional-medicine", "--model", run, "--data-dir", data_dir), "not of medqa")
 
 
-def test_an_unfinished_run(cli, data_dir, trained, tmp_path):
+def test_scoring_an_unfinished_run_is_refused(cli, data_dir, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(about | {"status": "running"}), encoding="utf-8")
-    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "did not finish")
+    assert_refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "did not finish")
 
 
-def test_a_saved_model_whose_head_is_gone(cli, data_dir, trained, tmp_path):
+def test_a_saved_model_without_its_head_is_refused(cli, data_dir, trained, tmp_path):
     from safetensors.torch import load_file, save_file
 
     run = tmp_path / "run"
     shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
     weights = {k: v for k, v in load_file(run / "model.safetensors").items() if not k.startswith("classifier")}
     save_file(weights, run / "model.safetensors", metadata={"format": "pt"})
-    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "not those that were trained")
+    assert_refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "not those that were trained")
     described = json.loads((run / "run.json").read_text())
     del described["trained_weights_sha256"]
     (run / "run.json").write_text(json.dumps(described), encoding="utf-8")
-    refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "missing from its weights", "classifier")
+    assert_refused(cli("eval", "gad", "--model", run, "--data-dir", data_dir), "missing from its weights", "classifier")
 
 
 def _predictions(data_dir, task="gad"):
@@ -299,18 +327,18 @@ def _predictions(data_dir, task="gad"):
         (lambda rows: [], "p.jsonl: the file is empty"),
     ],
 )
-def test_a_predictions_file_with_missing_extra_or_repeated_ids(cli, data_dir, tmp_path, change, words):
+def test_a_malformed_predictions_file_is_refused_and_no_result_is_stored(cli, data_dir, tmp_path, change, words):
     rows = change(_predictions(data_dir))
     (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    refused(cli("eval", "gad", "--predictions", "p.jsonl", "--data-dir", data_dir, "--name", "x"), words)
+    assert_refused(cli("eval", "gad", "--predictions", "p.jsonl", "--data-dir", data_dir, "--name", "x"), words)
     assert not (tmp_path / "results").exists() or not list((tmp_path / "results").rglob("*.json"))
 
 
-def test_a_folder_that_holds_a_different_run_is_never_overwritten_unasked(cli, data_dir, tiny):
+def test_a_different_run_in_the_same_folder_is_replaced_only_with_overwrite(cli, data_dir, tiny):
     run = ("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL)
     assert cli(*run).exit_code == 0
     result = cli(*run, "--learning-rate", "0.001")
-    refused(
+    assert_refused(
         result, "a different run is there", "learning_rate is 3e-05 there, 0.001 asked for", "--overwrite", "--name"
     )
     again = cli(*run, "--json")
@@ -319,26 +347,26 @@ def test_a_folder_that_holds_a_different_run_is_never_overwritten_unasked(cli, d
     assert json.loads(replaced.stdout)["recipe"]["learning_rate"]["value"] == 0.001
 
 
-def test_a_run_folder_with_something_else_in_it_is_left_alone(cli, data_dir, tiny, tmp_path):
+def test_a_run_folder_with_other_files_is_refused_and_left_unchanged(cli, data_dir, tiny, tmp_path):
     folder = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42"
     folder.mkdir(parents=True)
     (folder / "thesis.tex").write_text("years of work", encoding="utf-8")
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "not a run")
+    assert_refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "not a run")
     assert (folder / "thesis.tex").read_text(encoding="utf-8") == "years of work"
 
 
-def test_a_read_only_output_folder(cli, data_dir, tiny, tmp_path):
+def test_a_results_folder_that_cannot_be_written_is_refused(cli, data_dir, tiny, tmp_path):
     if os.geteuid() == 0:
-        # Root writes anywhere, so a file stands in the way instead.
+        # Root may write into any folder, so a file is put in place of the folder instead.
         (tmp_path / "results").write_text("", encoding="utf-8")
         words = "a file is in the way"
     else:
         (tmp_path / "results").mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
         words = "cannot write"
-    refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "results", words)
+    assert_refused(cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL), "results", words)
 
 
-def test_all_problems_are_told_together(cli, data_dir, tiny):
+def test_all_problems_of_a_request_are_reported_together(cli, data_dir, tiny):
     result = cli(
         "finetune",
         "gad",
@@ -383,14 +411,14 @@ def test_all_problems_are_told_together(cli, data_dir, tiny):
         (("--precision", "fp16"), "needs a GPU"),
     ],
 )
-def test_wrong_settings(cli, data_dir, tiny, tmp_path, arguments, words):
-    refused(
+def test_wrong_settings_are_refused_and_no_result_is_stored(cli, data_dir, tiny, tmp_path, arguments, words):
+    assert_refused(
         cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-length", 32, "-q", *arguments), words
     )
     assert not list(tmp_path.glob("results/**/*.json"))
 
 
-def test_errors_put_nothing_on_standard_output(cli):
+def test_errors_print_nothing_to_standard_output(cli):
     for command in (
         ("finetune", "x", "--model", "y", "--json"),
         ("eval", "x", "--json"),
@@ -400,27 +428,29 @@ def test_errors_put_nothing_on_standard_output(cli):
         assert result.exit_code == 2 and result.stdout == ""
 
 
-def test_eval_wants_a_model_or_predictions(cli):
-    refused(cli("eval", "gad"), "either --model RUN_DIR or --predictions FILE")
+def test_eval_without_a_model_or_predictions_is_refused(cli):
+    assert_refused(cli("eval", "gad"), "either --model RUN_DIR or --predictions FILE")
 
 
-def test_eval_of_a_split_that_the_task_has_not(cli, data_dir, trained):
+def test_eval_of_a_split_that_the_task_does_not_have_is_refused(cli, data_dir, trained):
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
-    refused(cli("eval", "gad", "--model", run, "--split", "val", "--data-dir", data_dir), "no split 'val'")
+    assert_refused(cli("eval", "gad", "--model", run, "--split", "val", "--data-dir", data_dir), "no split 'val'")
 
 
-def test_predict_input_errors(cli, trained):
+def test_wrong_input_of_predict_is_refused(cli, trained):
     gad, qa = (trained / "runs" / task / "tiny" / "seed-1" for task in ("gad", "pubmedqa"))
-    refused(cli("predict", "gad", "-", "--model", gad, stdin=""), "the input is empty")
-    refused(cli("predict", "gad", "nowhere.txt", "--model", gad), "nowhere.txt: no such file")
-    refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin="is it?\n"), "sentence1, sentence2")
-    refused(cli("predict", "gad", "-", "--model", gad, stdin='{"sentence": "a"}\n{"sent'), "standard input:2: not JSON")
-    refused(
+    assert_refused(cli("predict", "gad", "-", "--model", gad, stdin=""), "the input is empty")
+    assert_refused(cli("predict", "gad", "nowhere.txt", "--model", gad), "nowhere.txt: no such file")
+    assert_refused(cli("predict", "pubmedqa", "-", "--model", qa, stdin="is it?\n"), "sentence1, sentence2")
+    assert_refused(
+        cli("predict", "gad", "-", "--model", gad, stdin='{"sentence": "a"}\n{"sent'), "standard input:2: not JSON"
+    )
+    assert_refused(
         cli("predict", "pubmedqa", "-", "--model", qa, stdin='{"sentence1": "a"}\n'), "standard input:1", "sentence2"
     )
 
 
-def test_an_unknown_suite(cli, tiny):
-    refused(cli("benchmark", "blub", "--model", tiny), "did you mean blurb")
-    refused(cli("leaderboard", "--suite", "blub"), "did you mean blurb")
-    refused(cli("benchmark", "medqa", "--model", tiny, "--task", "gad"), "gad is not in the suite medqa")
+def test_an_unknown_suite_or_a_task_outside_the_suite_is_refused(cli, tiny):
+    assert_refused(cli("benchmark", "blub", "--model", tiny), "did you mean blurb")
+    assert_refused(cli("leaderboard", "--suite", "blub"), "did you mean blurb")
+    assert_refused(cli("benchmark", "medqa", "--model", tiny, "--task", "gad"), "gad is not in the suite medqa")

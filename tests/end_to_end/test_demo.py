@@ -1,4 +1,4 @@
-"""The demo ends in a leaderboard in which pretraining shows."""
+"""The demo trains a pretrained and a random model without a network, and ends with a leaderboard."""
 
 import re
 import subprocess

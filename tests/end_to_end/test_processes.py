@@ -1,4 +1,4 @@
-"""Two processes learn what one does."""
+"""Training with two processes gives the same weights as with one, and stops cleanly at any moment."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(data_dir, tiny, tmp_path):
+def test_two_processes_train_the_same_weights_as_one(data_dir, tiny, tmp_path):
     from safetensors.torch import load_file
 
     command = [
@@ -31,7 +31,7 @@ def test_two_processes_learn_what_one_does(data_dir, tiny, tmp_path):
         result = json.loads(done.stdout)
         assert result["processes"] == number + 1
         found.append(load_file(folder / result["run_dir"] / "model.safetensors"))
-    # Sums in another order, over six updates of 1e-3.
+    # Two processes add in another order, and six updates of up to 1e-3 amplify the rounding errors.
     assert max((found[0][name] - found[1][name]).abs().max() for name in found[0]) < 2e-5
 
 
@@ -39,25 +39,28 @@ LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"
 SMALL = ["--max-length", "32", "--precision", "fp32"]
 
 
-def settings_of(folder):
+def subprocess_options(folder):
     return {"cwd": folder, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True, "stderr": subprocess.PIPE}
 
 
 def stop(command, folder, ready, delay=0.0):
-    """Start a command, stop it so long after it is ready, and return it with the seconds that took and what it said."""
-    run = subprocess.Popen(command, **settings_of(folder))
+    """Start a command, and send it SIGTERM `delay` seconds after `ready()` is true.
+
+    Returns the process, the seconds that it took to stop, and its standard error.
+    """
+    run = subprocess.Popen(command, **subprocess_options(folder))
     while not ready():
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.02)
     time.sleep(delay)
-    asked = time.monotonic()
+    signalled = time.monotonic()
     run.terminate()
-    _, said = run.communicate()
-    return run, time.monotonic() - asked, said
+    _, error_output = run.communicate()
+    return run, time.monotonic() - signalled, error_output
 
 
 @pytest.mark.slow
-def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
+def test_two_stopped_processes_continue_from_their_last_checkpoint(data_dir, tiny, tmp_path):
     from safetensors.torch import load_file
 
     command = [
@@ -75,28 +78,28 @@ def test_two_processes_that_were_stopped_go_on(data_dir, tiny, tmp_path):
         if name == "stopped":
             run, _, _ = stop(command, folder, checkpoints)
             assert run.returncode != 0 and checkpoints()
-        done = subprocess.run(command, check=False, **settings_of(folder))
+        done = subprocess.run(command, check=False, **subprocess_options(folder))
         assert done.returncode == 0, done.stderr
         assert ("continuing after update" in done.stderr) == (name == "stopped")
         weights.append(load_file(next(folder.glob("runs/gad/*/seed-42/model.safetensors"))))
-    # What two processes add up comes in any order.
+    # The order in which the gradients of two processes are added is not fixed.
     assert max((weights[0][name] - weights[1][name]).abs().max() for name in weights[0]) < 1e-5
 
 
 @pytest.mark.slow
-def test_two_processes_stop_at_any_moment_also_while_they_score_dev(data_dir, tiny, tmp_path):
+def test_two_processes_stop_at_any_moment_even_while_they_score_dev(data_dir, tiny, tmp_path):
     command = [
         *LAUNCH, "--model", str(tiny), "--data-dir", str(data_dir), *SMALL, "--epochs", "400", "--batch-size", "4",
         "--select", "best-dev",
     ]  # fmt: skip
     log = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42" / "training-log.jsonl"
 
-    def epochs():
+    def epochs_in_log():
         return log.read_text().count("epochs_done") if log.exists() else 0
 
     for delay in (0.0, 0.05, 0.11, 0.19):
-        begun = epochs()
-        _, seconds, said = stop(command, tmp_path, lambda begun=begun: epochs() >= begun + 3, delay)
-        # The launcher kills after 30 seconds those that do not end.
-        assert seconds < 20, said
-        assert list(log.parent.glob("checkpoints/update-*")), said
+        begun = epochs_in_log()
+        _, seconds, error_output = stop(command, tmp_path, lambda begun=begun: epochs_in_log() >= begun + 3, delay)
+        # The launcher kills processes that have not ended after 30 seconds.
+        assert seconds < 20, error_output
+        assert list(log.parent.glob("checkpoints/update-*")), error_output

@@ -1,4 +1,4 @@
-"""Every task of the registry through the command line: prepare, verify, fine-tune, score again, rank."""
+"""Every task of the registry is fine-tuned, scored again and listed through the command line."""
 
 import json
 
@@ -10,7 +10,7 @@ TRAINED = [name for name, task in TASKS.items() if task.trained_on is None]
 
 
 @pytest.mark.parametrize("task", TRAINED)
-def test_task_fine_tunes_scores_and_is_scored_again(cli, task, data_dir, tiny):
+def test_every_task_is_fine_tuned_and_scored_again_with_the_same_score(cli, task, data_dir, tiny):
     done = cli("finetune", task, "--model", tiny, "--data-dir", data_dir, "--seed", 3, *SMALL, "--json", "-q")
     assert done.exit_code == 0, done.stderr
     result = json.loads(done.stdout)

@@ -13,13 +13,13 @@ def results(trained, tmp_path):
     return tmp_path / "results"
 
 
-def check(cli, *arguments):
+def run_check(cli, *arguments):
     done = cli("results", "check", "--json", *arguments)
     return done, json.loads(done.stdout)
 
 
-def test_what_is_as_it_was_written_is_ok(cli, results):
-    done, report = check(cli)
+def test_unchanged_results_pass_the_check(cli, results):
+    done, report = run_check(cli)
     assert done.exit_code == 0 and done.stderr == ""
     assert len(report["results"]) == 7 and {item["status"] for item in report["results"]} == {"ok"}
     assert report["unnamed"] == []
@@ -27,39 +27,39 @@ def test_what_is_as_it_was_written_is_ok(cli, results):
     assert shown.exit_code == 0 and "7 ok, 0 unverified, 0 damaged" in shown.stdout
 
 
-def edit(path, **changes):
+def edit_json(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
 
 
-def rewrite(path):
+def edit_score_and_checksum(path):
     from linkbert.experiments.results import Result
 
     result = json.loads(path.read_text())
     result["score"] += 1
-    edit(path, score=result["score"], checksum=Result.from_json(result).compute_checksum())
+    edit_json(path, score=result["score"], checksum=Result.from_json(result).compute_checksum())
 
 
-def predictions(folder):
+def predictions_file(folder):
     return next(folder.glob("*.predictions.jsonl"))
 
 
 DAMAGES = {
-    "an edited score": (lambda folder: edit(folder / "seed-1.json", score=99.0), "seed-1.json: edited or damaged"),
-    "an edited recipe": (lambda folder: edit(folder / "seed-1.json", departures=[]), "checksum does not fit"),
-    "a score with a new checksum": (lambda folder: rewrite(folder / "seed-1.json"), "score is .*, its predictions give"),
-    "a result cut short": (lambda folder: (folder / "seed-1.json").write_text("{"), "not JSON"),
+    "an edited score": (lambda folder: edit_json(folder / "seed-1.json", score=99.0), "seed-1.json: edited or damaged"),
+    "an edited recipe": (lambda folder: edit_json(folder / "seed-1.json", departures=[]), "checksum does not fit"),
+    "an edited score with a fitting checksum": (lambda folder: edit_score_and_checksum(folder / "seed-1.json"), "score is .*, its predictions give"),
+    "a truncated result": (lambda folder: (folder / "seed-1.json").write_text("{"), "not JSON"),
     "an edited prediction": (
-        lambda folder: predictions(folder).write_bytes(predictions(folder).read_bytes().replace(b'"prediction": "', b'"prediction": "x', 1)),
+        lambda folder: predictions_file(folder).write_bytes(predictions_file(folder).read_bytes().replace(b'"prediction": "', b'"prediction": "x', 1)),
         "SHA-256 is not the one",
     ),
-    "predictions cut short": (lambda folder: predictions(folder).write_bytes(predictions(folder).read_bytes()[:-9]), "SHA-256"),
+    "a truncated predictions file": (lambda folder: predictions_file(folder).write_bytes(predictions_file(folder).read_bytes()[:-9]), "SHA-256"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_named_and_exits_with_1(cli, results, damage):
-    make, words = DAMAGES[damage]
-    make(results / "gad" / "tiny")
+def test_a_damaged_file_is_named_and_the_exit_code_is_1(cli, results, damage):
+    damage_results, words = DAMAGES[damage]
+    damage_results(results / "gad" / "tiny")
     done = cli("results", "check")
     assert done.exit_code == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -67,38 +67,38 @@ def test_damage_is_named_and_exits_with_1(cli, results, damage):
     import re
 
     assert re.search(words, done.stderr), done.stderr
-    _, report = check(cli)
+    _, report = run_check(cli)
     assert [item["status"] for item in report["results"]].count("damaged") == 1
 
 
-def test_an_exchanged_model_is_named(cli, results):
+def test_a_model_that_differs_from_the_scored_one_is_named(cli, results):
     weights = results.parent / "runs" / "gad" / "tiny" / "seed-1" / "model.safetensors"
     result = results / "gad" / "tiny" / "seed-1.json"
-    edit(result, run_dir="runs/gad/tiny/seed-1")
+    edit_json(result, run_dir="runs/gad/tiny/seed-1")
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     done = cli("results", "check")
     assert done.exit_code == 1 and "saved weights are not those that were scored" in done.stderr
 
 
-def test_what_cannot_be_verified_is_said_and_is_no_damage(cli, results):
-    predictions(results / "gad" / "tiny").unlink()
-    done, report = check(cli)
+def test_a_result_that_cannot_be_verified_is_listed_and_is_not_an_error(cli, results):
+    predictions_file(results / "gad" / "tiny").unlink()
+    done, report = run_check(cli)
     (item,) = (item for item in report["results"] if item["status"] == "unverified")
     assert done.exit_code == 0 and "not there" in item["unverified"][0]
 
 
-def test_predictions_that_no_result_names_are_listed(cli, results):
+def test_predictions_files_that_no_result_names_are_listed(cli, results):
     (results / "gad" / "tiny" / "seed-1.json").unlink()
-    _, report = check(cli)
+    _, report = run_check(cli)
     assert len(report["unnamed"]) == 1 and len(report["results"]) == 6
 
 
-def test_a_folder_that_is_not_there(cli):
+def test_a_missing_results_folder_is_refused(cli):
     done = cli("results", "check", "--results-dir", "nowhere")
     assert done.exit_code == 2 and "nowhere: no such folder" in done.stderr
 
 
-HOSTILE = [
+HOSTILE_CHANGES = [
     {"score": 10**90},
     {"score": 10**399},
     {"model": {"name": "tiny", "weights_sha256": []}},
@@ -118,15 +118,15 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("changes", HOSTILE, ids=[str(change)[:40] for change in HOSTILE])
-def test_one_strange_result_stops_neither_the_check_nor_the_leaderboard(cli, results, changes):
+@pytest.mark.parametrize("changes", HOSTILE_CHANGES, ids=[str(change)[:40] for change in HOSTILE_CHANGES])
+def test_one_hostile_result_stops_neither_the_check_nor_the_leaderboard(cli, results, changes):
     path = results / "gad" / "tiny" / "seed-1.json"
     result = json.loads(path.read_text()) | changes
     content = {key: value for key, value in result.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     result["checksum"] = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     path.write_text(json.dumps(result), encoding="utf-8")
-    done, report = check(cli)
+    done, report = run_check(cli)
     assert len(report["results"]) == 7 and "defect" not in done.stderr
     assert [item["status"] for item in report["results"]].count("ok") >= 6
     board = cli("leaderboard")

@@ -1,4 +1,4 @@
-"""Results are written whole, name their predictions by hash, and are strict JSON."""
+"""A result is one complete file of strict JSON that names its predictions file and its checksum."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def stored(result):
     return result.to_json()
 
 
-def test_a_result_has_every_field_of_the_contract(stored):
+def test_a_result_has_every_documented_field(stored):
     assert set(FIELDS) <= set(stored)
     assert set(stored["model"]) == {"name", "source", "revision", "weights_sha256", "settings_sha256", "parameters"}
     assert set(stored["recipe"]["learning_rate"]) == {"value", "origin"}
@@ -44,7 +44,7 @@ def test_a_result_has_every_field_of_the_contract(stored):
     assert stored["started"].endswith("Z") and stored["truncation"]["test"]["examples"] == 8
 
 
-def test_predictions_lie_beside_it_in_the_order_of_the_corpus(trained, stored, data_dir):
+def test_the_predictions_file_lies_beside_the_result_in_the_order_of_the_corpus(trained, stored, data_dir):
     path = trained / "results" / "gad" / "tiny"
     (predictions,) = path.glob("*.predictions.jsonl")
     assert stored["predictions_file"] == str(predictions)
@@ -56,7 +56,7 @@ def test_predictions_lie_beside_it_in_the_order_of_the_corpus(trained, stored, d
     assert set(rows[0]["scores"]) == {"0", "1"}
 
 
-def test_token_predictions_carry_typed_tags(trained):
+def test_predictions_of_token_classification_are_tags_with_types(trained):
     (predictions,) = (trained / "results" / "ncbi-disease" / "tiny").glob("*.predictions.jsonl")
     row = json.loads(predictions.read_text(encoding="utf-8").splitlines()[0])
     assert row["gold"] == ["O", "B-Disease", "I-Disease", "B-Disease", "O", "O", "O"]
@@ -73,8 +73,8 @@ def test_a_second_result_replaces_the_first_and_removes_its_predictions(tmp_path
     assert names == sorted(["seed-1.json", second.predictions_file.rsplit("/")[-1]])
 
 
-def test_a_result_survives_its_json_form(result, stored):
-    """Fields that this version does not know, and fields that an earlier version did not write, included."""
+def test_a_result_is_unchanged_after_conversion_to_json_and_back(result, stored):
+    """This also holds for fields of a later version, and for results of an earlier version that lack some fields."""
     assert Result.from_json(stored) == result and list(stored) == list(Result.from_json(stored).to_json())
     newer = stored | {"field_of_a_later_version": [1]}
     assert Result.from_json(newer).to_json() == newer
@@ -83,7 +83,7 @@ def test_a_result_survives_its_json_form(result, stored):
     assert Result.from_json(stored | {"score": 1.0}).intact is False
 
 
-def test_a_malformed_result_is_never_stored(tmp_path, result):
+def test_a_result_with_a_score_that_is_not_finite_is_never_stored(tmp_path, result):
     paths = RunPaths("gad", "x", 1, tmp_path / "runs", tmp_path / "results")
     with pytest.raises(ValueError):
         store_result(paths, replace(result, score=float("nan")), [b"{}\n"])
@@ -93,13 +93,13 @@ def test_a_malformed_result_is_never_stored(tmp_path, result):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_missing_field_is_named(stored, field):
+def test_a_missing_field_of_a_result_is_named(stored, field):
     broken = {key: value for key, value in stored.items() if key != field}
     with pytest.raises(ValueError, match=field):
         Result.from_json(broken)
 
 
-def test_a_file_that_is_no_result(tmp_path):
+def test_a_file_that_is_not_a_result_is_refused(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("[1]", encoding="utf-8")
     with pytest.raises(RequestError, match="not a result file"):

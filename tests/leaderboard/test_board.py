@@ -1,4 +1,4 @@
-"""A pure function of the result files."""
+"""The leaderboard depends on nothing but the result files and the published scores."""
 
 import copy
 import csv
@@ -13,6 +13,7 @@ from linkbert.leaderboard.formats import cells, notes, to_csv, to_markdown
 from linkbert.leaderboard.published import published_rows
 from linkbert.tasks.data import checksums
 from linkbert.tasks.registry import TASKS
+from linkbert.tasks.task import EXTRA
 
 
 def result(task, score, *, model="m", seed=1, **changes):
@@ -48,7 +49,7 @@ def measured(folder, **options):
     return [row for row in rows(folder, **options) if row["source"] == "measured"]
 
 
-def test_without_any_run_it_shows_the_published_rows(tmp_path):
+def test_without_any_result_the_leaderboard_shows_the_published_rows(tmp_path):
     found = rows(tmp_path)
     assert [row["model"] for row in found] == [
         "biolinkbert-large", "biolinkbert-base", "pubmedbert-base", "gpt-3", "unifiedqa",
@@ -59,7 +60,7 @@ def test_without_any_run_it_shows_the_published_rows(tmp_path):
     assert found[3]["tasks"] == {"mmlu-professional-medicine": {"mean": 38.7, "std": None, "n": 1}}
 
 
-def test_rows_have_the_contracts_keys(tmp_path):
+def test_rows_have_the_documented_keys(tmp_path):
     store(tmp_path, result("gad", 80.0))
     for row in rows(tmp_path):
         assert set(row) == {"model", "source", "ranked", "marks", "n_tasks", "blurb", "types", "tasks"}
@@ -69,13 +70,13 @@ def test_rows_have_the_contracts_keys(tmp_path):
         }  # fmt: skip
 
 
-def test_means_and_deviation_over_seeds(tmp_path):
+def test_the_score_of_a_task_is_the_mean_over_seeds_with_its_deviation(tmp_path):
     store(tmp_path, *(result("gad", score, seed=seed) for seed, score in enumerate((80.0, 82.0, 84.0))))
     (row,) = measured(tmp_path)
     assert row["tasks"]["gad"] == {"mean": 82.0, "std": 2.0, "n": 3} and row["n_tasks"] == 1 and row["ranked"]
 
 
-def test_thirteen_measured_datasets_are_ranked_among_the_published(tmp_path):
+def test_a_model_with_all_thirteen_datasets_is_ranked_among_the_published_ones(tmp_path):
     store(tmp_path, *(result(n, s) for n, s in published_rows()["biolinkbert-base"].scores.items()))
     order = [row["model"] for row in rows(tmp_path)]
     assert order.index("biolinkbert-large") < order.index("m") < order.index("pubmedbert-base")
@@ -83,7 +84,7 @@ def test_thirteen_measured_datasets_are_ranked_among_the_published(tmp_path):
     assert row["blurb"] == pytest.approx(83.3895, abs=5e-5) and row["types"]["pico"] == 73.97
 
 
-def test_twelve_datasets_have_no_blurb_score_but_how_many(tmp_path):
+def test_a_model_with_twelve_datasets_shows_their_number_instead_of_a_blurb_score(tmp_path):
     scores = dict(published_rows()["biolinkbert-base"].scores)
     scores.pop("gad")
     store(tmp_path, *(result(n, s) for n, s in scores.items()))
@@ -104,7 +105,7 @@ def test_a_limited_run_is_listed_and_never_ranked_or_averaged(tmp_path, limit):
     assert rows(tmp_path)[-1] is not full
 
 
-def test_departures_unofficial_data_and_notes_are_marks(tmp_path):
+def test_departures_unofficial_data_and_notes_are_shown_as_marks(tmp_path):
     odd = result("gad", 80.0, departures=["epochs 3 instead of 10"], notes=["undefined"])
     odd["data"] = {"train": {"sha256": "x", "count": 3, "official": False}, **odd["data"]}
     store(tmp_path, odd)
@@ -155,7 +156,7 @@ def test_a_result_that_cannot_be_read_is_named_and_left_out(tmp_path, caplog, te
 
 
 @pytest.mark.parametrize("change", [{"task_version": 99}, {"split": "dev"}, {"metric": "accuracy"}, {"task": "glue"}])
-def test_a_result_of_another_kind_is_left_out(tmp_path, change):
+def test_a_result_of_another_task_version_split_or_metric_is_left_out(tmp_path, change):
     store(tmp_path, result("gad", 80.0), result("gad", 20.0, seed=2) | change)
     assert measured(tmp_path)[0]["tasks"]["gad"]["n"] == 1
 
@@ -169,7 +170,7 @@ def test_different_weights_or_precision_under_one_name_are_marked(tmp_path):
     assert "seeds with different precision (gad)" in marks
 
 
-def test_suites_choose_tasks_and_order(tmp_path):
+def test_a_suite_selects_the_tasks_and_the_order_of_the_models(tmp_path):
     store(tmp_path, result("medqa", 39.0), result("gad", 80.0), result("medqa", 50.0, model="n"))
     assert [row["model"] for row in rows(tmp_path, suite="medqa")] == [
         "n", "biolinkbert-large", "biolinkbert-base", "m", "pubmedbert-base",
@@ -178,7 +179,7 @@ def test_suites_choose_tasks_and_order(tmp_path):
     assert [row["model"] for row in rows(tmp_path, suite="mmlu")] == ["biolinkbert-large", "unifiedqa", "gpt-3"]
 
 
-def test_formats_show_the_same_numbers(tmp_path):
+def test_all_formats_show_the_same_numbers(tmp_path):
     store(tmp_path, *(result("pubmedqa", score, seed=seed) for seed, score in enumerate((70.0, 71.0))))
     found = leaderboard(tmp_path)
     markdown = to_markdown(found, detail=True)
@@ -191,4 +192,5 @@ def test_formats_show_the_same_numbers(tmp_path):
     assert {"NER", "PICO", "RE", "STS", "DC", "QA", "PubMedQA", "BioASQ", "MedQA", "MMLU"} <= set(headers)
     assert notes(found)[0].startswith("1: ")
     detailed = cells(found, detail=True)[0]
-    assert len(detailed) == len(TASKS) + 5  # with model, source, BLURB, n and marks
+    published = [task for task in TASKS.values() if task.suite != EXTRA]
+    assert len(detailed) == len(published) + 5  # with model, source, BLURB, n and marks

@@ -1,4 +1,4 @@
-"""Stored cases with values worked out by hand."""
+"""Each metric gives the values that were worked out by hand for small cases."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from linkbert.metrics.scores import score
 
 
-def test_entity_f1_counts_whole_entities():
+def test_entity_f1_counts_entities_and_not_words():
     gold = [["B-D", "I-D", "O", "B-D"], ["O", "B-D"]]
     predicted = [["B-D", "I-D", "O", "O"], ["B-D", "B-D"]]
     scored = score("entity_f1", predicted, gold)
@@ -16,15 +16,15 @@ def test_entity_f1_counts_whole_entities():
     assert scored.metrics["f1/D"] == pytest.approx(200 / 3) and scored.notes == ()
 
 
-def test_entity_f1_reads_tags_as_conlleval_does():
-    # In the default mode an I without a B begins an entity, and a B after a B begins another.
+def test_entity_f1_interprets_tags_as_conlleval_does():
+    # In the default mode, an I tag without a B tag before it begins an entity, and a B after a B begins another one.
     assert score("entity_f1", [["I-D", "I-D"]], [["B-D", "I-D"]]).score == 100
     assert score("entity_f1", [["B-D", "B-D"]], [["B-D", "I-D"]]).score == 0
     half = score("entity_f1", [["B-D", "I-D", "I-D"]], [["B-D", "B-D", "I-D"]])
     assert half.score == 0
 
 
-def test_entity_f1_without_any_positive_is_zero_with_a_note():
+def test_entity_f1_without_any_entity_is_zero_with_a_note():
     nothing = score("entity_f1", [["O", "O"]], [["O", "B-D"]])
     assert nothing.score == 0 and "no positive among the predictions" in nothing.notes[0]
     assert "no positive among the gold labels" in score("entity_f1", [["B-D"]], [["O"]]).notes[0]
@@ -34,7 +34,7 @@ def test_entity_f1_without_any_positive_is_zero_with_a_note():
 LABELS = ("O", "B-PAR", "B-INT", "B-OUT")
 
 
-def test_pico_is_the_mean_of_three_word_level_f1():
+def test_the_pico_score_is_the_mean_of_three_word_level_f1_scores():
     gold = [["B-PAR", "B-PAR", "B-INT", "O", "B-OUT", "B-OUT"]]
     predicted = [["B-PAR", "O", "B-INT", "B-INT", "B-OUT", "B-OUT"]]
     scored = score("word_macro_f1", predicted, gold, LABELS, "O")
@@ -44,7 +44,7 @@ def test_pico_is_the_mean_of_three_word_level_f1():
     assert scored.score == pytest.approx((200 / 3 + 200 / 3 + 100) / 3)
 
 
-def test_pico_classes_count_equally_and_a_missing_one_is_zero():
+def test_pico_classes_count_equally_and_a_class_that_is_never_predicted_scores_zero():
     scored = score("word_macro_f1", [["B-PAR"] * 98 + ["O", "O"]], [["B-PAR"] * 98 + ["B-INT", "B-OUT"]], LABELS, "O")
     assert scored.score == pytest.approx(100 / 3)
 
@@ -52,7 +52,7 @@ def test_pico_classes_count_equally_and_a_missing_one_is_zero():
 RELATIONS = ("0", "CPR:3", "CPR:4")
 
 
-def test_micro_f1_leaves_the_negative_class_out():
+def test_micro_f1_ignores_the_negative_class():
     gold = ["0", "0", "CPR:3", "CPR:4", "CPR:4"]
     predicted = ["0", "CPR:3", "CPR:3", "CPR:3", "CPR:4"]
     scored = score("micro_f1", predicted, gold, RELATIONS, "0")
@@ -67,12 +67,12 @@ def test_class_order_does_not_change_f1(order):
     assert score("micro_f1", predicted, gold, order, "0").score == pytest.approx(200 / 3)
 
 
-def test_gad_is_the_f1_of_the_positive_class():
+def test_the_gad_score_is_the_f1_of_the_positive_class():
     scored = score("micro_f1", ["1", "1", "0", "0"], ["1", "0", "1", "0"], ("0", "1"), "0")
     assert scored.score == scored.metrics["f1/1"] == 50
 
 
-def test_hoc_is_micro_over_document_and_label_decisions():
+def test_the_hoc_score_is_micro_f1_over_all_pairs_of_document_and_label():
     gold = [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
     predicted = [[1, 0, 1], [1, 0, 0], [0, 0, 0]]
     scored = score("multi_label_micro_f1", predicted, gold, ("a", "b", "c"))
@@ -80,24 +80,24 @@ def test_hoc_is_micro_over_document_and_label_decisions():
     assert scored.metrics["f1/a"] == 100 and scored.metrics["f1/c"] == 0
 
 
-def test_pearson():
+def test_pearson_is_the_correlation_times_100():
     assert score("pearson", [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]).score == pytest.approx(100)
     assert score("pearson", [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]).score == pytest.approx(-100)
     assert score("pearson", [1.0, 2.0, 4.0], [1.0, 3.0, 2.0]).score == pytest.approx(100 * 0.5 / math.sqrt(7 / 3))
 
 
 @pytest.mark.parametrize("values", [([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]), ([1.0], [2.0])])
-def test_an_undefined_pearson_is_zero_with_a_note(values):
+def test_an_undefined_pearson_correlation_is_zero_with_a_note(values):
     scored = score("pearson", *values)
     assert scored.score == 0 and "undefined" in scored.notes[0]
 
 
-def test_accuracy():
+def test_accuracy_is_the_percentage_of_correct_labels():
     scored = score("accuracy", ["yes", "no", "maybe", "no"], ["yes", "yes", "maybe", "no"], ("yes", "no", "maybe"))
     assert scored.score == 75 and scored.metrics["recall/yes"] == 50 and scored.metrics["recall/maybe"] == 100
 
 
-def test_predictions_of_another_length_are_refused():
+def test_predictions_that_differ_in_number_from_the_gold_labels_are_refused():
     with pytest.raises(ValueError):
         score("accuracy", ["yes"], ["yes", "no"])
     with pytest.raises(ValueError):

@@ -1,4 +1,4 @@
-"""Dropout masks: rate, independence, and the same mask forwards and backwards."""
+"""Dropout masks have the right rate, are independent, and are the same in the forward and the backward pass."""
 
 import os
 import subprocess
@@ -6,13 +6,13 @@ import sys
 
 import pytest
 import torch
-from linkbert.models import kernels as module
+from linkbert.models import kernels as kernels_module
 from linkbert.models.kernels import Dropout, Kernels, usable
 
 SIZE = 200_000
 
 
-@pytest.fixture(params=[False, True], ids=["drawn", "fused"])
+@pytest.fixture(params=[False, True], ids=["uncompiled", "compiled"])
 def kernels(request):
     if request.param and not usable():
         pytest.skip("there is no C++ compiler on this machine")
@@ -20,18 +20,18 @@ def kernels(request):
     return Kernels(fused=request.param)
 
 
-def kept(kernels, rate, size=SIZE):
+def keep_mask(kernels, rate, size=SIZE):
     return kernels.drop(torch.ones(size), kernels.noise(size, rate), rate) != 0
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
-def test_so_many_elements_are_dropped(kernels, rate):
-    share = 1 - kept(kernels, rate).float().mean().item()
+def test_the_share_of_dropped_elements_is_the_dropout_rate(kernels, rate):
+    share = 1 - keep_mask(kernels, rate).float().mean().item()
     assert share == pytest.approx(rate, abs=5 * (rate * (1 - rate) / SIZE) ** 0.5 + 2**-16)
 
 
-def test_masks_of_neighbours_and_of_calls_are_independent(kernels):
-    first, second = kept(kernels, 0.5).float() - 0.5, kept(kernels, 0.5).float() - 0.5
+def test_masks_of_neighbouring_elements_and_of_separate_calls_are_independent(kernels):
+    first, second = keep_mask(kernels, 0.5).float() - 0.5, keep_mask(kernels, 0.5).float() - 0.5
     bound = 5 * 0.25 / SIZE**0.5
     for distance in (1, 2, 16, 64, 384):
         assert (first[:-distance] * first[distance:]).mean().abs() < bound
@@ -42,12 +42,12 @@ def test_the_same_seed_gives_the_same_mask(kernels):
     masks = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        masks.append(kept(kernels, 0.1))
+        masks.append(keep_mask(kernels, 0.1))
     assert torch.equal(masks[0], masks[1]) and not torch.equal(masks[0], masks[2])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_gradients_pass_where_values_passed(kernels, dtype):
+def test_the_backward_pass_uses_the_mask_of_the_forward_pass(kernels, dtype):
     values = torch.randn(3, 7, 5, dtype=dtype).clamp(min=0.1).requires_grad_()
     dropped = Dropout(0.4, kernels)(values)
     dropped.backward(torch.ones_like(dropped))
@@ -57,19 +57,19 @@ def test_gradients_pass_where_values_passed(kernels, dtype):
     assert torch.allclose(dropped, values * expected, rtol=1e-5 if dtype == torch.float32 else 1e-2)
 
 
-def test_nothing_is_dropped_outside_of_training(kernels):
+def test_nothing_is_dropped_in_evaluation_mode_or_at_rate_zero(kernels):
     values = torch.ones(50)
     assert Dropout(0.5, kernels).eval()(values) is values and Dropout(0.0, kernels)(values) is values
 
 
-def test_probabilities_carry_their_mask_as_a_sign(kernels):
+def test_the_sign_of_an_attention_probability_stores_its_dropout_mask(kernels):
     probabilities = torch.rand(4, 6, 9) + 0.01
     signed, dropped = kernels.drop_probabilities(probabilities, kernels.noise(probabilities.numel(), 0.3))
     assert torch.equal(signed.abs(), probabilities)
     assert torch.equal(dropped, torch.where(signed > 0, probabilities, 0.0)) and (dropped == 0).any()
 
 
-def test_the_gradient_of_scores_is_that_of_dropout_and_softmax(kernels):
+def test_the_gradient_of_attention_scores_is_that_of_softmax_and_dropout(kernels):
     scores = torch.randn(4, 6, 9, requires_grad=True)
     probabilities = torch.softmax(scores, -1)
     signed, dropped = kernels.drop_probabilities(probabilities.detach(), kernels.noise(scores.numel(), 0.3))
@@ -80,16 +80,16 @@ def test_the_gradient_of_scores_is_that_of_dropout_and_softmax(kernels):
     assert torch.allclose(gradient, scores.grad, atol=1e-6) and torch.equal(again, dropped)
 
 
-def test_the_fused_passes_are_the_written_ones():
+def test_compiled_and_uncompiled_dropout_give_the_same_values():
     if not usable():
         pytest.skip("there is no C++ compiler on this machine")
     fused = Kernels(fused=True)
     for size in (1, 31, 5000):
         values, noise = torch.randn(size), fused.noise(size, 0.2)
-        assert torch.equal(fused.drop(values, noise, 0.2), module._drop(values, noise, 1 / 0.8))
+        assert torch.equal(fused.drop(values, noise, 0.2), kernels_module._drop(values, noise, 1 / 0.8))
 
 
-def test_without_a_compiler_one_line_says_so(tmp_path):
+def test_a_missing_compiler_is_reported_by_one_warning(tmp_path):
     script = (
         "import logging; logging.basicConfig(format='%(message)s')\n"
         "from linkbert.models.kernels import usable\n"

@@ -1,4 +1,4 @@
-"""Packed rows give what padded batches give, for every head, and leave no trace in the model."""
+"""Packed rows give the same logits and gradients as padded batches, and leave the model unchanged."""
 
 import numpy as np
 import pytest
@@ -44,12 +44,12 @@ def packed_logits(model, head, kernels=None):
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("kind", PACKABLE)
-def test_packed_equals_padded(make_model, kind, head):
+def test_packed_rows_give_the_same_logits_as_padded_batches(make_model, kind, head):
     model = load(make_model(kind), head)
     with torch.inference_mode():
         packed, padded = packed_logits(model, head), padded_logits(model, head)
     assert packed.shape == padded.shape
-    # Sums of a few dozen float32 numbers of order 1, in another order.
+    # Both sum a few dozen float32 numbers of size 1, in different orders.
     assert (packed - padded).abs().max() < 2e-6
     assert can_pack(model, HEADS[head])
 
@@ -66,7 +66,7 @@ def test_gradients_of_packed_rows_equal_those_of_padded_batches(tiny, head):
 
 
 @pytest.mark.parametrize("kind", PACKABLE)
-def test_the_last_layer_computes_first_tokens_alone_where_only_these_are_read(make_model, kind):
+def test_the_last_layer_computes_only_first_tokens_if_the_head_reads_no_others(make_model, kind):
     for head, expected in (("sequence", len(LENGTHS)), ("choice", len(LENGTHS)), ("token", None)):
         model, seen = load(make_model(kind), head), []
         layers = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
@@ -77,9 +77,9 @@ def test_the_last_layer_computes_first_tokens_alone_where_only_these_are_read(ma
         assert seen[1] == (expected or seen[0])
 
 
-def test_an_encoder_whose_layers_are_called_otherwise_is_packed_all_the_same(tiny):
+def test_an_encoder_with_unknown_layer_names_is_packed_with_a_full_last_layer(tiny):
     model = load(tiny, "sequence")
-    # A second module of that name: this cannot tell which one is meant.
+    # With a second module named `key`, it is unknown which one computes the keys.
     model.bert.encoder.layer[-1].key = torch.nn.Identity()
     with narrowed_last_layer(model.bert) as narrowed:
         assert not narrowed
@@ -93,10 +93,10 @@ def test_models_that_cannot_be_packed_are_recognised(make_model, kind):
         assert not can_pack(load(make_model(kind), head), HEADS[head])
 
 
-def test_a_model_that_computes_something_else_when_packed_is_recognised(tiny):
+def test_a_model_that_gives_other_logits_when_packed_is_recognised(tiny):
     model = load(tiny, "sequence")
     embeddings = model.bert.embeddings
-    # Positions that ignore what they are told would run on through the row.
+    # These embeddings ignore the position ids that they are given, and count through the whole row.
     original = embeddings.forward
     embeddings.forward = lambda *args, position_ids=None, **kw: original(
         *args, position_ids=torch.arange(kw["input_ids"].shape[1])[None], **kw
@@ -105,7 +105,7 @@ def test_a_model_that_computes_something_else_when_packed_is_recognised(tiny):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_model_is_left_as_it_was(tiny, training):
+def test_a_model_is_unchanged_after_it_ran_packed_even_after_an_error(tiny, training):
     model = load(tiny, "sequence").train(training)
 
     def described():
@@ -121,8 +121,8 @@ def test_a_model_is_left_as_it_was(tiny, training):
     assert described() == before
 
 
-def test_padding_tokens_inside_a_text_are_tokens(tiny):
-    """Positions come from the row, not from what a token is."""
+def test_padding_tokens_inside_a_text_are_treated_like_other_tokens(tiny):
+    """Positions are counted within each sequence; they do not depend on the token ids."""
     model = load(tiny, "token")
     ids = np.array([2, 0, 0, 3, 2, 3])
     row = pack(ids, None, np.array([4, 2]), 2, every_token=True)

@@ -1,4 +1,4 @@
-"""Attention over packed rows equals attention over each sequence alone."""
+"""Attention over a packed row equals attention over each of its sequences alone."""
 
 import numpy as np
 import pytest
@@ -24,15 +24,15 @@ def layout_of(lengths, extra=0, heads=HEADS):
     return make_layout(np.array(lengths), sum(lengths) + extra, heads)
 
 
-def one_by_one(query, key, value, lengths):
+def attention_per_sequence(query, key, value, lengths):
     ends = np.cumsum(lengths)
     parts = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
     outputs = [scaled_dot_product_attention(query[:, :, p], key[:, :, p], value[:, :, p]) for p in parts]
     return torch.cat(outputs, 2).transpose(1, 2)
 
 
-class Fixed(Kernels):
-    """Masks that are the same each time."""
+class FixedMasks(Kernels):
+    """Draws the same mask each time, which the numerical check of gradients needs."""
 
     def noise(self, size, rate):
         return torch.rand(size, generator=torch.Generator().manual_seed(size)) >= rate
@@ -40,23 +40,23 @@ class Fixed(Kernels):
 
 @given(lengths_of_rows, st.integers(0, 5))
 @settings(max_examples=60, deadline=None)
-def test_packed_attention_is_attention_in_each_sequence(lengths, extra):
+def test_packed_attention_equals_attention_within_each_sequence(lengths, extra):
     inputs = random_row(lengths, extra)
     packed, _ = packed_attention(None, *inputs, None, layout=layout_of(lengths, extra))
     total = sum(lengths)
-    expected = one_by_one(*inputs, lengths)
+    expected = attention_per_sequence(*inputs, lengths)
     assert torch.allclose(packed[:, :total], expected, atol=1e-12)
-    assert (packed[:, total:] == 0).all()  # tokens of no sequence
+    assert (packed[:, total:] == 0).all()  # tokens that belong to no sequence
     outer = torch.randn(packed.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = torch.autograd.grad(packed, inputs, outer)
     wanted = torch.autograd.grad(expected, inputs, outer[:, :total])
     for one, other in zip(found, wanted, strict=True):
-        assert torch.allclose(one, other, atol=1e-5)  # the sum over outputs is kept in float32
+        assert torch.allclose(one, other, atol=1e-5)  # the backward pass computes one sum in float32
 
 
 @given(lengths_of_rows.filter(lambda lengths: len(lengths) > 1), st.data())
 @settings(max_examples=40, deadline=None)
-def test_attention_across_a_boundary_is_exactly_zero(lengths, data):
+def test_attention_across_the_boundary_of_a_sequence_is_exactly_zero(lengths, data):
     chosen = data.draw(st.integers(0, len(lengths) - 1))
     start = sum(lengths[:chosen])
     inside = slice(start, start + lengths[chosen])
@@ -66,7 +66,7 @@ def test_attention_across_a_boundary_is_exactly_zero(lengths, data):
         outside = torch.ones(gradient.shape[2], dtype=torch.bool)
         outside[inside] = False
         assert (gradient[:, :, outside] == 0).all()
-    # Not even an infinite neighbour is felt.
+    # Not even infinite or NaN values in other sequences change the output.
     poisoned = [tensor.detach().clone() for tensor in inputs]
     for tensor in poisoned:
         tensor[:, :, :start] = torch.inf
@@ -77,21 +77,21 @@ def test_attention_across_a_boundary_is_exactly_zero(lengths, data):
 
 @given(st.lists(st.integers(1, 512), min_size=1, max_size=60))
 @settings(deadline=None)
-def test_every_sequence_is_in_one_group(lengths):
+def test_every_sequence_is_in_exactly_one_group(lengths):
     groups = group_by_length(np.array(lengths))
     assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
     for group in groups:
         assert lengths[group[0]] == max(lengths[index] for index in group)
 
 
-def test_like_lengths_are_multiplied_together_and_long_ones_alone():
+def test_short_sequences_of_similar_length_share_a_group_and_long_ones_are_alone():
     groups = group_by_length(np.array([20, 21, 22, 19, 500, 400]))
     assert [group.tolist() for group in groups] == [[4], [5], [2, 1, 0, 3]]
 
 
 @pytest.mark.parametrize("lengths", [[3, 4, 5], [9], [2, 2, 2]])
-def test_gradients_with_dropout(lengths):
-    kernels, layout = Fixed(fused=False), layout_of(lengths)
+def test_gradients_with_dropout_equal_numerical_gradients(lengths):
+    kernels, layout = FixedMasks(fused=False), layout_of(lengths)
 
     def attend(*inputs):
         return packed_attention(None, *inputs, None, dropout=0.3, layout=layout, kernels=kernels)[0]
@@ -99,8 +99,8 @@ def test_gradients_with_dropout(lengths):
     assert torch.autograd.gradcheck(attend, random_row(lengths), eps=1e-6, atol=1e-5)
 
 
-def first_tokens(lengths, attend):
-    """Attend with the queries of first tokens alone, for inputs of all tokens."""
+def with_first_tokens_only(lengths, attend):
+    """Wrap `attend` so that it gets the queries of first tokens only; also return the indices of first tokens."""
     starts = torch.from_numpy(np.cumsum([0, *lengths[:-1]]))
 
     def narrowed(query, key, value):
@@ -112,17 +112,17 @@ def first_tokens(lengths, attend):
 
 @given(lengths_of_rows, st.integers(0, 5))
 @settings(max_examples=40, deadline=None)
-def test_queries_of_first_tokens_alone_give_what_all_of_them_give_there(lengths, extra):
+def test_queries_of_first_tokens_alone_give_the_same_outputs_as_all_queries(lengths, extra):
     layout, inputs = layout_of(lengths, extra), random_row(lengths, extra)
 
     def attend(query, keys, values):
         full_sequence = KeysAndValues(keys, values)
-        few = query.new_zeros(query.shape)  # what the narrowed layer computes of its own
+        few = query.new_zeros(query.shape)  # stands for the keys and values that the narrowed layer computes itself
         output = packed_attention(None, query, few, few, None, layout=layout, full_sequence=full_sequence)[0]
         assert full_sequence.take() is None
         return output
 
-    narrowed, starts = first_tokens(lengths, attend)
+    narrowed, starts = with_first_tokens_only(lengths, attend)
     found, wanted = narrowed(*inputs), packed_attention(None, *inputs, None, layout=layout)[0][:, starts]
     assert torch.allclose(found, wanted, atol=1e-12)
     outer = torch.randn(found.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -130,8 +130,8 @@ def test_queries_of_first_tokens_alone_give_what_all_of_them_give_there(lengths,
         assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_gradients_of_first_tokens_with_dropout():
-    lengths, kernels = [3, 4, 1, 5], Fixed(fused=False)
+def test_gradients_of_first_tokens_with_dropout_equal_numerical_gradients():
+    lengths, kernels = [3, 4, 1, 5], FixedMasks(fused=False)
     layout = layout_of(lengths)
 
     def attend(query, keys, values):
@@ -140,10 +140,12 @@ def test_gradients_of_first_tokens_with_dropout():
             None, query, query, query, None, 0.3, layout=layout, kernels=kernels, full_sequence=full_sequence
         )[0]
 
-    assert torch.autograd.gradcheck(first_tokens(lengths, attend)[0], random_row(lengths), eps=1e-6, atol=1e-5)
+    assert torch.autograd.gradcheck(
+        with_first_tokens_only(lengths, attend)[0], random_row(lengths), eps=1e-6, atol=1e-5
+    )
 
 
-def test_dropout_keeps_the_mean():
+def test_dropout_keeps_the_mean_of_the_output():
     lengths = [24] * 8
     inputs = [tensor.detach() for tensor in random_row(lengths)]
     layout = layout_of(lengths)
@@ -153,13 +155,13 @@ def test_dropout_keeps_the_mean():
     assert (torch.stack(draws).mean(0) - plain).abs().mean() < 0.02
 
 
-def test_the_path_of_gpus_gives_the_same():
-    """Nested tensors compute on CPUs as well, only slowly."""
+def test_the_attention_function_for_gpus_gives_the_same_outputs():
+    """It uses nested tensors, which also work on CPUs, only slowly."""
     lengths = [5, 1, 9]
     inputs = random_row(lengths)
     from linkbert.models.packed_attention import _varlen_attention
 
-    layout, wanted = layout_of(lengths, heads=None), one_by_one(*inputs, lengths)
+    layout, wanted = layout_of(lengths, heads=None), attention_per_sequence(*inputs, lengths)
     found = _varlen_attention(*inputs, layout, 0.0, SIZE**-0.5)
     assert torch.allclose(found, wanted, atol=1e-12)
     starts = torch.tensor([0, 5, 6])
@@ -168,7 +170,7 @@ def test_the_path_of_gpus_gives_the_same():
 
 
 @pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"sliding_window": 4}, {"layout": None}])
-def test_what_cannot_be_packed_is_refused(refused):
+def test_masks_and_windows_that_cannot_be_packed_are_refused(refused):
     options = {"attention_mask": None, "layout": layout_of([3])} | refused
     with pytest.raises(NotImplementedError):
         packed_attention(None, *random_row([3]), **options)

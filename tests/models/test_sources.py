@@ -1,4 +1,4 @@
-"""Where models come from, without a network."""
+"""Models are found among the presets, in folders and in the Hugging Face cache, without a network."""
 
 import json
 
@@ -10,8 +10,8 @@ from linkbert.models.sources import find_model, safe_name, weight_files, weights
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def lay_out_cache(cache, hub_id, model, commit="0123456789abcdef0123456789abcdef01234567"):
-    """Lay out a model as the Hugging Face cache does."""
+def write_hub_cache(cache, hub_id, model, commit="0123456789abcdef0123456789abcdef01234567"):
+    """Copy a model into the folder structure of the Hugging Face cache, and return its commit."""
     folder = cache / f"models--{hub_id.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(commit, encoding="utf-8")
@@ -30,7 +30,7 @@ def hub_cache(tmp_path, monkeypatch):
     return tmp_path / "hub"
 
 
-def test_the_presets():
+def test_the_presets_name_the_published_models():
     assert {name: preset.hub_id for name, preset in PRESETS.items()} == {
         "biolinkbert-base": "michiyasunaga/BioLinkBERT-base",
         "biolinkbert-large": "michiyasunaga/BioLinkBERT-large",
@@ -41,42 +41,42 @@ def test_the_presets():
     }
 
 
-def test_minilm_is_the_packaged_one():
+def test_minilm_is_the_model_from_the_installed_package():
     assert weights_sha256(find_model("minilm").path) == MINILM_SHA256
 
 
-def test_minilm_without_its_package_names_the_extra(monkeypatch):
+def test_the_error_for_minilm_without_its_package_names_the_extra_to_install(monkeypatch):
     monkeypatch.setattr("linkbert.models.sources.find_spec", lambda name: None)
     with pytest.raises(RequestError, match=r"linkbert\[demo\]"):
         find_model("minilm")
 
 
-def test_a_folder_is_named_by_its_last_part(tiny):
+def test_a_model_in_a_folder_is_named_after_the_folder_unless_a_name_is_given(tiny):
     found = find_model(str(tiny))
     assert (found.name, found.path, found.revision) == ("tiny-bert", tiny, None)
     assert find_model(str(tiny), "other").name == "other"
 
 
 def test_a_preset_loads_offline_from_the_cache(hub_cache, tiny):
-    commit = lay_out_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
+    commit = write_hub_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
     found = find_model("biolinkbert-base")
     assert (found.name, found.source, found.revision) == ("biolinkbert-base", "michiyasunaga/BioLinkBERT-base", commit)
 
 
-def test_any_hub_id_loads_from_the_cache_and_names_paths_without_a_slash(hub_cache, tiny):
-    lay_out_cache(hub_cache, "someone/some-bert", tiny)
+def test_any_hub_id_loads_from_the_cache_and_its_name_has_no_slash(hub_cache, tiny):
+    write_hub_cache(hub_cache, "someone/some-bert", tiny)
     assert find_model("someone/some-bert").name == "someone--some-bert"
 
 
-def test_a_cached_model_fine_tunes_offline(hub_cache, tiny, cli, data_dir):
-    lay_out_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
+def test_a_cached_model_is_fine_tuned_offline(hub_cache, tiny, cli, data_dir):
+    write_hub_cache(hub_cache, "michiyasunaga/BioLinkBERT-base", tiny)
     small = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--precision", "fp32", "-q")
     done = cli("finetune", "gad", "--model", "biolinkbert-base", "--data-dir", data_dir, *small)
     assert done.exit_code == 0, done.stderr
     assert "results/gad/biolinkbert-base/seed-42.json" in done.stdout
 
 
-def test_a_missing_model_says_what_was_looked_up_and_how_to_provide_it(hub_cache):
+def test_the_error_for_a_missing_model_names_hub_id_cache_and_how_to_get_it(hub_cache):
     with pytest.raises(RequestError) as error:
         find_model("pubmedbert-base")
     for words in (
@@ -88,15 +88,15 @@ def test_a_missing_model_says_what_was_looked_up_and_how_to_provide_it(hub_cache
         assert words in str(error.value)
 
 
-def test_a_cache_without_weights_is_no_model(hub_cache, tiny):
-    lay_out_cache(hub_cache, "someone/half", tiny)
+def test_a_cached_model_without_weights_is_refused(hub_cache, tiny):
+    write_hub_cache(hub_cache, "someone/half", tiny)
     (path,) = hub_cache.rglob("model.safetensors")
     path.unlink()
     with pytest.raises(RequestError, match="not in the cache"):
         find_model("someone/half")
 
 
-def test_a_folder_without_configuration_or_weights(tmp_path):
+def test_a_folder_without_configuration_or_weights_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="no config.json"):
         find_model(str(tmp_path / "empty"))
@@ -105,7 +105,7 @@ def test_a_folder_without_configuration_or_weights(tmp_path):
         find_model(str(tmp_path / "empty"))
 
 
-def test_shards_have_one_checksum(tmp_path):
+def test_the_shards_of_a_model_have_one_common_checksum(tmp_path):
     names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
     index = {"weight_map": {"a": names[1], "b": names[0], "c": names[0]}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
@@ -115,8 +115,8 @@ def test_shards_have_one_checksum(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "fine"),
+    ("name", "accepted"),
     [("a", True), ("Bio-1.0_x", True), ("", False), ("..", False), ("a/b", False), (".hidden", False), ("a b", False)],
 )
-def test_names_that_can_be_folders(name, fine):
-    assert safe_name(name) is fine
+def test_only_names_that_are_safe_folder_names_are_accepted(name, accepted):
+    assert safe_name(name) is accepted

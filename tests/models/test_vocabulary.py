@@ -1,4 +1,4 @@
-"""Training the words in use is training all of them."""
+"""Training only the word embeddings in use gives the same model as training all of them."""
 
 import copy
 
@@ -9,9 +9,9 @@ from linkbert.models.loading import load_model
 from linkbert.models.vocabulary import Vocabulary
 
 
-def train_words(model, ids, vocabulary):
+def train_with_vocabulary(model, ids, vocabulary):
     with vocabulary.in_use(model):
-        with vocabulary.in_use(model):  # inside of itself it does nothing
+        with vocabulary.in_use(model):  # a nested call has no effect
             pass
         return train(model, torch.from_numpy(vocabulary.renumbered)[ids], vocabulary)
 
@@ -27,32 +27,34 @@ def train(model, ids, vocabulary=None):
     return model
 
 
-def test_updates_are_those_of_the_whole_embedding(tiny):
+def test_training_with_the_small_embedding_gives_the_weights_of_training_the_full_one(tiny):
     torch.manual_seed(0)
     model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False, dropout=0.0, attention_dropout=0.0).eval()
     ids = torch.tensor([[2, 7, 9, 3], [2, 30, 31, 3], [2, 9, 50, 3]])
     whole = train(copy.deepcopy(model), ids)
     for keep_gradient in (True, False):
         small = copy.deepcopy(model)
-        small = train_words(small, ids, Vocabulary(small, np.unique(ids.numpy()), keep_gradient=keep_gradient))
+        small = train_with_vocabulary(
+            small, ids, Vocabulary(small, np.unique(ids.numpy()), keep_gradient=keep_gradient)
+        )
         assert small.get_input_embeddings().num_embeddings == model.get_input_embeddings().num_embeddings
         for (name, one), (_, other) in zip(small.named_parameters(), whole.named_parameters(), strict=True):
             assert torch.allclose(one, other, atol=1e-6), name
 
 
-def test_words_that_do_not_occur_stay_exactly_as_they_were(tiny):
+def test_embeddings_of_tokens_that_are_not_in_use_stay_exactly_as_they_were(tiny):
     model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False)
     before = model.get_input_embeddings().weight.detach().clone()
     vocabulary = Vocabulary(model, np.array([7, 9]), keep_gradient=True)
     with vocabulary.in_use(model):
-        assert model.get_input_embeddings().num_embeddings == 3  # with the padding token
+        assert model.get_input_embeddings().num_embeddings == 3  # two tokens in use and the padding token
         with torch.no_grad():
             vocabulary.small.weight += 1
     changed = (model.get_input_embeddings().weight != before).any(1).nonzero().flatten().tolist()
     assert changed == [0, 7, 9]
 
 
-def test_a_gradient_is_added_to_the_one_that_stays(tiny):
+def test_gradients_are_added_in_place_to_the_gradient_that_stays_in_memory(tiny):
     model = load_model(tiny, HEADS["sequence"], ("a", "b"), fine_tuned=False)
     vocabulary = Vocabulary(model, np.array([7, 9]), keep_gradient=True)
     kept = vocabulary.small.weight.grad

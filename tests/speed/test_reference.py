@@ -1,4 +1,4 @@
-"""The Trainer of transformers, fed from the same encodings, is scored by the same rules."""
+"""The reference trainer, the `Trainer` of transformers, gets the same encoded input and is scored in the same way."""
 
 import json
 
@@ -15,8 +15,8 @@ NAMES = ("ncbi-disease", "gad", "hoc", "biosses", "medqa")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_model_gives_the_same_outputs(data_dir, tiny, tokenizer, name):
-    """Packed by this trainer, padded by the other one; sentences of several windows too."""
+def test_the_same_model_gives_the_same_outputs_with_the_reference_trainer(data_dir, tiny, tokenizer, name):
+    """This package packs batches, and the reference trainer pads them. Some sentences have several windows."""
     task = TASKS[name]
     encoded, _ = encode_split(task, load_split(task, "test", data_dir), tokenizer, 8 if name == "ncbi-disease" else 32)
     model = load_model(tiny, task.head, task.labels, fine_tuned=False)
@@ -30,13 +30,13 @@ def test_the_same_model_gives_the_same_outputs(data_dir, tiny, tokenizer, name):
         assert np.allclose(one, other.reshape(one.shape), atol=1e-5, equal_nan=True)
 
 
-def test_a_reference_is_trained_and_scored(data_dir, make_model):
+def test_the_reference_trainer_fine_tunes_and_scores_a_model(data_dir, make_model):
     model = str(make_model("bert", positions=512))
     found = reference_score("gad", model=model, seed=1, data_dir=data_dir, precision="fp32", epochs=2)
     assert found["epochs"] == 2 and found["seed"] == 1 and 0 <= found["score"] <= 100 and found["train_seconds"] > 0
 
 
-def test_its_command_prints_the_score(data_dir, make_model):
+def test_the_reference_command_prints_the_score(data_dir, make_model):
     import typer
     from linkbert.cli.reference import command
     from typer.testing import CliRunner

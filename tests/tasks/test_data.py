@@ -1,4 +1,4 @@
-"""Cached encodings are keyed by everything that they depend on."""
+"""A cached encoding is reused only if everything that it depends on is the same."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ NER = TASKS["ncbi-disease"]
 
 
 def test_two_models_never_share_encoded_input(data_dir, make_model):
-    """biobert-pytorch keyed its cache without the model, and the second one trained on the first one's ids."""
+    """The cache key of biobert-pytorch lacked the model: a second model was trained on the token ids of the first."""
     split = load_split(NER, "test", data_dir)
     tokenizers = [load_tokenizer(make_model(kind), words=True) for kind in ("bert", "roberta")]
     first, second = (encode_split(NER, split, tokenizer, 32)[0]["input_ids"][:] for tokenizer in tokenizers)
@@ -19,13 +19,13 @@ def test_two_models_never_share_encoded_input(data_dir, make_model):
     assert again == first
 
 
-def test_a_tokenizers_own_truncation_does_not_change_its_fingerprint(tokenizer):
+def test_the_truncation_setting_of_a_tokenizer_does_not_change_its_fingerprint(tokenizer):
     before = tokenizer_fingerprint(tokenizer)
     tokenizer(["the"], truncation=True, max_length=8)
     assert tokenizer_fingerprint(tokenizer) == before
 
 
-def test_length_and_data_are_part_of_the_key(data_dir, tokenizer, tmp_path):
+def test_maximum_length_and_data_are_part_of_the_cache_key(data_dir, tokenizer, tmp_path):
     split = load_split(NER, "test", data_dir)
     long, short = (encode_split(NER, split, tokenizer, length)[0] for length in (32, 6))
     assert max(map(len, short["input_ids"][0])) <= 6 < max(map(len, long["input_ids"][0]))
@@ -36,19 +36,19 @@ def test_length_and_data_are_part_of_the_key(data_dir, tokenizer, tmp_path):
     assert len(encode_split(NER, other, tokenizer, 32)[0]) == 1 and not other.official
 
 
-def test_notes_of_what_was_cut_are_cached_with_the_encoding(data_dir, tokenizer):
+def test_truncation_counts_are_cached_with_the_encoding(data_dir, tokenizer):
     split = load_split(NER, "test", data_dir)
     first, second = (encode_split(NER, split, tokenizer, 6)[1] for _ in range(2))
     assert first == second and first.windowed == len(split.examples)
 
 
-def test_a_damaged_cache_file_is_made_again(data_dir, tokenizer):
+def test_a_damaged_cache_file_is_replaced_by_a_new_encoding(data_dir, tokenizer):
     split = load_split(NER, "test", data_dir)
     (path,) = {item["filename"] for item in encode_split(NER, split, tokenizer, 20)[0].cache_files}
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[: len(whole) // 2])
+    original = Path(path).read_bytes()
+    Path(path).write_bytes(original[: len(original) // 2])
     assert len(encode_split(NER, split, tokenizer, 20)[0]) == len(split.examples)
-    assert Path(path).read_bytes() == whole
+    assert Path(path).read_bytes() == original
 
 
 def test_datasets_are_memory_mapped(data_dir):

@@ -1,4 +1,4 @@
-"""Windows, truncation, and what is counted of them."""
+"""Encoding into token ids: windows, truncation, and the counts of what is lost."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +15,12 @@ def encode(task, tokenizer, examples, max_length):
     return list(task.family.encode(task, tokenizer, examples, max_length, truncation)), truncation
 
 
-def words(tokens, tags=None):
+def example_of(tokens, tags=None):
     return {"id": "1", "tokens": tokens, "label": tags or ["O"] * len(tokens)}
 
 
-def test_labels_sit_on_the_first_piece_of_each_word(tokenizer):
-    ((row,), truncation) = encode(NER, tokenizer, [words(["the", "xyz"], ["O", "B-Disease"])], 32)
+def test_only_the_first_piece_of_each_word_is_labelled(tokenizer):
+    ((row,), truncation) = encode(NER, tokenizer, [example_of(["the", "xyz"], ["O", "B-Disease"])], 32)
     pieces = tokenizer.convert_ids_to_tokens(row["input_ids"][0])
     assert pieces == ["[CLS]", "the", "x", "##y", "##z", "[SEP]"]
     assert row["labels"] == [[IGNORED, 0, 1, IGNORED, IGNORED, IGNORED]]
@@ -28,35 +28,35 @@ def test_labels_sit_on_the_first_piece_of_each_word(tokenizer):
     assert truncation == Truncation(examples=1)
 
 
-def test_a_gold_entity_past_the_limit_counts(tokenizer):
-    """The original scripts cut there and dropped the gold labels with it."""
+def test_a_gold_entity_past_the_maximum_length_still_counts(tokenizer):
+    """The original LinkBERT scripts truncated such a sentence and dropped its gold labels beyond the limit."""
     tokens = ["the"] * 40 + ["pain"]
-    ((row,), truncation) = encode(NER, tokenizer, [words(tokens, ["O"] * 40 + ["B-Disease"])], 16)
+    ((row,), truncation) = encode(NER, tokenizer, [example_of(tokens, ["O"] * 40 + ["B-Disease"])], 16)
     assert len(row["input_ids"]) > 1 and max(map(len, row["input_ids"])) <= 16
     placed = sorted(word for window in row["word_index"] for word in window if word != UNSCORED)
     assert placed == list(range(41))
     assert truncation.windowed == 1 and truncation.gold_labels_lost == 0
 
 
-def test_windows_start_every_half_limit(tokenizer):
+def test_a_window_starts_every_half_maximum_length(tokenizer):
     letters = [chr(97 + index % 26) for index in range(30)]
-    ((row,), _) = encode(NER, tokenizer, [words(letters)], 12)
+    ((row,), _) = encode(NER, tokenizer, [example_of(letters)], 12)
     starts = [tokenizer.convert_ids_to_tokens(window)[1] for window in row["input_ids"]]
     assert starts == [letters[start] for start in range(0, 6 * len(starts), 6)]
 
 
-def test_a_word_without_a_piece_is_lost_and_counted(tokenizer):
-    # U+FFFD is deleted by BERT's cleaning: the word gives no piece.
-    ((row,), truncation) = encode(NER, tokenizer, [words(["the", "\ufffd", "pain"], ["O", "B-Disease", "O"])], 32)
+def test_the_gold_label_of_a_word_without_a_word_piece_is_counted_as_lost(tokenizer):
+    # BERT's text cleaning deletes U+FFFD, so the second word has no word piece.
+    ((row,), truncation) = encode(NER, tokenizer, [example_of(["the", "\ufffd", "pain"], ["O", "B-Disease", "O"])], 32)
     assert [word for word in row["word_index"][0] if word != UNSCORED] == [0, 2]
     assert truncation.gold_labels_lost == 1 and row["n_words"] == 3
 
 
 @settings(max_examples=60, deadline=None)
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=30), max_length=st.integers(4, 24))
-def test_every_word_is_placed_once_on_its_first_piece_where_it_has_most_context(tokenizer, lengths, max_length):
+def test_every_word_is_placed_once_at_its_first_piece_in_the_window_with_most_context(tokenizer, lengths, max_length):
     tokens = ["x" + "y" * (length - 1) for length in lengths]
-    ((row,), _) = encode(NER, tokenizer, [words(tokens)], max_length)
+    ((row,), _) = encode(NER, tokenizer, [example_of(tokens)], max_length)
     step, capacity = max(1, min(max_length // 2, max_length - 2)), max_length - 2
     firsts = [sum(lengths[:word]) for word in range(len(lengths))]
     total = sum(lengths)
@@ -78,15 +78,16 @@ def test_every_word_is_placed_once_on_its_first_piece_where_it_has_most_context(
         assert contexts[number] == best and best not in contexts[:number]
 
 
-def test_of_equal_contexts_the_earlier_window_wins():
-    # One window holds pieces 0-3, the next 2-5: the words at 2 and 3 have context 1 and 0 in the first, 0 and 1 then.
+def test_the_earlier_of_two_windows_with_equal_context_is_chosen():
+    # The first window holds pieces 0 to 3, the second one pieces 2 to 5. In the first window, word 2 has one piece of
+    # context and word 3 has none; in the second window it is the other way round.
     first, second = [None, 0, 1, 2, 3, None], [None, 2, 3, 4, 5, None]
     assert place_words([first, second], 2) == [[-1, 0, 1, 2, -1, -1], [-1, -1, 3, 4, 5, -1]]
     tie_first, tie_second = [None, 0, 1, 2, None], [None, 1, 2, 3, None]
     assert place_words([tie_first, tie_second], 1)[0] == [-1, 0, 1, -1, -1]
 
 
-def test_pairs_are_cut_longest_first_and_counted(tokenizer):
+def test_pairs_are_truncated_longest_first_and_lost_tokens_are_counted(tokenizer):
     question, context = "the pain", " ".join(["fever"] * 40)
     ((row,), truncation) = encode(
         QA, tokenizer, [{"id": "1", "text": question, "text_pair": context, "label": "no"}], 20
@@ -109,7 +110,7 @@ def test_a_lost_entity_mask_is_counted_once_per_example(tokenizer):
     assert (truncation.examples_cut, truncation.masks_lost) == (2, 1)
 
 
-def test_choices_are_question_and_option_pairs(tokenizer):
+def test_each_option_is_encoded_as_a_pair_of_question_and_option(tokenizer):
     example = {"id": "1", "question": "which drug", "options": ["a", "b", "c", "d " * 40], "label": 2}
     ((row,), truncation) = encode(MEDQA, tokenizer, [example], 24)
     pieces = [tokenizer.convert_ids_to_tokens(ids) for ids in row["input_ids"]]
@@ -117,7 +118,7 @@ def test_choices_are_question_and_option_pairs(tokenizer):
     assert row["labels"] == 2 and truncation.examples_cut == 1
 
 
-def test_labels_follow_the_task_not_the_data(tokenizer):
+def test_label_numbers_follow_the_task_and_not_the_data(tokenizer):
     examples = [{"id": "1", "text": "the", "text_pair": None, "label": label} for label in ("CPR:9", "0", "CPR:3")]
     rows, _ = encode(TASKS["chemprot"], tokenizer, examples, 16)
     assert [row["labels"] for row in rows] == [5, 0, 1]

@@ -1,9 +1,10 @@
-"""Recipes are the published ones, resolved once and with their origin."""
+"""The base and large recipes are the published ones, and every resolved setting records its origin."""
 
 import pytest
 from linkbert.errors import RequestError
 from linkbert.tasks.recipe import departures, load_recipes, parse_setting, published_recipe, recipe_seed, resolve_recipe
 from linkbert.tasks.registry import TASKS
+from linkbert.tasks.task import EXTRA
 
 CHECKPOINT = {"dropout": 0.1, "attention_dropout": 0.1}
 # task: batch, learning rate, epochs, maximum length, warm-up, weight decay, beta2, eps, seed
@@ -42,8 +43,8 @@ LARGE = {
 
 
 @pytest.mark.parametrize(("name", "table"), [("base", BASE), ("large", LARGE)])
-def test_published_recipes_to_the_letter(name, table):
-    assert {task for task in TASKS if TASKS[task].trained_on is None} == set(table)
+def test_every_setting_of_the_base_and_large_recipes_is_the_published_one(name, table):
+    assert {name for name, task in TASKS.items() if task.trained_on is None and task.suite != EXTRA} == set(table)
     for task, expected in table.items():
         r = resolve_recipe(task, name, {}, CHECKPOINT)
         found = (r.batch_size, r.learning_rate, r.epochs, r.max_length, r.warmup, r.weight_decay, r.beta2, r.eps)
@@ -52,16 +53,16 @@ def test_published_recipes_to_the_letter(name, table):
         assert load_recipes(name)["published"] is True
 
 
-def test_the_recipe_of_small_encoders_is_ours_and_complete():
+def test_the_recipe_for_small_encoders_covers_every_task_and_is_not_a_published_one():
     assert load_recipes("small")["published"] is False
     assert all(task in load_recipes("small") for task in BASE)
 
 
-def test_width_chooses_the_published_recipe():
+def test_the_hidden_size_selects_the_base_or_large_recipe():
     assert [published_recipe(size) for size in (384, 768, 1023, 1024)] == ["base", "base", "base", "large"]
 
 
-def test_each_value_knows_its_origin():
+def test_each_setting_records_its_origin():
     recipe = resolve_recipe("gad", "base", {"epochs": (3, "--epochs")}, CHECKPOINT)
     assert recipe.origin["epochs"] == "--epochs"
     assert recipe.origin["learning_rate"] == "recipe base (published)"
@@ -72,23 +73,23 @@ def test_each_value_knows_its_origin():
 @pytest.mark.parametrize(
     ("warmup", "steps", "expected"), [(100, 500, 100), (0.1, 501, 51), (0.5, 7, 4), (0, 10, 0), (0.1, 10, 1)]
 )
-def test_warm_up_is_steps_or_a_share_rounded_up(warmup, steps, expected):
+def test_warm_up_is_a_number_of_updates_or_a_share_that_is_rounded_up(warmup, steps, expected):
     recipe = resolve_recipe("gad", "base", {"warmup": (warmup, "--set")}, CHECKPOINT)
     assert recipe.warmup_steps(steps) == expected
 
 
-def test_departures_name_both_values():
-    def of(overrides, name="base"):
+def test_departures_from_the_recipe_name_both_values():
+    def departures_with(overrides, name="base"):
         recipe = resolve_recipe("gad", name, overrides, CHECKPOINT)
         return departures(recipe, "gad", name, "base", CHECKPOINT)
 
-    assert of({}) == []
-    assert of({"epochs": (3, "--epochs")}) == ["epochs 3 instead of 10"]
-    assert of({"attention_dropout": (0.0, "--set")}) == ["attention_dropout 0 instead of 0.1"]
-    assert of({}, "small") == ["recipe small (ours) instead of base"]
+    assert departures_with({}) == []
+    assert departures_with({"epochs": (3, "--epochs")}) == ["epochs 3 instead of 10"]
+    assert departures_with({"attention_dropout": (0.0, "--set")}) == ["attention_dropout 0 instead of 0.1"]
+    assert departures_with({}, "small") == ["recipe small (ours) instead of base"]
 
 
-def test_settings_parse_as_numbers_and_words():
+def test_settings_are_parsed_as_numbers_or_booleans():
     assert parse_setting("weight_decay=0.01") == ("weight_decay", 0.01)
     assert parse_setting("warmup=100") == ("warmup", 100)
     assert parse_setting("group_by_length=True") == ("group_by_length", True)
@@ -96,7 +97,7 @@ def test_settings_parse_as_numbers_and_words():
         parse_setting("warmup")
 
 
-def test_all_wrong_overrides_are_told_together():
+def test_all_wrong_overrides_are_reported_together():
     with pytest.raises(RequestError) as error:
         resolve_recipe("gad", "base", {"epochs": (0, "--epochs"), "eps": (float("nan"), "--set eps")}, CHECKPOINT)
     assert len(error.value.problems) == 2

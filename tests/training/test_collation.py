@@ -1,4 +1,4 @@
-"""Which examples make a batch."""
+"""Which examples are computed together, and how the collator lays them out in a batch."""
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +17,14 @@ sizes = st.integers(1, 200)
 
 
 @given(sizes, st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(0, 5))
-def test_an_epoch_visits_every_example_once_in_ceil_updates(examples, batch, seed, epoch):
+def test_an_epoch_visits_every_example_once_and_only_its_last_batch_may_be_smaller(examples, batch, seed, epoch):
     batches = epoch_batches(examples, batch, seed, epoch)
     assert len(batches) == -(-examples // batch)
     assert sorted(np.concatenate(batches).tolist()) == list(range(examples))
     assert all(len(item) == batch for item in batches[:-1])
 
 
-def test_the_order_is_a_function_of_seed_and_epoch_alone():
+def test_the_order_of_examples_depends_only_on_seed_and_epoch():
     np.random.seed(1)
     first = epoch_order(50, 7, 3)
     np.random.seed(2)
@@ -33,14 +33,14 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone():
 
 
 @given(sizes, st.integers(1, 9), st.integers(0, 99))
-def test_grouping_by_length_changes_the_order_alone(examples, batch, seed):
+def test_grouping_by_length_changes_only_the_order_of_examples(examples, batch, seed):
     lengths = np.random.default_rng(seed).integers(1, 99, examples)
     batches = epoch_batches(examples, batch, seed, 0, lengths)
     assert sorted(np.concatenate(batches).tolist()) == list(range(examples))
     assert len(batches) == -(-examples // batch) and all(len(item) == batch for item in batches[:-1])
 
 
-def test_grouped_batches_hold_like_lengths():
+def test_batches_grouped_by_length_hold_examples_of_similar_length():
     lengths = np.random.default_rng(0).integers(1, 500, 640)
     grouped = epoch_batches(640, 16, 1, 0, lengths)
     plain = epoch_batches(640, 16, 1, 0)
@@ -54,7 +54,7 @@ def test_grouped_batches_hold_like_lengths():
     st.integers(1, 400),
     st.one_of(st.none(), st.integers(1, 16)),
 )
-def test_processes_share_an_update_and_make_equally_many_micro_batches(lengths, processes, tokens, examples):
+def test_processes_share_the_examples_of_an_update_in_equally_many_micro_batches(lengths, processes, tokens, examples):
     batch = np.random.default_rng(0).permutation(len(lengths))
     size = MicroBatchSize(tokens, examples)
     parts = [micro_batches(batch, np.array(lengths), process, processes, size) for process in range(processes)]
@@ -67,13 +67,13 @@ def test_processes_share_an_update_and_make_equally_many_micro_batches(lengths, 
             assert len(item) <= 1 or sum(lengths[index] for index in item) <= tokens
 
 
-def test_micro_batches_are_of_about_the_same_size():
+def test_micro_batches_have_about_the_same_size():
     lengths = np.full(32, 300)
     parts = micro_batches(np.arange(32), lengths, 0, 1, MicroBatchSize(4096))
-    assert [len(part) for part in parts] == [11, 11, 10]  # not 13, 13 and 6
+    assert [len(part) for part in parts] == [11, 11, 10]  # filling each up to the limit would give 13, 13 and 6
 
 
-def test_a_size_is_halved_until_it_cannot_be():
+def test_a_micro_batch_size_is_halved_until_it_is_one():
     size = MicroBatchSize(4096, 4)
     assert str(size) == "4 examples" and str(size.halved()) == "2 examples"
     assert MicroBatchSize(4096, 1).halved() is None
@@ -81,7 +81,7 @@ def test_a_size_is_halved_until_it_cannot_be():
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=80), st.integers(1, 2000), st.booleans())
-def test_batches_for_scoring_hold_every_example_once(lengths, tokens, padded):
+def test_batches_for_scoring_hold_every_example_once_and_keep_the_token_limit(lengths, tokens, padded):
     batches = token_batches(np.array(lengths), tokens, padded=padded)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     for batch in batches:
@@ -93,7 +93,7 @@ def table_of(rows, task):
     return pa.Table.from_pylist(rows, schema=encoded_schema(TASKS[task]))
 
 
-def test_lengths_follow_a_selection():
+def test_lengths_and_token_ids_follow_a_selection_of_rows():
     rows = Dataset.from_dict({"input_ids": [[[1] * (number + 1), [1]] for number in range(10)]})
     assert lengths_of(rows).tolist() == list(range(2, 12))
     assert lengths_of(rows.select([7, 2, 5])).tolist() == [9, 4, 7]
@@ -114,7 +114,7 @@ def test_padded_batches_are_as_wide_as_their_longest_sequence():
     assert (batch.examples, batch.tokens, batch.computed) == (2, 4, 6)
 
 
-def test_packed_batches_hold_real_tokens_and_a_round_number_of_them_on_cpus():
+def test_packed_batches_hold_only_real_tokens_and_on_cpus_are_filled_up_to_32_tokens():
     batch = Collator(HEADS["sequence"], 9, token_types=True, packed=True)(table_of(TEXTS, "gad"))
     row = batch.inputs["packed"]
     assert row.input_ids.tolist() == [[5, 6, 7, 5]] and row.position_ids.tolist() == [[0, 1, 2, 0]]
@@ -124,19 +124,19 @@ def test_packed_batches_hold_real_tokens_and_a_round_number_of_them_on_cpus():
     assert batch.inputs["packed"].input_ids.shape == (1, 32) and (batch.tokens, batch.computed) == (4, 32)
 
 
-def test_choices_keep_their_example():
+def test_the_options_of_a_question_stay_together_in_a_batch():
     rows = [
         {"input_ids": [[1], [2, 2], [3], [4]], "token_type_ids": [[], [], [], []], "labels": label} for label in (0, 3)
     ]
     batch = Collator(HEADS["choice"], pad_token_id=0, token_types=False)(table_of(rows, "medqa"))
     assert batch.inputs["input_ids"].shape == (2, 4, 2) and "token_type_ids" not in batch.inputs
     batch = Collator(HEADS["choice"], 0, token_types=False, packed=True)(table_of(rows, "medqa"))
-    # What the model's own code sees around its encoder: the first token of each option.
+    # The model's own code around its encoder gets only the first token of each option.
     assert batch.inputs["input_ids"].tolist() == [[[1], [2], [3], [4]]] * 2
     assert batch.inputs["packed"].token_type_ids is None and batch.labels.tolist() == [0, 3]
 
 
-def test_ids_are_renumbered_for_a_small_vocabulary():
+def test_token_ids_are_renumbered_for_a_small_vocabulary():
     renumbered = np.full(10, -1)
     renumbered[[5, 6, 7, 9]] = range(4)
     for packed in (True, False):
@@ -151,8 +151,8 @@ sentences = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_si
 
 
 @given(sentences, st.data())
-def test_any_lengths_pack_and_unpack_to_themselves(lengths, data):
-    """Documents of any number of windows of any length; words come back where they were."""
+def test_sequences_of_any_length_are_unchanged_after_packing_and_unpacking(lengths, data):
+    """Documents have any number of windows of any length. Outputs must return to the words that they belong to."""
     rows = []
     for windows in lengths:
         placed = data.draw(st.permutations(range(sum(windows))))
@@ -161,7 +161,7 @@ def test_any_lengths_pack_and_unpack_to_themselves(lengths, data):
             {
                 "input_ids": [list(range(end - size, end)) for size, end in zip(windows, ends, strict=True)],
                 "token_type_ids": [[0] * size for size in windows],
-                # Every other word has no piece.
+                # Only words with an even number have a word piece.
                 "word_index": [
                     [2 * placed[token] for token in range(end - size, end)]
                     for size, end in zip(windows, ends, strict=True)
@@ -190,6 +190,6 @@ def test_any_lengths_pack_and_unpack_to_themselves(lengths, data):
             assert output[words, 0].tolist() == pieces
 
 
-def test_rows_without_labels_can_be_predicted():
+def test_rows_without_labels_make_a_batch_without_labels():
     rows = [{"input_ids": [[5, 6]], "token_type_ids": [[0, 0]], "labels": None}]
     assert Collator(HEADS["sequence"], 0, token_types=True, packed=True)(table_of(rows, "gad")).labels is None

@@ -1,4 +1,4 @@
-"""A training that was stopped and goes on is, to the bit, the one that was never stopped."""
+"""A training that was stopped and resumed gives the same bits as one that was never stopped."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ from linkbert.training.state import State
 from linkbert.training.stopping import Stopped, obeying_signals
 from linkbert.training.trainer import Trainer
 
-UPDATES = 9  # of three epochs of twelve examples
+UPDATES = 9  # three epochs of twelve examples in batches of four
 
 
 class Counter:
-    """A part of a run's state that the trainer knows nothing of."""
+    """A part of a run's state that the trainer saves and restores without knowing its content."""
 
     def __init__(self):
         self.epochs = []
@@ -50,18 +50,18 @@ def train(data_dir, make_model, tokenizer, tmp_path):
             counter.epochs.append(epoch)
             return {}
 
-        def report(*arguments):
+        def stop_if_asked(*arguments):
             if stop_at is not None and seen["updates"] == stop_at:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        original, seen = trainer._backward, {"updates": 0}
+        original_backward, seen = trainer._backward, {"updates": 0}
 
-        def counting(model, update):
+        def counting_backward(model, update):
             seen["updates"] += 1
-            report()
-            return original(model, update)
+            stop_if_asked()
+            return original_backward(model, update)
 
-        trainer._backward = counting
+        trainer._backward = counting_backward
         checkpoints = Checkpoints(tmp_path / folder, RunIdentity(conditions={"x": 1}), every=None)
         with obeying_signals():
             model, cost = trainer.fit(
@@ -79,57 +79,57 @@ def assert_same(one, other):
 
 
 CASES = {
-    "packed": {},
-    "compiled passes": {"compiled": True},
-    "padded": {"kind": "modernbert"},
-    "accumulated": {"per_device": 1},
-    "by length": {"group_by_length": True},
-    "weight decay, so that all words are trained": {"weight_decay": 0.1},
-    "words": {"name": "ncbi-disease"},
-    "choices": {"name": "medqa"},
+    "packed batches": {},
+    "compiled elementwise operations": {"compiled": True},
+    "padded batches": {"kind": "modernbert"},
+    "gradients accumulated over micro-batches": {"per_device": 1},
+    "batches grouped by length": {"group_by_length": True},
+    "weight decay, which changes all word embeddings": {"weight_decay": 0.1},
+    "token classification": {"name": "ncbi-disease"},
+    "multiple choice": {"name": "medqa"},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stopped_and_gone_on_is_never_stopped_to_the_bit(train, case):
+def test_a_resumed_training_gives_the_same_bits_as_an_uninterrupted_one(train, case):
     options = CASES[case]
     if options.get("kind") == "modernbert":
         pytest.importorskip("transformers.models.modernbert")
-    whole, epochs, _, cost = train(folder="whole", **options)
+    uninterrupted, epochs, _, cost = train(folder="whole", **options)
     assert epochs == [1, 2, 3]
     done = 0
-    # In the middle of an epoch, at its end, and before the last update.
+    # Stop in the middle of the first epoch, at its end, and in the middle of the last epoch.
     for stop_at in (2, 1, 4):
         with pytest.raises(Stopped) as stopped:
             train(stop_at=stop_at, **options)
         assert stopped.value.exit_code == 143
         done += stop_at
-    again, epochs, seen, resumed_cost = train(**options)
+    resumed, epochs, seen, resumed_cost = train(**options)
     assert seen["updates"] == UPDATES - done and epochs == [1, 2, 3]
-    assert_same(whole, again)
+    assert_same(uninterrupted, resumed)
     assert resumed_cost.padding == cost.padding and resumed_cost.micro_batch == cost.micro_batch
-    # A finished training goes on to its end without another update.
+    # A finished training that is started again makes no further update.
     last, _, seen, _ = train(**options)
     assert seen["updates"] == 0
-    assert_same(whole, last)
+    assert_same(uninterrupted, last)
 
 
-def test_a_stop_while_an_epoch_is_scored_scores_it_again(train):
-    whole, *_ = train(folder="whole")
+def test_an_epoch_whose_scoring_was_stopped_is_scored_again(train):
+    uninterrupted, *_ = train(folder="whole")
     with pytest.raises(Stopped) as stopped:
         train(at_end_of_epoch=2)
     assert stopped.value.exit_code == 130
-    again, epochs, seen, _ = train()
+    resumed, epochs, seen, _ = train()
     assert epochs == [1, 2, 3] and seen["updates"] == 3
-    assert_same(whole, again)
+    assert_same(uninterrupted, resumed)
 
 
 @pytest.mark.parametrize("kind", ["bert", "modernbert"])
-def test_the_same_seed_gives_the_same_bits(train, kind):
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(train, kind):
     assert_same(train(folder="a", kind=kind)[0], train(folder="b", kind=kind)[0])
 
 
-def test_other_micro_batches_go_on_and_are_not_called_exact(train, caplog):
+def test_resuming_with_another_micro_batch_size_warns_that_the_last_bits_may_differ(train, caplog):
     caplog.set_level("INFO", logger="linkbert")
     with pytest.raises(Stopped):
         train(stop_at=2, per_device=2)
@@ -137,7 +137,7 @@ def test_other_micro_batches_go_on_and_are_not_called_exact(train, caplog):
     assert "last bits" in caplog.text and "continuing after update 2 of 9" in caplog.text
 
 
-def test_another_device_goes_on_and_is_not_called_exact(train, caplog, monkeypatch):
+def test_resuming_on_another_device_warns_that_the_last_bits_may_differ(train, caplog, monkeypatch):
     with pytest.raises(Stopped):
         train(stop_at=2)
     monkeypatch.setattr("linkbert.training.resuming.device_name", lambda device: "another CPU")
@@ -145,7 +145,7 @@ def test_another_device_goes_on_and_is_not_called_exact(train, caplog, monkeypat
     assert "last bits" in caplog.text
 
 
-def test_the_second_signal_stops_at_once():
+def test_the_first_signal_waits_for_the_update_and_the_second_stops_at_once():
     from linkbert.training.stopping import between_updates, stop_asked
 
     with obeying_signals(), pytest.raises(Stopped) as last, between_updates():
@@ -162,8 +162,8 @@ def test_the_second_signal_stops_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_weights_that_are_not_finite_are_never_checkpointed(train, monkeypatch, tmp_path):
-    """The loss of the last update may still have been finite."""
+def test_weights_that_are_not_finite_are_never_written_to_a_checkpoint(train, monkeypatch, tmp_path):
+    """The loss is computed before the update, so it can be finite although the updated weights are not."""
     step = torch.optim.AdamW.step
 
     def spoil(self, *arguments, **options):
@@ -176,7 +176,7 @@ def test_weights_that_are_not_finite_are_never_checkpointed(train, monkeypatch, 
     assert not list((tmp_path / "c").glob("*"))
 
 
-def test_several_gpus_vote_seldom_while_they_train_and_always_at_the_end_of_an_epoch(monkeypatch):
+def test_gpu_processes_agree_on_a_checkpoint_every_few_updates_and_after_each_epoch(monkeypatch):
     from types import SimpleNamespace
 
     from linkbert.training.resuming import Resumable

@@ -1,4 +1,4 @@
-"""The loop does what the protocol says."""
+"""The trainer follows the protocol: loss, optimizer, schedule, packing, memory and precision."""
 
 import copy
 import math
@@ -41,7 +41,7 @@ def weights(model):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_micro_batches_do_not_change_what_is_learnt(prepared, tokenizer, name):
+def test_the_micro_batch_size_does_not_change_the_trained_weights(prepared, tokenizer, name):
     """The loss of an update is a sum divided by the number of labelled words or examples of the whole update."""
     task, encoded, model = prepared(name)
     trained = []
@@ -50,20 +50,20 @@ def test_micro_batches_do_not_change_what_is_learnt(prepared, tokenizer, name):
         copied, _ = trainer.fit(copy.deepcopy(model), encoded, recipe(eps=1e-5), seed=3, per_device=per_device)
         trained.append(weights(copied))
     moved = (trained[0] - weights(model)).abs().max()
-    # Float sums differ by their order. The bias of a choice head has no gradient but that noise, which Adam would
-    # scale up to whole steps of 1e-3 with its usual eps.
+    # Float sums depend on their order. The exact gradient of the bias of a choice head is zero, so it gets rounding
+    # errors only, which Adam with its default eps would scale up to full steps of 1e-3.
     for other in trained[1:]:
         assert (other - trained[0]).abs().max() < 2e-5 < 5e-4 < moved
 
 
-def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
+def test_an_update_is_one_adamw_step_on_the_mean_loss(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     reference = copy.deepcopy(model)
     trainer = Trainer(task.head, tokenizer, "fp32")
     fitted, _ = trainer.fit(model, encoded, recipe(batch_size=12, epochs=1, weight_decay=0.01), seed=1, per_device=12)
-    decayed = [p for p in reference.parameters() if p.ndim >= 2]
-    spared = [p for p in reference.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": spared, "weight_decay": 0.0}]
+    with_decay = [p for p in reference.parameters() if p.ndim >= 2]
+    without_decay = [p for p in reference.parameters() if p.ndim < 2]
+    groups = [{"params": with_decay, "weight_decay": 0.01}, {"params": without_decay, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
     batch = Collator(task.head, tokenizer.pad_token_id, token_types=True)(encoded.with_format("arrow")[:])
     loss = torch.nn.functional.cross_entropy(reference(**batch.inputs).logits, batch.labels)
@@ -73,28 +73,28 @@ def test_the_update_is_adamw_on_the_mean_loss(prepared, tokenizer):
     assert torch.allclose(weights(fitted), weights(reference), atol=2e-5)
 
 
-def test_biases_and_norms_are_spared_from_weight_decay(prepared):
+def test_biases_and_layer_norms_have_no_weight_decay(prepared):
     from linkbert.training.optimization import make_optimizer
 
     _, _, model = prepared("gad")
     optimizer = make_optimizer(model, recipe(weight_decay=0.1), torch.device("cpu"))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    spared = {names[id(p)] for p in optimizer.param_groups[1]["params"]}
+    without_decay = {names[id(p)] for p in optimizer.param_groups[1]["params"]}
     assert optimizer.param_groups[0]["weight_decay"] == 0.1 and optimizer.param_groups[1]["weight_decay"] == 0
-    assert spared == {name for name in names.values() if name.endswith("bias") or "LayerNorm" in name}
+    assert without_decay == {name for name in names.values() if name.endswith("bias") or "LayerNorm" in name}
 
 
-def test_the_schedule_warms_up_from_zero_and_decays_to_zero(prepared, tokenizer):
+def test_the_learning_rate_warms_up_from_zero_and_decays_linearly_to_zero(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     rates = []
 
-    class Spy(torch.optim.AdamW):
+    class RecordingAdamW(torch.optim.AdamW):
         def step(self, *args, **options):
             rates.append(self.param_groups[0]["lr"])
             return super().step(*args, **options)
 
     trainer = Trainer(task.head, tokenizer, "fp32")
-    original, torch.optim.AdamW = torch.optim.AdamW, Spy
+    original, torch.optim.AdamW = torch.optim.AdamW, RecordingAdamW
     try:
         trainer.fit(model, encoded, recipe(batch_size=3, epochs=2, warmup=0.5), seed=1)
     finally:
@@ -106,11 +106,13 @@ def test_the_schedule_warms_up_from_zero_and_decays_to_zero(prepared, tokenizer)
     ("examples", "batch", "epochs", "max_steps", "expected"),
     [(10178, 32, 2, None, 638), (1295, 32, 20, None, 820), (10, 4, 3, None, 9), (10, 4, 3, 2, 2), (10, 4, 3, 100, 100)],
 )
-def test_updates_of_a_run(examples, batch, epochs, max_steps, expected):
+def test_the_number_of_updates_follows_from_epochs_and_batch_size_or_is_max_steps(
+    examples, batch, epochs, max_steps, expected
+):
     assert plan_steps(recipe(batch_size=batch, epochs=epochs), examples, max_steps).total == expected
 
 
-def test_max_steps_shortens_the_schedule_itself():
+def test_max_steps_shortens_the_learning_rate_schedule_as_well():
     plan = plan_steps(recipe(warmup=0.5), 1000, 10)
     assert (plan.total, plan.warmup) == (10, 5)
 
@@ -128,7 +130,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(prepared, tokenizer):
         Trainer(task.head, tokenizer, "fp32").fit(model, encoded, recipe(), seed=1)
 
 
-def test_the_same_seed_gives_the_same_weights(data_dir, tiny, tokenizer):
+def test_the_same_seed_gives_the_same_weights_and_another_seed_gives_others(data_dir, tiny, tokenizer):
     task = TASKS["gad"]
     encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
     found = []
@@ -141,7 +143,7 @@ def test_the_same_seed_gives_the_same_weights(data_dir, tiny, tokenizer):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name):
+def test_outputs_are_in_the_order_of_the_examples_whatever_their_lengths(prepared, tokenizer, name):
     task, encoded, model = prepared(name)
     trainer = Trainer(task.head, tokenizer, "fp32")
     rows = [encoded[index] for index in range(len(encoded))]
@@ -160,7 +162,7 @@ def test_outputs_return_in_order_whatever_the_lengths(prepared, tokenizer, name)
         assert one.shape == other.shape and abs(one - other).max() < 1e-5
 
 
-def test_bf16_trains_float32_weights(prepared, tokenizer):
+def test_bf16_training_keeps_the_weights_in_float32(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     trainer = Trainer(task.head, tokenizer, "bf16")
     fitted, cost = trainer.fit(model, encoded, recipe(), seed=1)
@@ -168,60 +170,60 @@ def test_bf16_trains_float32_weights(prepared, tokenizer):
     assert trainer.precision == "bf16" and cost.tokens_per_second > 0
 
 
-def test_fp16_needs_a_gpu(tokenizer):
+def test_fp16_without_a_gpu_is_refused(tokenizer):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(RequestError, match="fp16 needs a GPU"):
         Trainer(HEADS["sequence"], tokenizer, "fp16")
 
 
-def test_a_batch_that_processes_cannot_share_is_refused(tokenizer):
+def test_a_per_device_batch_size_that_does_not_divide_the_batch_size_is_refused(tokenizer):
     with pytest.raises(RequestError, match="does not divide the 6 examples"):
         Trainer(HEADS["sequence"], tokenizer, "fp32").check_batch(recipe(), 4)
 
 
-class Padded(Trainer):
-    """Takes every model for one that cannot be packed."""
+class PaddedTrainer(Trainer):
+    """A trainer that treats every model as one that cannot be packed."""
 
     def packs(self, model):
         return False
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_packed_training_is_padded_training(prepared, tokenizer, name):
-    """The same batches and, without dropout, the same losses, weights and predictions over 20 updates."""
+def test_packed_and_padded_training_give_the_same_losses_weights_and_predictions(prepared, tokenizer, name):
+    """Both train for 20 updates on the same batches, without dropout."""
     task, encoded, model = prepared(name)
     losses, trained, predicted = [], [], []
-    for kind in (Trainer, Padded):
+    for kind in (Trainer, PaddedTrainer):
         trainer = kind(task.head, tokenizer, "fp32")
         seen = []
         backward = trainer._backward
         trainer._backward = lambda *args, backward=backward, seen=seen: seen.append(backward(*args)) or seen[-1]
-        # 12 examples, so ceil(12 / 6) = 2 updates an epoch.
+        # 12 examples in batches of 6 make 2 updates per epoch.
         settings = recipe(epochs=10, eps=1e-5, learning_rate=1e-3)
         fitted, _ = trainer.fit(copy.deepcopy(model), encoded, settings, seed=3)
         losses.append(torch.stack(seen))
         trained.append(weights(fitted))
         predicted.append(list(trainer.predict(fitted, encoded)))
     assert len(losses[0]) == 20
-    # Sums in another order differ by 1e-7 of their size; AdamW turns a tiny gradient's relative error into a part of a
-    # step of 1e-3, which eps damps, over 20 steps.
+    # Float sums in another order differ by about 1e-7 of their size. AdamW scales each gradient to a step of up to
+    # 1e-3, so that the relative error of a tiny gradient reaches the weights in each of 20 steps; eps reduces it.
     assert (losses[0] - losses[1]).abs().max() < 1e-4
     assert (trained[0] - trained[1]).abs().max() < 5e-5 < (trained[0] - weights(model)).abs().max() / 20
     for one, other in zip(*predicted, strict=True):
         assert abs(one - other).max() < 1e-3
 
 
-def test_padding_is_counted(prepared, tokenizer):
+def test_the_amount_of_padding_and_the_micro_batch_size_are_reported(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     packed = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)[1]
-    padded = Padded(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)[1]
+    padded = PaddedTrainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)[1]
     lengths = [len(row["input_ids"][0]) for row in encoded]
     assert 0 <= packed.padding < 32 / (sum(lengths) / 2) and 0 <= padded.padding < 1
     assert packed.micro_batch == "4096 tokens" and packed.halvings == 0
 
 
-def test_a_model_that_cannot_be_packed_is_padded_and_one_line_says_so(data_dir, make_model, caplog):
+def test_batches_of_a_model_that_cannot_be_packed_are_padded_and_this_is_logged_once(data_dir, make_model, caplog):
     from linkbert.models.tokenizer_loading import load_tokenizer
 
     folder = make_model("deberta-v2")
@@ -237,20 +239,22 @@ def test_a_model_that_cannot_be_packed_is_padded_and_one_line_says_so(data_dir, 
 
 
 @pytest.mark.parametrize("per_device", [None, 6])
-def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(prepared, tokenizer, monkeypatch, caplog, per_device):
-    """The batch stays the recipe's: the weights are those of a run that had the memory."""
+def test_running_out_of_memory_halves_the_micro_batch_and_training_continues(
+    prepared, tokenizer, monkeypatch, caplog, per_device
+):
+    """The batch size stays that of the recipe, so the weights equal those of a run with enough memory."""
     task, encoded, model = prepared("ncbi-disease")
     settings = recipe(epochs=2, eps=1e-5)
     whole, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, settings, seed=3)
     small = copy.deepcopy(model)
     forward = small.classifier.forward
 
-    def within_memory(hidden):
+    def forward_with_little_memory(hidden):
         if hidden.shape[1] > 32:  # one packed row of more than 32 tokens
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
         return forward(hidden)
 
-    monkeypatch.setattr(small.classifier, "forward", within_memory)
+    monkeypatch.setattr(small.classifier, "forward", forward_with_little_memory)
     with caplog.at_level("WARNING", logger="linkbert"):
         fitted, cost = Trainer(task.head, tokenizer, "fp32").fit(
             small, encoded, settings, seed=3, per_device=per_device
@@ -260,26 +264,26 @@ def test_running_out_of_memory_halves_the_micro_batch_and_goes_on(prepared, toke
     assert cost.micro_batch.split()[1] == ("tokens" if per_device is None else "examples")
 
 
-def test_memory_that_never_suffices_is_one_error(prepared, tokenizer, monkeypatch):
+def test_running_out_of_memory_with_a_single_example_is_a_plain_error(prepared, tokenizer, monkeypatch):
     task, encoded, model = prepared("gad")
 
-    def never(*args, **options):
+    def raise_out_of_memory(*args, **options):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(model.classifier, "forward", never)
+    monkeypatch.setattr(model.classifier, "forward", raise_out_of_memory)
     with pytest.raises(RunError, match="out of memory on .* with micro-batches of 1 examples; use --per-device"):
         Trainer(task.head, tokenizer, "fp32").fit(model, encoded, recipe(), seed=1, per_device=6)
 
 
-def test_other_errors_of_a_step_are_not_taken_for_memory(prepared, tokenizer, monkeypatch):
+def test_other_errors_in_an_update_are_not_treated_as_running_out_of_memory(prepared, tokenizer, monkeypatch):
     task, encoded, model = prepared("gad")
     monkeypatch.setattr(model.classifier, "forward", lambda hidden: hidden @ torch.ones(3, 3))
-    trainer = Padded(task.head, tokenizer, "fp32")
+    trainer = PaddedTrainer(task.head, tokenizer, "fp32")
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         trainer.fit(model, encoded, recipe(), seed=1)
 
 
-def test_words_that_training_does_not_meet_stay_as_they_were(prepared, tokenizer):
+def test_embeddings_of_tokens_that_are_not_in_the_training_data_do_not_change(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     fitted, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(), seed=1)
     found, before = fitted.get_input_embeddings().weight, model.get_input_embeddings().weight
@@ -288,27 +292,27 @@ def test_words_that_training_does_not_meet_stay_as_they_were(prepared, tokenizer
     assert moved == met and 0 < len(met) < len(before)
 
 
-def test_weight_decay_reaches_words_that_training_does_not_meet(prepared, tokenizer):
+def test_weight_decay_changes_embeddings_of_tokens_that_are_not_in_the_training_data(prepared, tokenizer):
     task, encoded, model = prepared("gad")
     settings = recipe(weight_decay=0.1)
     fitted, _ = Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, settings, seed=1)
     found, before = fitted.get_input_embeddings().weight, model.get_input_embeddings().weight
     moved = (found != before).any(1)
-    assert int((~moved).sum()) <= 1  # the padding token is zeros
+    assert int((~moved).sum()) <= 1  # the embedding of the padding token is zero and stays zero
 
 
-def test_scoring_goes_on_in_halves_where_memory_runs_out(prepared, tokenizer, monkeypatch):
+def test_scoring_halves_a_batch_that_does_not_fit_into_memory(prepared, tokenizer, monkeypatch):
     task, encoded, model = prepared("gad")
     trainer = Trainer(task.head, tokenizer, "fp32")
     whole = list(trainer.predict(model, encoded))
     forward = model.classifier.forward
 
-    def within_memory(hidden):
+    def forward_with_little_memory(hidden):
         if len(hidden) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return forward(hidden)
 
-    monkeypatch.setattr(model.classifier, "forward", within_memory)
+    monkeypatch.setattr(model.classifier, "forward", forward_with_little_memory)
     halved = list(trainer.predict(model, encoded))
     assert len(halved) == len(whole)
     assert all(abs(one - other).max() < 1e-5 for one, other in zip(whole, halved, strict=True))
@@ -324,17 +328,17 @@ def test_scoring_goes_on_in_halves_where_memory_runs_out(prepared, tokenizer, mo
          "--deterministic is not possible"),
     ],
 )  # fmt: skip
-def test_failures_of_the_device_are_told_plainly(tokenizer, error, words):
+def test_device_failures_become_plain_errors(tokenizer, error, words):
     with pytest.raises(RunError, match=words), Trainer(HEADS["sequence"], tokenizer, "fp32").working():
         raise error
 
 
-def test_other_failures_are_not_the_devices(tokenizer):
+def test_other_failures_are_not_reported_as_device_failures(tokenizer):
     with pytest.raises(RuntimeError, match="shape"), Trainer(HEADS["sequence"], tokenizer, "fp32").working():
         raise RuntimeError("shape mismatch")
 
 
-def test_deterministic_algorithms_are_asked_for_inside_alone(tokenizer):
+def test_deterministic_algorithms_are_enabled_only_while_the_trainer_works(tokenizer):
     trainer = Trainer(HEADS["sequence"], tokenizer, "fp32", deterministic=True)
     with trainer.working():
         assert torch.are_deterministic_algorithms_enabled()

@@ -1,0 +1,84 @@
+"""CONTRIBUTING.md is true: its new corpus is one entry in one file, and the tests of the whole registry pass with it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "my-corpus"
+# The tests that walk the registry, and those that count what is in it. The other tests take other tasks.
+CHOSEN = (
+    "tests/tasks/test_registry.py", "tests/tasks/test_recipe.py", "tests/leaderboard/test_board.py",
+    "tests/corpora/test_prepare.py", "tests/corpora/test_verify.py", "tests/end_to_end/test_registry_walk.py",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def contributed(tmp_path_factory):
+    """A copy of the package in which the code of CONTRIBUTING.md stands in `tasks/ner.py`."""
+    copy = tmp_path_factory.mktemp("contributed") / "linkbert"
+    ignored = shutil.ignore_patterns(
+        ".git", "build", "dist", "*.egg-info", "__pycache__", ".venv", "data", "runs", ".*cache"
+    )
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split("## Add a dataset of a known family")[1].split("\n## ")[0]
+    (entry,) = re.findall(r"```python\n(.*?)```", section, flags=re.S)
+    file = copy / "tasks" / "ner.py"
+    source = file.read_text(encoding="utf-8")
+    assert source.count("\nTASKS = (") == 1 and f'name="{NAME}"' in entry
+    source = re.sub(r"\nTASKS = \(.*?\)\n", lambda _: "\n" + entry, source, flags=re.S)
+    file.write_text(source.replace("from .task import Family, Task", "from .task import EXTRA, Family, Task"))
+    return copy
+
+
+def run(copy, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_entry_is_registered(contributed):
+    done = run(contributed, "-c", f"from linkbert.tasks.registry import TASKS; print(TASKS['{NAME}'].labels)")
+    assert done.stdout.strip() == "('O', 'B-Disease', 'I-Disease', 'B-Species', 'I-Species')", done.stderr
+
+
+def test_the_tests_of_the_registry_pass_with_it(contributed):
+    others = "test_registry_walk and not my-corpus"
+    done = run(contributed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({others})", *CHOSEN)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_all_tests_pass_with_it(contributed):
+    done = run(contributed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore", "tests/test_contributing.py")
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_it_has_a_column_on_the_leaderboard_and_is_told_apart_from_blurb(contributed, tmp_path):
+    script = f"""
+import sys
+from pathlib import Path
+from linkbert.leaderboard.board import Board, Cell, Row
+from linkbert.leaderboard.formats import cells, to_csv
+row = Row("m", "measured", True, [], 1, None, {{kind: None for kind in {BLURB_TYPES!r}}}, {{"{NAME}": Cell(80.0, None, 1)}})
+board = Board([row], ("{NAME}", "gad"))
+for detail in (False, True):
+    headers, table = cells(board, detail=detail)
+    print(dict(zip(headers, table[0]))["+{NAME}"])
+print("{NAME}" in to_csv(board).splitlines()[0])
+"""
+    done = run(contributed, "-c", script)
+    assert done.stdout.split() == ["80.00", "80.00", "True"], done.stderr
+
+
+BLURB_TYPES = (
+    "ner", "pico", "relation-extraction", "sentence-similarity", "document-classification", "question-answering",
+)  # fmt: skip
