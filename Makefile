@@ -15,5 +15,5 @@ slow:
 	pytest -m slow
 
 reliability:
-	pytest -m "slow or not slow" -s tests/end_to_end/test_survival.py tests/end_to_end/test_storm.py \
+	pytest -m "slow or not slow" -s tests/end_to_end/test_survival.py tests/end_to_end/test_concurrent_writers.py \
 		tests/corpora/test_fuzz.py tests/models/test_hostile.py tests/training/test_resuming.py

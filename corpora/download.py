@@ -1,4 +1,4 @@
-"""Getting what may be downloaded: over TLS from listed hosts only, with retries, progress and remembered checksums."""
+"""Downloading corpora: over TLS from listed hosts only, with retries, progress and remembered checksums."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .json_files import OWN_LIMIT, read_json
 from .lines import ZIP_ERRORS, at_most
 
 _HOSTS = ("nlp.stanford.edu", "raw.githubusercontent.com", "huggingface.co")
-_HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # where the hub redirects large files to
+_HOST_SUFFIXES = (".huggingface.co", ".hf.co")  # The hub redirects large files to hosts with these endings.
 _RETRIES = 3
-_TIMEOUT = 60  # seconds without a byte
+_TIMEOUT = 60  # seconds without a byte after which a download has failed
 _CHECKSUMS = "checksums.json"
-_LIMIT = 2_000_000_000  # bytes of a download, and of what an archive unpacks to
+_LIMIT = 2_000_000_000  # bytes of one download, and of the unpacked content of an archive
 _log = logging.getLogger(__name__)
 
 RELEASE_URL = "https://nlp.stanford.edu/projects/myasu/LinkBERT/data.zip"
@@ -48,8 +48,8 @@ class Remote:
     """A file to download.
 
     Attributes:
-        url: where it is.
-        file: where it goes below the download folder.
+        url: its address.
+        file: its path below the download folder.
     """
 
     url: str
@@ -78,15 +78,15 @@ def hub_remotes(repository: str, files: Mapping[str, str]) -> tuple[Remote, ...]
 
 
 def check_mirror(mirror: str | None) -> None:
-    """Make sure that a mirror is reached over TLS, or lies on this machine.
+    """Make sure that a mirror is reached over TLS, or is on this machine.
 
     Raises:
-        RequestError: it is neither.
+        RequestError: the address is neither, or is ambiguous.
     """
     if mirror is None:
         return
     if not _is_plain(mirror):
-        # It is not repeated: it may hold a password.
+        # The address is not repeated in the message, because it may hold a password.
         raise RequestError("--mirror: an address without user name, password, backslash and blanks is needed")
     parts = urlsplit(mirror)
     if parts.scheme == "https" and parts.hostname:
@@ -97,28 +97,28 @@ def check_mirror(mirror: str | None) -> None:
 
 
 def _is_plain(url: str) -> bool:
-    """Whether all who read this address see the same host in it; some take what follows a backslash for a path."""
+    """Return whether all libraries find the same host in an address; some treat a backslash as the start of the path."""
     try:
         return "@" not in urlsplit(url).netloc and re.search(r"[\\\x00-\x20\x7f]", url) is None
-    except ValueError:  # not an address at all
+    except ValueError:  # This is not an address at all.
         return False
 
 
 def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *, progress: bool = False) -> list[Path]:
-    """Download files, each whole or not at all, and return where they lie.
+    """Download files, each completely or not at all, and return their paths.
 
-    The SHA-256 of each file is recorded in `checksums.json` on its first download and enforced from then on; a file
-    that is there and whole is not fetched again.
+    The SHA-256 of each file is recorded in `checksums.json` on its first download, and compared from then on. A file
+    that is there and complete is not downloaded again.
 
     Args:
-        remotes: what to fetch.
+        remotes: the files to download.
         folder: the download folder.
-        mirror: a base URL that serves the same paths as the hosts.
-        progress: show a bar on standard error.
+        mirror: a base URL that serves the same paths as the original hosts, or None.
+        progress: whether to show a bar on standard error.
 
     Raises:
         RequestError: the mirror is not allowed, or the folder cannot be written.
-        RunError: a download failed or does not match its checksum.
+        RunError: a download failed, or does not have the recorded checksum.
     """
     check_mirror(mirror)
     require_writable(folder, "the download folder")
@@ -134,7 +134,7 @@ def fetch(remotes: Sequence[Remote], folder: Path, mirror: str | None = None, *,
 
 
 def forget(remotes: Sequence[Remote], folder: Path) -> None:
-    """Remove downloads that turned out to be of no use, so that the next try fetches them again."""
+    """Remove downloads that cannot be used, with their checksums, so that the next try downloads them again."""
     known = _known(folder / _CHECKSUMS)
     for remote in remotes:
         (folder / remote.file).unlink(missing_ok=True)
@@ -181,7 +181,7 @@ def _fetch_one(remote: Remote, folder: Path, mirror: str | None, known: str | No
 
 
 def _download(downloader: Any, url: str, output: str, store: Any) -> None:
-    # Not every server ends.
+    # A faulty or hostile server may send without end.
     count = at_most(_LIMIT, RunError(f"{url}: sends more than {_LIMIT} bytes; stopped"))
     with Path(output).open("wb") as handle:
         bounded = SimpleNamespace(write=lambda chunk: handle.write(count(chunk)), flush=handle.flush)
@@ -195,7 +195,7 @@ def _check_redirect(response: Any, allowed: tuple[str, ...]) -> None:
         target = urljoin(response.url, response.headers["location"])
         parts = urlsplit(target)
     except ValueError as error:
-        raise RunError(f"{response.url}: redirects to what is no address; stopped") from error
+        raise RunError(f"{response.url}: redirects to something that is not an address; stopped") from error
     host = (parts.hostname or "") if _is_plain(target) else ""
     listed = host in allowed or any(host.endswith(suffix) for suffix in _HOST_SUFFIXES)
     local = parts.scheme == "http" and _is_loopback(host) and host in allowed
@@ -231,17 +231,20 @@ def _as_json(value: Mapping[str, str]) -> str:
 def unpack_release(archive: Path, releases: Mapping[str, tuple[str, ...]], data_dir: Path) -> list[Path]:
     """Unpack the prepared files of these datasets from the authors' `data.zip`, and nothing else.
 
-    Only members that are one of the wanted files are read, and they are written to paths made here: no name inside
-    the archive can lead out of `data_dir`, and links are refused.
+    Only the wanted members are read, and the paths of their files are made here: no name inside the archive can lead
+    out of `data_dir`, and links are refused.
 
     Args:
         archive: the zip file.
         releases: release folder -> its splits.
-        data_dir: where the release folders are made.
+        data_dir: the folder in which the release folders are created.
+
+    Returns:
+        The paths of the files that were written.
 
     Raises:
-        RunError: not a whole zip, a member that is a link, twice there or absurdly large, or none of the files in it.
-        OSError: they cannot be written.
+        RunError: the archive is damaged, has none of the files, or has a member that is a link, repeated or too large.
+        OSError: a file cannot be written.
     """
     wanted = {f"{release}/{split}.json" for release, splits in releases.items() for split in splits}
     written: list[Path] = []
@@ -279,7 +282,7 @@ def _chunks(release_zip: zipfile.ZipFile, member: zipfile.ZipInfo, archive: Path
 
 @contextmanager
 def _whole(archive: Path) -> Iterator[None]:
-    """Tell what a damaged archive raises; what is written meanwhile may fail for other reasons."""
+    """Turn the errors of a damaged archive into one `RunError`. Writing files happens outside of this block."""
     try:
         yield
     except ZIP_ERRORS as error:

@@ -115,7 +115,8 @@ def named_files(splits: dict[str, tuple[str, ...]], inside: tuple[str, ...] = ("
 
 
 def _lies_in(path: Path, folders: tuple[str, ...], inside: tuple[str, ...]) -> bool:
-    # A relative path can lack the dataset's folder, e.g. with `--source .`. Links keep the name that the user gave them.
+    # A relative path can lack the dataset's folder, e.g. with `--source .`. Links keep the name that the user gave
+    # them.
     parents = [plain(part) for part in path.absolute().parts[:-1]]
     if parents and parents[-1] in inside:
         parents.pop()

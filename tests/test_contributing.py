@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is true: its new corpus is one entry in one file, and the tests of the whole registry pass with it."""
+"""The example of CONTRIBUTING.md works: its corpus is one entry in one file, and the registry tests pass with it."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "my-corpus"
-# The tests that walk the registry, and those that count what is in it. The other tests take other tasks.
+# The tests that run over all tasks of the registry or count them. The other tests use other tasks.
 CHOSEN = (
     "tests/tasks/test_registry.py", "tests/tasks/test_recipe.py", "tests/leaderboard/test_board.py",
     "tests/corpora/test_prepare.py", "tests/corpora/test_verify.py", "tests/end_to_end/test_registry_walk.py",
@@ -20,7 +20,7 @@ CHOSEN = (
 
 @pytest.fixture(scope="module")
 def contributed(tmp_path_factory):
-    """A copy of the package in which the code of CONTRIBUTING.md stands in `tasks/ner.py`."""
+    """A copy of the package with the example code of CONTRIBUTING.md in `tasks/ner.py`."""
     copy = tmp_path_factory.mktemp("contributed") / "linkbert"
     ignored = shutil.ignore_patterns(
         ".git", "build", "dist", "*.egg-info", "__pycache__", ".venv", "data", "runs", ".*cache"
@@ -44,12 +44,12 @@ def run(copy, *arguments):
     )
 
 
-def test_the_entry_is_registered(contributed):
+def test_the_contributed_task_is_in_the_registry(contributed):
     done = run(contributed, "-c", f"from linkbert.tasks.registry import TASKS; print(TASKS['{NAME}'].labels)")
     assert done.stdout.strip() == "('O', 'B-Disease', 'I-Disease', 'B-Species', 'I-Species')", done.stderr
 
 
-def test_the_tests_of_the_registry_pass_with_it(contributed):
+def test_the_registry_tests_pass_with_the_contributed_task(contributed):
     others = "test_registry_walk and not my-corpus"
     done = run(contributed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({others})", *CHOSEN)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -57,12 +57,12 @@ def test_the_tests_of_the_registry_pass_with_it(contributed):
 
 
 @pytest.mark.slow
-def test_all_tests_pass_with_it(contributed):
+def test_all_tests_pass_with_the_contributed_task(contributed):
     done = run(contributed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore", "tests/test_contributing.py")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_it_has_a_column_on_the_leaderboard_and_is_told_apart_from_blurb(contributed, tmp_path):
+def test_the_contributed_task_has_a_leaderboard_column_that_is_marked_as_not_blurb(contributed, tmp_path):
     script = f"""
 import sys
 from pathlib import Path

@@ -30,7 +30,9 @@ def lock_holder(tmp_path):
 
 
 def test_a_second_process_is_refused_with_host_process_id_and_start_time_of_the_holder(lock_holder, tmp_path):
-    with pytest.raises(RequestError, match=rf"^a run: another process .*host .*process {holder.pid}, since 20\d\d-"):
+    with pytest.raises(
+        RequestError, match=rf"^a run: another process .*host .*process {lock_holder.pid}, since 20\d\d-"
+    ):
         with run_lock(tmp_path / "lock", "a run"):
             pass
 
@@ -72,7 +74,7 @@ def test_a_lock_file_that_is_a_symbolic_link_is_refused_and_its_target_is_unchan
 
 
 def test_a_lock_file_that_another_user_created_can_be_locked(tmp_path, monkeypatch):
-    """This process may then have the permission to read the file only."""
+    """This process may then only have permission to read the file."""
     (tmp_path / "lock").touch()
     real = os.open
 

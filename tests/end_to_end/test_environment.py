@@ -1,4 +1,4 @@
-"""Started in odd surroundings, the command line works, or says in one line what is wrong with them."""
+"""In an unusual environment the command line works, or reports in one line what is wrong with the environment."""
 
 import json
 import os
@@ -18,19 +18,19 @@ def close(descriptor):
     return lambda: os.close(descriptor)
 
 
-def start(*arguments, **options):
+def run_linkbert(*arguments, **options):
     options = {"stderr": subprocess.PIPE, "text": True, "check": False} | options
     return subprocess.run([*LINKBERT, *map(str, arguments)], **options)
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])
 def test_a_closed_output_stream_is_no_error(descriptor, tmp_path):
-    done = start("tasks", cwd=tmp_path, preexec_fn=close(descriptor), stderr=None, stdout=subprocess.PIPE)
+    done = run_linkbert("tasks", cwd=tmp_path, preexec_fn=close(descriptor), stderr=None, stdout=subprocess.PIPE)
     assert done.returncode == 0
 
 
-def test_a_closed_standard_input_is_named(tmp_path):
-    done = start("predict", "gad", "-", "--model", "run", cwd=tmp_path, preexec_fn=close(0))
+def test_a_closed_standard_input_is_a_plain_error(tmp_path):
+    done = run_linkbert("predict", "gad", "-", "--model", "run", cwd=tmp_path, preexec_fn=close(0))
     assert (
         done.returncode == 2
         and done.stderr == "error: standard input is closed; open it, or name a file instead of -\n"
@@ -38,27 +38,29 @@ def test_a_closed_standard_input_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("command", [("leaderboard",), ("leaderboard", "--json"), ("tasks",)])
-def test_a_closed_pipe_ends_the_command_quietly(command, tmp_path):
-    """As in `linkbert leaderboard | head -1`, when `head` has read its line and is gone."""
+def test_a_closed_pipe_ends_the_command_without_an_error(command, tmp_path):
+    """This happens in `linkbert leaderboard | head -1` after `head` has read its line and ended."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = start(*command, "-q", cwd=tmp_path, stdout=writer)
+    done = run_linkbert(*command, "-q", cwd=tmp_path, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_full_output_is_one_plain_error(tmp_path):
+def test_output_to_a_full_disk_is_a_plain_error_of_one_line(tmp_path):
     with open("/dev/full", "w") as full:
-        done = start("tasks", cwd=tmp_path, stdout=full)
+        done = run_linkbert("tasks", cwd=tmp_path, stdout=full)
     assert done.returncode == 1 and done.stderr.startswith("error: No space left on device")
     assert done.stderr.count("\n") == 1
 
 
-def test_nothing_is_written_below_the_home_of_the_hubs_libraries(data_dir, tiny, tmp_path):
-    """HF_HOME may be read-only, or not a folder at all."""
+def test_fine_tuning_writes_nothing_into_the_folder_hf_home(data_dir, tiny, tmp_path):
+    """HF_HOME may be read-only, or may not be a folder."""
     environment = os.environ | {"HF_HOME": os.devnull + "/hf", "LINKBERT_CACHE_DIR": str(tmp_path / "cache")}
-    done = start("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, cwd=tmp_path, env=environment)
+    done = run_linkbert(
+        "finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, cwd=tmp_path, env=environment
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -73,7 +75,7 @@ def test_nothing_is_written_below_the_home_of_the_hubs_libraries(data_dir, tiny,
         ),
     ],
 )
-def test_half_set_variables_of_a_launcher_are_named(cli, data_dir, tiny, monkeypatch, variables, words):
+def test_missing_or_wrong_variables_of_a_process_launcher_are_named(cli, data_dir, tiny, monkeypatch, variables, words):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL)
@@ -81,7 +83,7 @@ def test_half_set_variables_of_a_launcher_are_named(cli, data_dir, tiny, monkeyp
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.1, 1.5])
-def test_an_interrupt_while_modules_are_imported_says_so_in_one_line(seconds, data_dir, tiny, tmp_path):
+def test_an_interrupt_at_any_time_after_the_start_is_reported_without_a_traceback(seconds, data_dir, tiny, tmp_path):
     arguments = ["finetune", "gad", "--model", str(tiny), "--data-dir", str(data_dir), *map(str, SMALL)]
     script = (
         "import os, signal, sys, threading\n"
@@ -95,8 +97,8 @@ def test_an_interrupt_while_modules_are_imported_says_so_in_one_line(seconds, da
     assert done.stderr.splitlines()[-1].startswith("error: stopped") and "Traceback" not in done.stderr
 
 
-def test_a_signal_that_is_ignored_stays_ignored():
-    """A script that runs `linkbert finetune ... &` makes it ignore SIGINT: Ctrl-C stops the script alone."""
+def test_a_signal_that_the_parent_process_ignores_stays_ignored():
+    """A shell script that runs `linkbert finetune ... &` makes it ignore SIGINT, so that Ctrl-C stops only the script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with obeying_signals():
@@ -109,8 +111,8 @@ def test_a_signal_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_the_tests_pass_where_a_script_has_started_them_in_the_background(tmp_path):
-    """Such a script makes them ignore SIGINT."""
+def test_the_signal_test_passes_when_a_script_runs_it_in_the_background(tmp_path):
+    """A shell script makes a process in the background ignore SIGINT."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     chosen = "tests/training/test_resuming.py"
     done = subprocess.run(
@@ -121,14 +123,14 @@ def test_the_tests_pass_where_a_script_has_started_them_in_the_background(tmp_pa
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
 
 
-def test_an_error_of_onednn_for_want_of_memory_is_told_plainly(data_dir, tiny):
+def test_an_error_of_onednn_without_memory_is_reported_as_out_of_memory(data_dir, tiny):
     from linkbert.training.device import device_problem
 
     assert "out of memory" in device_problem(RuntimeError("could not create a primitive"))
     assert device_problem(RuntimeError("could not create a folder")) is None
 
 
-def test_rows_without_labels_are_named_by_verify(cli, data_dir, tmp_path):
+def test_data_verify_reports_a_row_without_labels_with_its_line(cli, data_dir, tmp_path):
     folder = tmp_path / "data" / "tokcls" / "NCBI-disease_hf"
     folder.mkdir(parents=True)
     (folder / "test.json").write_text(json.dumps({"tokens": ["a"], "tags": ["O"], "id": "0"}) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is shown can be taken at its word: no scores of another split, no silence about missing or equal data."""
+"""The output does not mislead: it never mixes the scores of two splits, and it reports missing and equal data."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ SMALL = ("--max-steps", 1, "--max-length", 32, "--batch-size", 4, "--set", "warm
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
-def test_a_folder_of_results_that_is_none_is_refused(cli, tmp_path, kind):
+def test_a_results_folder_that_is_missing_or_a_file_is_refused(cli, tmp_path, kind):
     if kind == "file":
         (tmp_path / "x").write_text("", encoding="utf-8")
     done = cli("leaderboard", "--results-dir", "x")
@@ -18,14 +18,14 @@ def test_a_folder_of_results_that_is_none_is_refused(cli, tmp_path, kind):
     assert done.stderr == "error: x: no such folder of results; name one with --results-dir\n"
 
 
-def test_scores_of_dev_do_not_stand_beside_published_scores_of_test(cli, data_dir, trained):
+def test_dev_scores_are_not_shown_beside_published_test_scores(cli, data_dir, trained):
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
     dev = cli("eval", "gad", "--model", run, "--split", "dev", "--data-dir", data_dir)
     assert dev.exit_code == 0 and "biolinkbert-" not in dev.stdout
     assert "biolinkbert-base" in cli("eval", "gad", "--model", run, "--data-dir", data_dir).stdout
 
 
-def test_a_split_that_equals_another_one_is_told_by_verify_and_in_the_result(cli, data_dir, tiny, tmp_path):
+def test_two_splits_with_the_same_file_are_reported_by_verify_result_and_leaderboard(cli, data_dir, tiny, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(data_dir, folder)
     release = folder / TASKS["gad"].release
@@ -38,7 +38,7 @@ def test_a_split_that_equals_another_one_is_told_by_verify_and_in_the_result(cli
     assert "the test split is the same file as the dev split (gad)" in row["marks"]
 
 
-def test_a_plan_of_a_suite_names_the_data_that_are_missing(cli, data_dir, tiny, tmp_path):
+def test_a_dry_run_of_a_suite_names_missing_data_and_how_to_get_it(cli, data_dir, tiny, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(data_dir, folder)
     (folder / TASKS["chemprot"].release / "train.json").unlink()
@@ -50,7 +50,7 @@ def test_a_plan_of_a_suite_names_the_data_that_are_missing(cli, data_dir, tiny, 
     assert "train.json: the train split of chemprot is missing" in missing and "How to get it: register" in missing
 
 
-def test_a_setting_with_a_name_is_shown_in_the_plan(cli, data_dir, tiny):
+def test_another_schedule_is_shown_as_a_departure_and_an_unknown_one_is_refused(cli, data_dir, tiny):
     done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--max-length", 32, "--dry-run",
                "--set", "schedule=cosine")  # fmt: skip
     assert done.exit_code == 0 and "departs from the published recipe: schedule cosine instead of linear" in done.stdout

@@ -1,4 +1,4 @@
-"""NER corpora with several entity types are trained, scored and predicted with all of them."""
+"""A NER corpus with several entity types is prepared, trained, scored and predicted with all its types."""
 
 import json
 
@@ -28,7 +28,7 @@ def corpus(monkeypatch, tmp_path):
     return task
 
 
-def test_all_types_are_kept_trained_and_scored(cli, corpus, tiny, tmp_path):
+def test_all_entity_types_are_prepared_trained_scored_and_predicted(cli, corpus, tiny, tmp_path):
     assert corpus.labels == (
         "O", "B-Disease", "I-Disease", "B-Chemical", "I-Chemical", "B-Species", "I-Species",
     )  # fmt: skip
@@ -42,20 +42,22 @@ def test_all_types_are_kept_trained_and_scored(cli, corpus, tiny, tmp_path):
     assert {"f1/Disease", "f1/Chemical", "f1/Species"} <= set(result["metrics"])
     config = json.loads((tmp_path / result["run_dir"] / "config.json").read_text())
     assert tuple(config["id2label"].values()) == corpus.labels
-    said = cli("predict", "three-types", "-", "--model", result["run_dir"], stdin="the renal pain drug of women .\n")
-    entities = json.loads(said.stdout)["entities"]
+    predicted = cli(
+        "predict", "three-types", "-", "--model", result["run_dir"], stdin="the renal pain drug of women .\n"
+    )
+    entities = json.loads(predicted.stdout)["entities"]
     assert [(entity["text"], entity["label"]) for entity in entities] == [
         ("renal pain", "Disease"), ("drug", "Chemical"), ("women", "Species"),
     ]  # fmt: skip
 
 
-def test_predictions_that_call_everything_one_type_score_no_100(corpus):
+def test_entities_with_a_wrong_type_are_counted_as_wrong(corpus):
     gold = [["O", "B-Disease", "I-Disease", "B-Chemical", "O", "B-Species", "O"]]
     one = [[tag[:2] + "Disease" if tag != "O" else "O" for tag in gold[0]]]
     assert score("entity_f1", one, gold, corpus.labels).score == pytest.approx(100 / 3)
 
 
-def test_a_tag_without_a_type_is_refused(cli, corpus, tiny, tmp_path):
+def test_a_tag_without_a_type_is_refused_if_the_task_has_several_types(cli, corpus, tiny, tmp_path):
     path = tmp_path / "data" / corpus.release / "train.json"
     path.write_text(path.read_text().replace("B-Chemical", "B", 1), encoding="utf-8")
     done = cli("finetune", "three-types", "--model", tiny, "--max-length", 32, "-q")

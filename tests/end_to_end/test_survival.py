@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped or out of room lose nothing and end with the same bytes."""
+"""Runs that are killed, stopped or run out of disk space lose nothing, and end with the same bytes."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ import pytest
 SERVER = Path(__file__).with_name("fork_server.py")
 RUN = Path("runs/ncbi-disease/tiny-bert/seed-1")
 RESULT = Path("results/ncbi-disease/tiny-bert/seed-1.json")
-# Timing, memory and dates, and what follows from them.
+# Fields with timing, memory and dates, and the checksum that follows from them.
 VARYING = ("cost", "started", "finished", "checksum")
 
 
@@ -102,16 +102,16 @@ def errors_in(path):
 
 
 def assert_its_model_is_there(folder):
-    """The model that the stored result is of lies in the run's place or beside it."""
+    """Assert that the model of the stored result is in the run folder or kept beside it."""
     stored = json.loads((folder / RESULT).read_text())["trained_weights_sha256"]
     models = [folder / RUN / "model.safetensors", folder / RUN.with_name(".seed-1.replaced") / "model.safetensors"]
     assert stored in [digest(path) for path in models if path.exists()]
 
 
 def survive(server, command, undisturbed, tmp_path, kills, seed, begin=None):
-    """Kill runs until so many kills have hit; whatever finishes must be as the undisturbed run.
+    """Kill runs until `kills` of them were hit; every run that finishes must equal the undisturbed one.
 
-    With `begin`, each of them replaces the finished run in that folder, whose model may not be lost before.
+    With `begin`, each run replaces the finished run in that folder, whose model must not be lost before that.
     """
     chance, hit, finished, number = random.Random(seed), 0, 0, 0
     _, whole = undisturbed
@@ -170,12 +170,12 @@ def test_forty_kills_of_runs_that_replace_another(server, command, undisturbed, 
         print(f"\n{hit} runs that replaced another killed, {finished} finished, no model lost")
 
 
-def fail_once(server, command, undisturbed, tmp_path, places):
+def fail_operations(server, command, undisturbed, tmp_path, places):
     for place in places:
         folder = tmp_path / str(place)
         failed = server.run(folder, command, fail_at=place)
         if failed["code"] == 0:
-            continue  # it was something that a run can do without, e.g. removing what is no longer needed
+            continue  # The operation was not essential, e.g. it removed a file that is no longer needed.
         text = server.log_of(folder).read_text()
         assert failed["code"] in (1, 2), text
         assert len(errors_in(server.log_of(folder))) == 1 and "Traceback" not in text and "defect" not in text, text
@@ -188,13 +188,13 @@ def fail_once(server, command, undisturbed, tmp_path, places):
 
 def test_every_so_often_a_file_operation_fails(server, command, undisturbed, tmp_path):
     operations = undisturbed[1]["operations"]
-    fail_once(server, command, undisturbed, tmp_path, range(1, operations + 1, max(1, operations // 5)))
+    fail_operations(server, command, undisturbed, tmp_path, range(1, operations + 1, max(1, operations // 5)))
 
 
 @pytest.mark.slow
 def test_every_file_operation_fails_once(server, command, undisturbed, tmp_path, capsys):
     operations = undisturbed[1]["operations"]
-    fail_once(server, command, undisturbed, tmp_path, range(1, operations + 1))
+    fail_operations(server, command, undisturbed, tmp_path, range(1, operations + 1))
     with capsys.disabled():
         print(f"\neach of {operations} file operations failed once")
 
@@ -246,7 +246,7 @@ def test_a_disk_that_fills_up_at_any_moment(server, command, undisturbed, small_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, undisturbed, tmp_path, number):
-    """Whatever file is being written at that moment."""
+    """Whichever file is being written at that moment."""
     operations, stops = undisturbed[1]["operations"], 0
     for place in range(operations // 5 + number, operations, operations // 5):
         folder = tmp_path / str(place)
@@ -293,7 +293,7 @@ def test_a_run_that_is_running_is_not_started_twice(server, command, undisturbed
 
 
 def test_a_limit_on_file_sizes_is_a_plain_error(server, command, undisturbed, tmp_path):
-    """A quota by another name: writes into a file fail half way."""
+    """The limit acts like a quota: writing a file fails half way."""
     folder = tmp_path / "x"
     soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (20_000, hard))

@@ -1,4 +1,4 @@
-"""A request is checked and resolved once, for all seeds."""
+"""The options of a run are checked and resolved once for all seeds."""
 
 import pytest
 from linkbert import RunOptions, finetune, plan_finetune
@@ -14,7 +14,7 @@ def options(data_dir, tiny, tmp_path):
     return RunOptions.of("gad", model=str(tiny), seed=[1, 2, 1], **SMALL, **folders)
 
 
-def test_names_and_values_become_options(options):
+def test_keyword_arguments_become_options_and_recipe_settings(options):
     assert options.seeds == (1, 2) and options.max_steps == 1 and options.train_fraction == 1
     assert options.settings == {"max_length": 32, "batch_size": 4, "warmup": 0}
     assert RunOptions.of("gad", model="m", seed=None, name=None, epochs=None) == RunOptions("gad", "m")
@@ -36,7 +36,7 @@ def test_all_problems_of_a_request_are_reported_together(data_dir):
     assert len(refused.value.problems) == 12
 
 
-def test_a_plan_says_what_would_be_done_and_writes_nothing(options, tmp_path):
+def test_a_plan_describes_the_runs_and_writes_nothing(options, tmp_path):
     plan = plan_finetune(options)
     assert plan.seeds == (1, 2) and plan.steps().total == 1 and plan.recipe.origin["batch_size"] == "--batch-size"
     assert plan.settings()["max_steps"] == {"value": 1, "origin": "--max-steps"}
@@ -46,7 +46,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(options, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_and_data_are_hashed_once_for_all_seeds(options, monkeypatch):
+def test_weights_are_hashed_and_data_are_loaded_once_for_all_seeds(options, monkeypatch):
     hashed = []
     for name in ("weights_sha256", "settings_sha256"):
         original = getattr(plan_module, name)
@@ -61,13 +61,13 @@ def test_weights_and_data_are_hashed_once_for_all_seeds(options, monkeypatch):
     assert len(hashed) == 2 and loaded == ["train", "dev", "test"]
 
 
-def test_another_schedule_is_a_departure_and_another_run(options):
+def test_another_schedule_is_a_departure_and_makes_a_different_run(options):
     from dataclasses import replace
 
-    one = replace(options, seeds=(1,), settings={**options.settings, "schedule": "cosine"})
-    plan = plan_finetune(one)
+    cosine_options = replace(options, seeds=(1,), settings={**options.settings, "schedule": "cosine"})
+    plan = plan_finetune(cosine_options)
     assert "schedule cosine instead of linear" in plan.departures
     assert plan.identity(1).differences(plan_finetune(options).identity(1)) == [
         "schedule is linear there, cosine asked for"
     ]
-    assert finetune(one).setting("schedule") == "cosine"
+    assert finetune(cosine_options).setting("schedule") == "cosine"

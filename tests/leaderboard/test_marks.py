@@ -1,4 +1,4 @@
-"""What a reader of the leaderboard must know about a result."""
+"""The leaderboard marks results that need care in a comparison."""
 
 import pytest
 from linkbert.experiments.results import Result
@@ -9,7 +9,7 @@ from .test_board import measured, result, store
 PUBLISHED = {"learning_rate": {"value": 3e-5, "origin": "recipe base (published)"}}
 
 
-def made(*, source="s", name="m", recipe=None, **changes):
+def result_with(*, source="s", name="m", recipe=None, **changes):
     document = result("gad", 80.0, model=name, **changes)
     document["model"] |= {"source": source}
     document["recipe"] |= recipe or {}
@@ -26,14 +26,14 @@ def made(*, source="s", name="m", recipe=None, **changes):
         ("michiyasunaga/LinkBERT-base", "linkbert-base", True),
     ],
 )
-def test_another_model_with_the_recipe_of_biolinkbert_carries_a_mark(source, name, borrowed):
-    found = made(source=source, name=name, recipe=PUBLISHED)
+def test_a_model_trained_with_the_recipe_of_another_model_is_marked(source, name, borrowed):
+    found = result_with(source=source, name=name, recipe=PUBLISHED)
     assert borrows_recipe(found) is borrowed and (BORROWED_RECIPE in list(marks_of(found))) is borrowed
     ours = {"learning_rate": {"value": 2e-4, "origin": "recipe small (ours)"}}
-    assert not borrows_recipe(made(source=source, name=name, recipe=ours))
+    assert not borrows_recipe(result_with(source=source, name=name, recipe=ours))
 
 
-def test_a_result_whose_checksum_does_not_fit_carries_a_mark(tmp_path):
+def test_a_result_with_a_wrong_checksum_is_marked(tmp_path):
     document = result("gad", 80.0)
     document["checksum"] = Result.from_json(document).compute_checksum()
     store(tmp_path, document)

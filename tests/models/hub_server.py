@@ -1,4 +1,4 @@
-"""A small Hugging Face hub on 127.0.0.1, with repositories that answer well, badly, or not at all."""
+"""A small Hugging Face hub on 127.0.0.1 that answers correctly, with errors, or not at all."""
 
 import json
 import time
@@ -9,7 +9,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Serves the files of one folder under any repository id; the owner's name decides how it answers.
+    """Serves the files of one folder under any repository id. The owner's name selects the kind of answer.
 
     `gated`, `missing` and `failing` answer 401, 404 and 500. `cut` closes the connection in the middle of each large
     file, and `stalled` stops sending there.

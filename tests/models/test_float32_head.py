@@ -1,4 +1,4 @@
-"""When scoring in half precision, the classifier is computed in float32."""
+"""The classifier is computed in float32 when a model is scored in half precision."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ ARCHITECTURES = ("bert", "roberta", "electra", "distilbert", "deberta-v2", "mode
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("head", HEADS)
-def test_logits_are_float32_and_the_model_is_left_as_it_was(make_model, kind, head):
+def test_logits_are_float32_and_the_model_is_unchanged_afterwards(make_model, kind, head):
     labels = ("a", "b") if HEADS[head].kind in ("token", "sequence", "multi-label") else ()
     model = load_model(make_model(kind), HEADS[head], labels, fine_tuned=False).eval()
     ids = torch.tensor([[5, 6, 7]]).expand(2, 3)
@@ -30,7 +30,7 @@ def test_logits_are_float32_and_the_model_is_left_as_it_was(make_model, kind, he
     assert (full - half.float()).abs().max() < 0.05
 
 
-def test_two_options_do_not_tie_because_of_rounding(data_dir, tiny, tokenizer):
+def test_rounding_to_bf16_does_not_give_two_options_the_same_logit(data_dir, tiny, tokenizer):
     """The logits of one question differ by less than bf16 can express."""
     task = TASKS["medqa"]
     encoded, _ = encode_split(task, load_split(task, "test", data_dir), tokenizer, 32)

@@ -1,4 +1,4 @@
-"""Models from the Hugging Face hub: found again without a network, and refused with a reason where the hub fails."""
+"""Models from the Hugging Face hub are found again without a network, and a failing hub is reported with its reason."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def repository(make_model, tmp_path_factory):
 
 @pytest.fixture
 def hub(repository, tmp_path, monkeypatch):
-    """A hub for this process, with a cache of its own."""
+    """A local hub server, and an empty cache, for this process."""
     from huggingface_hub import constants
 
     with Hub(repository) as server:
@@ -41,7 +41,7 @@ def hub(repository, tmp_path, monkeypatch):
         yield server
 
 
-def test_a_downloaded_model_is_found_again_when_the_hub_is_gone(hub, monkeypatch):
+def test_a_downloaded_model_is_found_again_without_a_request_to_the_hub(hub, monkeypatch):
     first = find_model("someone/some-bert")
     assert first.revision == COMMIT and (first.path / "pytorch_model.bin").is_file()
     asked = len(hub.requests)
@@ -50,7 +50,7 @@ def test_a_downloaded_model_is_found_again_when_the_hub_is_gone(hub, monkeypatch
 
 
 def test_a_run_after_a_download_needs_no_network(repository, data_dir, tmp_path):
-    """The way of every user on a cluster: the first run with a network, the second one without."""
+    """On a cluster, users often download on a machine with a network and run on one without."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "linkbert", "finetune", "gad", "--model", "biolinkbert-base", *SMALL]
@@ -84,7 +84,7 @@ def test_a_run_after_a_download_needs_no_network(repository, data_dir, tmp_path)
         ("cut", "the connection broke off: .*; try again"),
     ],
 )
-def test_a_hub_that_fails_is_refused_with_the_reason(hub, tmp_path, owner, words):
+def test_a_failing_hub_is_reported_with_the_reason_and_leaves_no_partial_file(hub, tmp_path, owner, words):
     with pytest.raises(RequestError, match=words) as refused:
         find_model(f"{owner}/some-bert")
     assert "--model FOLDER" in str(refused.value)

@@ -1,4 +1,4 @@
-"""The speed benchmark: its arithmetic, and one small measurement from end to end."""
+"""The speed benchmark: its arithmetic, one round of each contender, and a small measurement from end to end."""
 
 import json
 
@@ -62,6 +62,31 @@ def test_the_peers_best_order_is_that_of_its_whole_corpus():
     assert all(sorted(pools[at : at + 8]) == list(range(at, at + 8)) for at in range(0, 40, 8))
 
 
+@pytest.mark.parametrize("contender", CONTENDERS)
+@pytest.mark.parametrize("work", ["train", "score"])
+def test_each_contender_measures_a_round(data_dir, make_model, monkeypatch, contender, work):
+    """In this process and without compiling, which takes most of the time of a real measurement."""
+    from linkbert.speed import worker
+
+    monkeypatch.setattr(worker, "_PEAK_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_PEAK_SIZES", (64,))
+    monkeypatch.setattr("linkbert.training.trainer.usable", lambda: False)
+    job = worker.Job("gad", work, str(make_model("bert")), str(data_dir), "train", 32, 4, 1e-4, "fp32", tokens=50)
+    run = (worker._ours if contender == OURS else worker._theirs)(job, contender)
+    found = run()
+    assert found.seconds > 0 and found.examples == 8 and found.tokens > 50 and found.flops > 0 and found.peak_flops > 0
+
+
+def test_a_comparison_is_printed_with_ratios_and_bars(capsys):
+    from linkbert.cli.speed import _show
+
+    _show(a_comparison())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("gad, train, batch 32, train split")
+    assert "4.00x" in lines[3] and "50%" in lines[3] and lines[2].count("\u2588") == 4 * lines[3].count("\u2588")
+
+
+@pytest.mark.slow
 def test_one_command_measures_and_compares(cli, data_dir, make_model):
     arguments = ("speed", "gad", "--model", make_model("bert"), "--data-dir", data_dir, "--tokens", 50, "--rounds", 1)
     done = cli(*arguments, "--work", "train", "--json")
@@ -81,14 +106,14 @@ def test_one_command_measures_and_compares(cli, data_dir, make_model):
     ("arguments", "message"),
     [(("gda",), "gad"), (("gad", "--work", "rest"), "score"), (("gad", "--data-dir", "nowhere"), "nowhere")],
 )
-def test_a_wrong_request_is_told_before_anything_is_measured(cli, tiny, data_dir, arguments, message):
+def test_a_wrong_request_is_refused_before_anything_is_measured(cli, tiny, data_dir, arguments, message):
     folder = () if "--data-dir" in arguments else ("--data-dir", data_dir)
     refused = cli("speed", *arguments, "--model", tiny, *folder)
     assert refused.exit_code == 2 and message in refused.stderr and refused.stdout == ""
 
 
 def test_a_contender_that_fails_is_named(cli, tiny, data_dir, tmp_path, monkeypatch):
-    """Its process dies; the command says which one and why."""
+    """The command says which contender failed and why."""
     import shutil
 
     broken = tmp_path / "broken"

@@ -8,7 +8,7 @@ from linkbert.training.optimization import make_scheduler
 from linkbert.training.steps import StepPlan
 
 
-def rates(schedule, total=10, warmup=2):
+def learning_rates(schedule, total=10, warmup=2):
     recipe = Recipe(1.0, 4, 1, 32, schedule=schedule)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=recipe.learning_rate)
     scheduler = make_scheduler(recipe, optimizer, StepPlan(total, total, warmup))
@@ -20,19 +20,19 @@ def rates(schedule, total=10, warmup=2):
     return found
 
 
-def test_the_published_schedule_rises_and_falls_linearly():
-    assert rates("linear") == pytest.approx([0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+def test_the_learning_rate_of_the_linear_schedule_rises_and_falls_linearly():
+    assert learning_rates("linear") == pytest.approx([0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_every_schedule_that_a_recipe_may_name_is_one_of_transformers(schedule):
+def test_every_schedule_that_a_recipe_may_name_exists_in_transformers(schedule):
     from transformers import SchedulerType
 
     assert schedule in {item.value for item in SchedulerType}
-    found = rates(schedule)
+    found = learning_rates(schedule)
     assert max(found) == pytest.approx(1) and min(found) >= 0
 
 
-def test_cosine_is_above_linear_in_the_first_half_and_below_in_the_second():
-    cosine, linear = rates("cosine", 100, 0), rates("linear", 100, 0)
+def test_the_cosine_schedule_is_first_above_and_then_below_the_linear_one():
+    cosine, linear = learning_rates("cosine", 100, 0), learning_rates("linear", 100, 0)
     assert cosine[25] > linear[25] and cosine[75] < linear[75]

@@ -1,4 +1,4 @@
-"""Every reporter of the list is told everything."""
+"""Every reporter receives the progress, the scores of each epoch and the result of a run."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ class Recorder(Reporter):
 
 
 class CsvReporter(Reporter):
-    """A reporter as a user would write one; the methods that it does not need are missing."""
+    """A reporter as a user would write one. It implements only the method that it needs."""
 
     def __init__(self, file):
         self.writer = csv.writer(file)
@@ -31,7 +31,7 @@ class CsvReporter(Reporter):
         self.writer.writerow([epoch, scores.get("dev_score")])
 
 
-def test_reporters_are_told_progress_epochs_and_the_end(data_dir, tiny, tmp_path):
+def test_all_reporters_receive_progress_epochs_and_the_result(data_dir, tiny, tmp_path):
     recorder = Recorder()
     with (tmp_path / "scores.csv").open("w", newline="") as file:
         result = finetune(

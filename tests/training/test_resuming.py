@@ -145,7 +145,7 @@ def test_resuming_on_another_device_warns_that_the_last_bits_may_differ(train, c
     assert "last bits" in caplog.text
 
 
-def test_the_first_signal_waits_for_the_update_and_the_second_stops_at_once():
+def test_the_first_signal_waits_for_the_update_and_the_second_signal_stops_at_once():
     from linkbert.training.stopping import between_updates, stop_asked
 
     with obeying_signals(), pytest.raises(Stopped) as last, between_updates():

@@ -1,8 +1,9 @@
-"""Many processes write results into one folder, some are killed, others read: a script, for it forks.
+"""Many processes write results into one folder, while others read them and some writers are killed.
 
-    python storm.py FOLDER TEMPLATE WRITERS RESULTS-PER-WRITER
+    python concurrent_writers.py FOLDER TEMPLATE WRITERS RESULTS-PER-WRITER
 
-Prints one JSON object: what was committed for certain, what was found, and what readers saw go wrong.
+This is a script of its own because it forks. It prints one JSON object: the results that were certainly stored, those that
+were found, and what readers saw go wrong.
 """
 
 import json
@@ -19,7 +20,7 @@ from linkbert.experiments.results import Result
 from linkbert.experiments.store import read_results, store_result
 from linkbert.leaderboard.board import leaderboard
 
-SHARED = 3  # every writer also writes these seeds, against the others
+SHARED = 3  # seeds that all writers write, in competition with each other
 
 
 def write(folder, template, number, per_writer, begin, journal):
