@@ -98,7 +98,7 @@ def test_an_interrupt_at_any_time_after_the_start_is_reported_without_a_tracebac
 
 
 def test_a_signal_that_the_parent_process_ignores_stays_ignored():
-    """A shell script that runs `linkbert finetune ... &` makes it ignore SIGINT, so that Ctrl-C stops only the script."""
+    """A script that runs `linkbert finetune ... &` makes it ignore SIGINT, so that Ctrl-C stops only the script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with obeying_signals():
