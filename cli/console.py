@@ -97,7 +97,7 @@ class _Plain(logging.Formatter):
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[list[Reporter]]:
     """Yield the reporter that shows progress: bars on a terminal, a line now and then elsewhere, none with `quiet`."""
-    if quiet or os.environ.get("RANK", "0") != "0":
+    if quiet or (os.environ.get("RANK") or "0") != "0":
         yield []
     elif sys.stderr.isatty():
         with _bars() as bars:

@@ -107,7 +107,7 @@ def _set_up_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
-    if sys.stdout is None or os.environ.get("RANK", "0") != "0":
+    if sys.stdout is None or (os.environ.get("RANK") or "0") != "0":
         # Of several processes only the first one prints.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     elif hasattr(sys.stdout, "reconfigure"):

@@ -69,9 +69,9 @@ def _as_text(board: Board, chosen: str, *, detail: bool) -> str:
 
 
 def _write(output: Path, text: str) -> None:
-    if output.is_dir():
-        raise RequestError(f"--output {output}: expected a file, found a folder")
     try:
+        if output.is_dir():
+            raise RequestError(f"--output {output}: expected a file, found a folder")
         atomic_write_text(output, text)
     except OSError as error:
         raise RequestError(f"--output {output}: cannot be written ({error.strerror})") from error

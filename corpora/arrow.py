@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError
+from ..errors import RequestError, RunError
 from ..files import atomic_write
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 def cache_dir() -> Path:
     """Return the cache folder: `LINKBERT_CACHE_DIR`, or else `linkbert` below `XDG_CACHE_HOME` or `~/.cache`."""
     chosen = os.environ.get("LINKBERT_CACHE_DIR")
+    if chosen is not None and not chosen.isprintable():
+        raise RequestError(f"LINKBERT_CACHE_DIR={chosen!r}: the path is not plain text; name another folder")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(chosen) if chosen else Path(base) / "linkbert"
 

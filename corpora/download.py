@@ -97,7 +97,7 @@ def check_mirror(mirror: str | None) -> None:
 
 
 def _is_plain(url: str) -> bool:
-    """Return whether all libraries find the same host in an address; some treat a backslash as the start of the path."""
+    """Return whether all libraries find the same host in an address; some take a backslash for a slash."""
     try:
         return "@" not in urlsplit(url).netloc and re.search(r"[\\\x00-\x20\x7f]", url) is None
     except ValueError:  # This is not an address at all.

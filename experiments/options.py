@@ -141,6 +141,11 @@ class RunOptions:
             check = item.metadata.get("check")
             if check is not None and (wrong := check(getattr(self, item.name))):
                 found.append(wrong)
+        for key in ("model", "data_dir", "runs_dir", "results_dir"):
+            if not _is_text(str(getattr(self, key))):
+                found.append(
+                    f"--{key.replace('_', '-')}: the path is not UTF-8, and could not be stored in a result; rename it"
+                )
         if self.select != "last" and self.train_split == "dev":
             found.append("--select best-dev needs a dev split that is not trained on")
         return found
@@ -163,6 +168,15 @@ class RunOptions:
     def limits(self) -> dict[str, Any]:
         """The options that make a run unlike the published one, which a result records beside the recipe's settings."""
         return {key: getattr(self, key) for key in ("max_steps", "train_fraction", "train_split", "select")}
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a string can be written as UTF-8; the name of a file may hold any bytes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def setting_flag(key: str) -> str:

@@ -24,6 +24,7 @@ _ACTIVATION_BYTES = 100
 _CPU_TOKENS = 4096
 _RESUMES = "the last checkpoint is whole, and the same command continues from it"
 # torchrun and accelerate set all of these for each process that they start.
+_LAST_PORT = 65535
 _LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -136,19 +137,22 @@ def check_launcher() -> None:
     """Make sure that this process was started by a launcher of several processes, or by none.
 
     Raises:
-        RequestError: some of the launcher's variables are set and others are missing. Waiting for other processes, or
-            taking this one for the first of several, would both be wrong.
+        RequestError: some of the launcher's variables are set and others are missing, or a value is impossible. To wait
+            for other processes, or to take this one for the first of several, would both be wrong.
     """
-    found = {name: os.environ[name] for name in _LAUNCHER_VARIABLES if os.environ.get(name)}
+    found = {name: os.environ[name] for name in _LAUNCHER_VARIABLES if name in os.environ}
     launched = "RANK" in found or "LOCAL_RANK" in found or found.get("WORLD_SIZE", "1") != "1"
-    missing = [name for name in _LAUNCHER_VARIABLES if name not in found]
-    if launched and missing:
+    if not launched:
+        return
+    remedy = "start with `accelerate launch` or `torchrun`, or unset these variables for a single process"
+    if missing := [name for name in _LAUNCHER_VARIABLES if name not in found]:
         raise RequestError(
             f"the environment has {', '.join(found)} of a launcher of several processes, but not {', '.join(missing)}; "
-            "start with `accelerate launch` or `torchrun`, or unset these variables for a single process"
+            f"{remedy}"
         )
-    numbers = [name for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT") if name in found]
-    if wrong := [f"{name}={found[name]}" for name in numbers if not found[name].isdecimal()]:
-        raise RequestError(
-            f"the environment has {', '.join(wrong)}, which should be a number; unset it, or use a launcher"
-        )
+    numbers = {name: value for name, value in found.items() if name != "MASTER_ADDR"}
+    if wrong := [f"{name}={value}" for name, value in numbers.items() if not value.isdecimal()]:
+        raise RequestError(f"the environment has {', '.join(wrong)}, which should be a number; {remedy}")
+    if int(found["RANK"]) >= int(found["WORLD_SIZE"]) or int(found["MASTER_PORT"]) > _LAST_PORT:
+        values = ", ".join(f"{name}={found[name]}" for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+        raise RequestError(f"the environment has {values}, which do not fit together; {remedy}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import get_scheduler
 
+from ..errors import RequestError
 from ..tasks.task import Recipe
 from .steps import StepPlan
 
@@ -26,9 +27,9 @@ def make_optimizer(model: PreTrainedModel, recipe: Recipe, device: torch.device)
     ]
     return torch.optim.AdamW(
         groups,
-        lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.eps,
+        lr=float(recipe.learning_rate),
+        betas=(float(recipe.beta1), float(recipe.beta2)),
+        eps=float(recipe.eps),
         fused=device.type in _FUSED,
     )
 
@@ -36,5 +37,12 @@ def make_optimizer(model: PreTrainedModel, recipe: Recipe, device: torch.device)
 def make_scheduler(
     recipe: Recipe, optimizer: torch.optim.Optimizer, steps: StepPlan
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return the recipe's learning rate schedule; the published one rises to the peak and falls linearly to 0."""
-    return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=steps.warmup, num_training_steps=steps.total)
+    """Return the recipe's learning rate schedule; the published one rises to the peak and falls linearly to 0.
+
+    Raises:
+        RequestError: the schedule does not accept the recipe's settings.
+    """
+    try:
+        return get_scheduler(recipe.schedule, optimizer, num_warmup_steps=steps.warmup, num_training_steps=steps.total)
+    except ValueError as error:
+        raise RequestError(f"the schedule {recipe.schedule} cannot be used with this recipe: {error}") from error

@@ -14,7 +14,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 
-from ..errors import RunError
+from ..errors import RequestError, RunError
 from ..models.float32_head import float32_head
 from ..models.heads import Head
 from ..models.packed import can_pack, running_packed
@@ -44,6 +44,28 @@ _log = logging.getLogger(__name__)
 _SCORING_CHUNK = 2048  # examples that are sorted by length at a time
 
 
+def _start_accelerator(precision: str) -> tuple[Accelerator, str]:
+    """Return an accelerator, and the number format in which it computes.
+
+    Raises:
+        RequestError: the number format is not possible here, or the environment asks accelerate for something that is
+            not.
+    """
+    # A process may use several precisions one after the other, but accelerate would keep the first one.
+    AcceleratorState._reset_state()
+    # Tell accelerate explicitly that this is a CPU run; otherwise each of several processes believes that it is alone.
+    cpu = not torch.accelerator.is_available()
+    try:
+        device: Any = PartialState(cpu=cpu).device
+        resolved = resolve_precision(precision, device)
+        return Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(resolved, resolved)), resolved
+    except (ValueError, ImportError) as error:
+        raise RequestError(
+            f"accelerate cannot start with this environment ({error}); check the variables whose names begin with "
+            "ACCELERATE_"
+        ) from error
+
+
 class Predictor:
     """Predicts with models of one kind of head, on the devices that `accelerate` finds.
 
@@ -65,15 +87,7 @@ class Predictor:
         deterministic: bool = False,
     ) -> None:
         check_launcher()
-        # A process may use several precisions one after the other, but accelerate would keep the first one.
-        AcceleratorState._reset_state()
-        # Tell accelerate explicitly that this is a CPU run; otherwise each of several processes believes that it is
-        # alone.
-        cpu = not torch.accelerator.is_available()
-        device: Any = PartialState(cpu=cpu).device
-        self.precision = resolve_precision(precision, device)
-        mixed = {"fp32": "no"}.get(self.precision, self.precision)
-        self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed)
+        self.accelerator, self.precision = _start_accelerator(precision)
         self.device: torch.device = self.accelerator.device
         self.processes, self.is_main = self.accelerator.num_processes, self.accelerator.is_main_process
         self.head, self.tokenizer, self.reporters = head, tokenizer, tuple(reporters)

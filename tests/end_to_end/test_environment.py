@@ -73,6 +73,11 @@ def test_fine_tuning_writes_nothing_into_the_folder_hf_home(data_dir, tiny, tmp_
             {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "a", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"},
             "the environment has WORLD_SIZE=a, which should be a number",
         ),
+        (
+            {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "99999"},
+            "the environment has RANK=0, WORLD_SIZE=1, MASTER_PORT=99999, which do not fit together",
+        ),
+        ({"ACCELERATE_USE_CPU": "x"}, "check the variables whose names begin with ACCELERATE_"),
     ],
 )
 def test_missing_or_wrong_variables_of_a_process_launcher_are_named(cli, data_dir, tiny, monkeypatch, variables, words):
@@ -141,3 +146,27 @@ def test_data_verify_reports_a_row_without_labels_with_its_line(cli, data_dir, t
         "test.json:1: the row has no label: the field 'ner_tags' is missing (fields: tokens, tags, id)"
         in report["note"]
     )
+
+
+def test_a_path_that_is_not_utf8_is_refused_before_anything_is_written(data_dir, tiny, tmp_path):
+    """Such a path could not be stored in a result, which is JSON."""
+    command = [*LINKBERT, "finetune", "gad", "--model", str(tiny), "--data-dir", str(data_dir), *map(str, SMALL)]
+    done = subprocess.run(
+        [*map(os.fsencode, command), b"--runs-dir", b"r\xff"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith(b"error: --runs-dir: the path is not UTF-8"), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_at_their_bounds_train(cli, data_dir, tiny):
+    """torch wants floats, and a user may write 0."""
+    done = cli(
+        "finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, "--set", "beta1=0", "--set", "beta2=0"
+    )
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_schedule_that_does_not_accept_the_settings_is_refused(cli, data_dir, tiny):
+    tight = ("--set", "schedule=polynomial", "--learning-rate", "1e-8")
+    done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, *tight)
+    assert done.exit_code == 2 and "the schedule polynomial cannot be used with this recipe: lr_end" in done.stderr
