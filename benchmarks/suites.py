@@ -36,7 +36,7 @@ class PlannedRun:
         name: the model's name in paths.
         seed: the seed.
         action: `train`, or `score` (with the model fine-tuned on another task).
-        done: whether a result lies in its place. If that is of a different run, this run fails and says where it lies.
+        done: whether its result file exists. If that holds a different run, this run fails and names the file.
         missing: which data are missing and how to get them; None if they are there.
     """
 
@@ -62,7 +62,7 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a suite.
+    """The outcome of a suite.
 
     Attributes:
         runs: a result or a failure for each run, in the order of the plan.
@@ -100,7 +100,7 @@ def benchmark(
     reporters: Sequence[Reporter] = (),
     **values: Any,
 ) -> Outcome:
-    """Run what is missing of a suite. A run that fails is noted, and the others run all the same.
+    """Run what is missing of a suite. A failure is recorded and does not stop the other runs.
 
     Args:
         suite: `blurb`, `medqa`, `mmlu` or `all`.

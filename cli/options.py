@@ -113,7 +113,9 @@ Name = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace a different run that lies in the same place.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--overwrite", help="Replace a different run that is stored in the same place.", rich_help_panel=OUTPUT
+    ),
 ]
 CheckpointEvery = Annotated[
     float,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_results(results: list[Result]) -> None:
-    """Print results of one task and what a reader must know about them; published scores of test stand beside them."""
+    """Print results of one task with their marks and, for test, the published scores."""
     from ..leaderboard.published import published_rows
 
     first = results[0]
@@ -30,7 +30,7 @@ def print_results(results: list[Result]) -> None:
 
 
 def remarks(result: Result) -> Iterator[str]:
-    """Yield departures, notes, what was cut, and where the result lies."""
+    """Yield departures, notes, what was cut, and the path of the result."""
     from ..leaderboard.marks import BORROWED_RECIPE, borrows_recipe
 
     yield from (f"limited, so it is not ranked: {item}" for item in result.limits)

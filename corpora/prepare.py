@@ -72,7 +72,7 @@ def prepare(corpora: Sequence[Corpus], source: Path, data_dir: Path, *, require_
 
     Raises:
         RequestError: the source is not a folder, nothing in it was recognised, a file is malformed, two sources
-            disagree, or `data_dir` cannot be written. Datasets without a problem are written all the same.
+            disagree, or `data_dir` cannot be written. Datasets without a problem are still written.
     """
     if not source.is_dir():
         raise RequestError(f"{source}: no such folder; --source names the folder that holds the corpora")

@@ -61,7 +61,7 @@ class RunOptions:
         results_dir: the folder of results.
         precision: the number format.
         per_device_batch_size: examples per micro-batch; chosen by memory if None.
-        overwrite: replace a different run that lies in the same place.
+        overwrite: replace a different run that is stored in the same place.
         restart: start anew, even if the same run is finished or has a checkpoint.
         checkpoint_every: minutes between checkpoints; 0 to write them at the ends of epochs only.
         deterministic: use only algorithms that give the same bits each time, on GPUs too.

@@ -17,7 +17,7 @@ from .identity import RunIdentity
 from .paths import RunPaths
 from .results import Result, to_text
 
-_LOCK = ".lock"  # held while a result is stored; lies in the folder of results
+_LOCK = ".lock"  # in the folder of results; held while a result is stored
 
 
 def predictions_lines(
@@ -78,7 +78,7 @@ def store_result(paths: RunPaths, result: Result, lines: Iterable[bytes], *, ove
 
 
 def differences_of_results(result: Result, stored: Result) -> list[str]:
-    """Return in what a stored result is of another run; the number format of the scoring does not matter."""
+    """Return how a stored result differs from a new one, ignoring the number format of the scoring."""
     return replace(RunIdentity.of(result), precision=None).differences(RunIdentity.of(stored))
 
 

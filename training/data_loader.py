@@ -27,8 +27,8 @@ class Update:
 
     Attributes:
         batch: indices of the update's examples, over all processes.
-        parts: this process's micro-batches, each with a weight: 1, or 0 for an example that stands in for an empty
-            share.
+        parts: this process's micro-batches, each with a weight: 1, or 0 for an example in place of an
+            empty share.
         count: labelled words or examples of this process's share; its loss is summed over them.
         size: the size of the micro-batches.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .data_loader import Update
 
 _COUNTS = ("done", "rate", "examples", "tokens", "computed")
-_REPORT_EVERY = 10  # Reading the loss waits for the device, so it is read once in so many updates.
+_REPORT_EVERY = 10  # Number of updates between reports: reading the loss waits for the device.
 
 
 @dataclass(frozen=True)

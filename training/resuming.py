@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Several GPUs agree only once in so many updates whether to stop or to save, because each agreement waits for all of
-# them.
+# Number of updates after which several GPUs agree whether to stop or to save. Each agreement waits for all of them.
 _AGREE_EVERY = 8
 
 
