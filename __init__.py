@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from .experiments.plan import plan_finetune
     from .experiments.prediction import predict
     from .leaderboard.board import leaderboard
+    from .training.reporters import Reporter
 
-__all__ = ["RunOptions", "__version__", "evaluate", "finetune", "leaderboard", "plan_finetune", "predict"]
+__all__ = ["Reporter", "RunOptions", "__version__", "evaluate", "finetune", "leaderboard", "plan_finetune", "predict"]
 
 # Where the public names are defined.
 _MODULES = {
+    "Reporter": ".training.reporters",
     "RunOptions": ".experiments.options",
     "evaluate": ".experiments.evaluation",
     "finetune": ".experiments.finetune",

@@ -99,7 +99,7 @@ def _tell_prepared(report: Prepared, data_dir: Path, *, quiet: bool, json: bool)
         return
     for name, splits in report.written.items():
         for split, (count, files) in splits.items():
-            agreeing = "" if len(files) == 1 else f", and {len(files) - 1} other source(s) that agree"
+            agreeing = "" if len(files) == 1 else f", equal to {', '.join(files[1:])}"
             print_text(
                 f"{prepared_path(data_dir, TASKS[name].release, split)}: {count} examples from {files[0]}{agreeing}"
             )

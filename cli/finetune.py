@@ -12,7 +12,7 @@ from ..experiments.options import RECIPE_FLAGS, RunOptions
 from ..training.stopping import obeying_signals
 from . import options
 from .console import print_json, print_table, print_text, progress, set_up_logging
-from .summary import print_results
+from .summary import departure_line, print_results
 
 _TRUNCATION = {
     "examples": "examples",
@@ -114,7 +114,7 @@ def _print_plan(plan: dict[str, Any]) -> None:
         f"{plan['steps']} in all, {plan['warmup_steps']} of warm-up; seeds {', '.join(map(str, plan['seeds']))}"
     )
     for departure in plan["departures"]:
-        print_text(f"departs from the published recipe: {departure}")
+        print_text(departure_line(plan["task"], departure))
     print_text("")
     print_table(
         ("split", *_TRUNCATION.values()),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..tasks.registry import TASKS
+from ..tasks.task import SUITES
 from .console import print_table, print_text
 
 if TYPE_CHECKING:
@@ -29,12 +31,17 @@ def print_results(results: list[Result]) -> None:
             print_text(line)
 
 
+def departure_line(task: str, departure: str) -> str:
+    """Return the line that tells a departure. Only the tasks of the benchmark have a published recipe."""
+    return f"departs from the {'published recipe' if TASKS[task].suite in SUITES else 'recipe'}: {departure}"
+
+
 def remarks(result: Result) -> Iterator[str]:
     """Yield departures, notes, what was cut, and the path of the result."""
     from ..leaderboard.marks import BORROWED_RECIPE, borrows_recipe
 
     yield from (f"limited, so it is not ranked: {item}" for item in result.limits)
-    yield from (f"departs from the published recipe: {item}" for item in result.departures)
+    yield from (departure_line(result.task, item) for item in result.departures)
     if borrows_recipe(result):
         yield f"note: {BORROWED_RECIPE}"
     yield from (f"note: {item}" for item in result.notes)

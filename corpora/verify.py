@@ -94,7 +94,7 @@ def _check(expected: Expected, data_dir: Path, split: str) -> tuple[SplitReport,
         return SplitReport(official, None, "differs", str(error)), texts
     report = SplitReport(official, found, "ok" if count_is_official(expected, split, found) else "differs")
     if report.status == "differs":
-        report.note = "not the benchmark's file; get it again"
+        report.note = "not the benchmark's file; get it again (or correct `counts`, if the task is your own)"
     elif found != official:
         report.note = expected.accepted[split][1]
     known = expected.sha256.get(split)

@@ -14,7 +14,7 @@ from ..models.sources import name_problem, weights_sha256
 from ..tasks.data import encode_split, load_split
 from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
-from ..training.reporters import Reporter
+from ..training.reporters import Reporter, check_reporters
 from .options import RunOptions, seed_is_valid
 from .paths import RunPaths
 from .results import Result, equal_splits, now
@@ -66,6 +66,7 @@ def evaluate(
     Raises:
         RequestError: the request is wrong or cannot be started.
     """
+    check_reporters(reporters)
     found = get_task(task)
     if (model is None) == (predictions is None):
         raise RequestError("give either --model RUN_DIR or --predictions FILE")

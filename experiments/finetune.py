@@ -15,7 +15,7 @@ from ..models.sources import weights_sha256
 from ..tasks.data import Split
 from ..tasks.task import Task
 from ..training.checkpoints import Checkpoints
-from ..training.reporters import Reporter
+from ..training.reporters import Reporter, check_reporters
 from ..training.state import State
 from .evaluation import score_run
 from .options import RunOptions
@@ -57,6 +57,7 @@ def finetune(task: str | RunOptions, *, reporters: Sequence[Reporter] = (), **va
         RunError: a run failed.
         Stopped: a signal stopped a run, inside of `obeying_signals`.
     """
+    check_reporters(reporters)
     plan = make_plan(task if isinstance(task, RunOptions) else RunOptions.of(task, **values))
     results = [_run(plan, seed, reporters) for seed in plan.seeds]
     return results[0] if len(results) == 1 else results

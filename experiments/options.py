@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import RequestError, nearest
 from ..models.sources import name_problem
-from ..tasks.recipe import RECIPES, problem_with
+from ..tasks.recipe import KEYS, RECIPES, problem_with
 from ..training.checkpoints import CHECKPOINT_EVERY
 from ..training.device import PRECISIONS, Precision
 
@@ -132,8 +132,10 @@ class RunOptions:
 
     def problems(self) -> list[str]:
         """Return everything that is wrong with the options by themselves, one message per problem."""
+        # A mistyped name is answered with options too, because Python callers give both as keywords.
+        names = (*KEYS, *(item.name for item in fields(self) if item.name not in ("task", "seeds", "settings")), "seed")
         found = [
-            f"{setting_flag(key)}: {wrong}"
+            f"{setting_flag(key)}: {wrong}" if key in KEYS else f"unknown setting {key!r}; {nearest(key, names)}"
             for key, value in self.settings.items()
             if (wrong := problem_with(key, value))
         ]

@@ -9,7 +9,6 @@ from ..experiments.results import Result
 from ..tasks.data import checksums
 from ..tasks.recipe import RECIPES, load_recipes
 
-_PUBLISHED_ORIGINS = tuple(f"recipe {name} (published)" for name in RECIPES if load_recipes(name)["published"])
 _RECIPE_OWNER = "biolinkbert"  # the published recipes were chosen for BioLinkBERT
 BORROWED_RECIPE = "recipe published for BioLinkBERT"
 
@@ -35,7 +34,8 @@ def borrows_recipe(result: Result) -> bool:
     """
     names = f"{result.name} {result.model.get('source')}".lower()
     origins = {item.get("origin") for item in result.recipe.values()}
-    return _RECIPE_OWNER not in names and any(origin in origins for origin in _PUBLISHED_ORIGINS)
+    published = (f"recipe {name} (published)" for name in RECIPES if load_recipes(name)["published"])
+    return _RECIPE_OWNER not in names and any(origin in origins for origin in published)
 
 
 def marks_of_row(results: Sequence[Result], odd_data: Mapping[str, set[str]]) -> list[str]:

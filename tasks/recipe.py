@@ -52,14 +52,18 @@ def load_recipes(name: str) -> dict[str, Any]:
     """Read and check `recipes/NAME.toml`.
 
     Raises:
-        ValueError: a setting is unknown or its value is out of range.
+        RequestError: the file is not TOML, a setting is unknown, or its value is out of range.
     """
-    data = tomllib.loads((Path(__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8"))
+    path = Path(__file__).parent / "recipes" / f"{name}.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"{path}: not TOML: {error}") from error
     for section, values in data.items():
         if isinstance(values, dict):
             for key, value in values.items():
                 if key != "seed" and (problem := problem_with(key, value)):
-                    raise ValueError(f"recipes/{name}.toml [{section}]: {problem}")
+                    raise RequestError(f"{path} [{section}]: {problem}")
     return data
 
 

@@ -76,7 +76,8 @@ def _own_label(task: Task, tag: str) -> str:
         raise ValueError(
             f"tag {tag!r} names no type, but {task.name} has several: write {tag}-{f' or {tag}-'.join(own)}"
         )
-    raise ValueError(f"tag {tag!r} is not in the task's set (O, B, I, {', '.join(task.labels[1:])})")
+    bare = ("B", "I") if len(own) == 1 else ()
+    raise ValueError(f"tag {tag!r} is not in the task's set ({', '.join(('O', *bare, *task.labels[1:]))})")
 
 
 def text(example: Row) -> str | None:

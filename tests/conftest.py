@@ -20,6 +20,16 @@ os.environ["LINKBERT_DEBUG"] = "1"  # a defect shows where it is
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_report_header() -> str:
+    """Name the package that is tested: another copy may be installed."""
+    import linkbert
+
+    root, package = Path(__file__).resolve().parents[1], Path(linkbert.__file__).resolve().parent
+    other = "" if package == root else f", and not {root}: run `pip install -e .` there to test that one"
+    return f"linkbert: tests {package}{other}"
+
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

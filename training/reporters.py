@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from ..errors import RequestError
+
+_METHODS = ("on_progress", "on_epoch", "on_end")
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,17 @@ class Progress:
 
 
 class Reporter(Protocol):
-    """Something that is told how a run proceeds. A subclass overrides the methods that it needs."""
+    """Something that is told how a run proceeds. A subclass overrides the methods that it needs.
+
+    One reporter is told about all seeds of a command, and only `on_end` says which seed it was. If a run resumes from a
+    checkpoint, the progress since that checkpoint is reported again.
+    """
 
     def on_progress(self, progress: Progress) -> None:
-        """Take note of progress: every ten updates when training, every 2048 examples when scoring."""
+        """Receive progress: every ten updates when training, every 2048 examples when scoring."""
 
     def on_epoch(self, epoch: int, scores: Mapping[str, float]) -> None:
-        """Take note of the end of an epoch.
+        """Receive the scores at the end of an epoch.
 
         Args:
             epoch: number of epochs done, from 1.
@@ -45,4 +53,18 @@ class Reporter(Protocol):
         """
 
     def on_end(self, result: Mapping[str, Any]) -> None:
-        """Take note of the end of a run, with its result as a JSON object."""
+        """Receive the result of a run as a JSON object. This is not called if the result was stored earlier."""
+
+
+def check_reporters(reporters: Iterable[Any]) -> None:
+    """Make sure that each reporter has all methods, so that a run does not fail at the end of an epoch.
+
+    Raises:
+        RequestError: a method is missing.
+    """
+    for reporter in reporters:
+        if missing := [name for name in _METHODS if not callable(getattr(reporter, name, None))]:
+            raise RequestError(
+                f"the reporter {type(reporter).__name__} lacks {', '.join(missing)}; make its class a subclass of "
+                "linkbert.Reporter"
+            )

@@ -49,7 +49,7 @@ def test_every_setting_of_the_base_and_large_recipes_is_the_published_one(name, 
         r = resolve_recipe(task, name, {}, CHECKPOINT)
         found = (r.batch_size, r.learning_rate, r.epochs, r.max_length, r.warmup, r.weight_decay, r.beta2, r.eps)
         assert (*found, recipe_seed(task, name)) == expected, task
-        assert (r.beta1, r.max_grad_norm, r.group_by_length) == (0.9, 1.0, False)
+        assert (r.beta1, r.max_grad_norm, r.group_by_length, r.schedule) == (0.9, 1.0, False, "linear")
         assert load_recipes(name)["published"] is True
 
 
@@ -101,3 +101,19 @@ def test_all_wrong_overrides_are_reported_together():
     with pytest.raises(RequestError) as error:
         resolve_recipe("gad", "base", {"epochs": (0, "--epochs"), "eps": (float("nan"), "--set eps")}, CHECKPOINT)
     assert len(error.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[gad]\nschedule = "cosin"', r"mine.toml \[gad\]: unknown schedule 'cosin'; did you mean cosine"),
+        ("[gad]\nepoch = 3", r"mine.toml \[gad\]: unknown setting 'epoch'; did you mean epochs"),
+        ("[gad", "mine.toml: not TOML"),
+    ],
+)
+def test_a_mistake_in_a_recipe_file_is_reported_with_its_place(text, words, tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mine.toml").write_text(text)
+    monkeypatch.setattr("linkbert.tasks.recipe.__file__", str(tmp_path / "recipe.py"))
+    with pytest.raises(RequestError, match=words):
+        load_recipes("mine")

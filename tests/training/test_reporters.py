@@ -3,8 +3,9 @@
 import csv
 import json
 
-from linkbert import finetune
-from linkbert.training.reporters import Reporter
+import pytest
+from linkbert import Reporter, finetune
+from linkbert.errors import RequestError
 
 
 class Recorder(Reporter):
@@ -45,3 +46,14 @@ def test_all_reporters_receive_progress_epochs_and_the_result(data_dir, tiny, tm
     rows = list(csv.reader((tmp_path / "scores.csv").open()))
     log = [json.loads(line) for line in (tmp_path / "runs/gad/tiny-bert/seed-42/training-log.jsonl").open()]
     assert [float(row[1]) for row in rows] == [line["dev_score"] for line in log if "dev_score" in line]
+
+
+def test_a_reporter_without_a_method_is_refused_before_the_run_starts(data_dir, tiny, tmp_path):
+    class OnlyProgress:
+        def on_progress(self, progress): ...
+
+    with pytest.raises(
+        RequestError, match="OnlyProgress lacks on_epoch, on_end; make its class a subclass of linkbert"
+    ):
+        finetune("gad", model=str(tiny), data_dir=data_dir, runs_dir=tmp_path / "runs", reporters=[OnlyProgress()])
+    assert not (tmp_path / "runs").exists()
