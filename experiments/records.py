@@ -8,7 +8,16 @@ from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from ..tasks.task import Truncation
+
 Record = TypeVar("Record")
+# The settings that limit a run, with the types of their values. A run of an early version may lack them.
+_LIMITS: dict[str, tuple[type, ...]] = {
+    "max_steps": (int, type(None)),
+    "train_fraction": (int, float, type(None)),
+    "train_split": (str, type(None)),
+}
+_COUNTS = tuple(item.name for item in fields(Truncation))
 
 
 class ModelRecord(TypedDict, total=False):
@@ -65,15 +74,32 @@ def to_document(record: Any) -> dict[str, Any]:
     return present | record.extra
 
 
-def check_objects(record: Any, *names: str) -> None:
-    """Make sure that the values of these fields, which are objects, are objects themselves.
+def check_parts(record: Any) -> None:
+    """Check the inner parts of the fields that results and runs have in common.
 
     Raises:
-        ValueError: one is not.
+        ValueError: a part is missing or of a wrong type.
     """
-    for name in names:
+    for name in ("recipe", "data", "truncation"):
         if not all(isinstance(item, dict) for item in (getattr(record, name) or {}).values()):
             raise ValueError(f"{name} should hold objects")
+    if not isinstance(record.model.get("weights_sha256"), str | None):
+        raise ValueError("model.weights_sha256 should be str")
+    for name in ("departures", "notes"):
+        if not all(isinstance(text, str) for text in getattr(record, name, None) or ()):
+            raise ValueError(f"{name} should be strings")
+    for key, setting in record.recipe.items():
+        if not isinstance(setting.get("origin"), str | None):
+            raise ValueError(f"recipe.{key}.origin should be str")
+    for key, kinds in _LIMITS.items():
+        value = record.recipe.get(key, {}).get("value")
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ValueError(f"recipe.{key} is {value!r}")
+    for split, counts in (record.truncation or {}).items():
+        if not all(type(counts.get(name)) is int for name in _COUNTS):
+            raise ValueError(f"truncation.{split} should hold the numbers {', '.join(_COUNTS)}")
+    if record.dev is not None and type(record.dev.get("score")) not in (int, float):
+        raise ValueError("dev.score should be a number")
 
 
 @cache

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from ..tasks.data import SplitRecord
-from .records import ModelRecord, SettingRecord, check_objects, from_document, to_document
+from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
 
 SCHEMA_VERSION = 1
 
@@ -28,12 +28,6 @@ _PACKAGES = (
     "tokenizers",
     "numpy",
 )
-# The settings that limit a run, and the types that they may have.
-_LIMITS: dict[str, tuple[type, ...]] = {
-    "max_steps": (int, type(None)),
-    "train_fraction": (int, float, type(None)),
-    "train_split": (str, type(None)),
-}
 
 
 @dataclass(frozen=True)
@@ -123,15 +117,7 @@ class Result:
         result = from_document(cls, document)
         if not -100 <= result.score <= 100:
             raise ValueError(f"the score {result.score} is not between -100 and 100")
-        if not isinstance(result.model.get("weights_sha256"), str | None):
-            raise ValueError("model.weights_sha256 should be str")
-        for name, texts in (("departures", result.departures), ("notes", result.notes)):
-            if not all(isinstance(text, str) for text in texts):
-                raise ValueError(f"{name} should be strings")
-        check_objects(result, "data", "recipe")
-        for key, kinds in _LIMITS.items():
-            if not isinstance(value := result.setting(key), kinds):
-                raise ValueError(f"recipe.{key} is {value!r}")
+        check_parts(result)
         return result
 
     def to_json(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..tasks.data import SplitRecord
 from ..tasks.recipe import problem_with
 from ..tasks.task import Task
 from .options import seed_is_valid
-from .records import ModelRecord, SettingRecord, check_objects, from_document, to_document
+from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
 from .results import to_text
 
 RUN_FILE = "run.json"
@@ -84,7 +84,7 @@ class RunRecord:
             raise ValueError(f"{name!r} cannot name a model")
         if not seed_is_valid(record.seed):
             raise ValueError(f"{record.seed!r} is not a valid seed")
-        check_objects(record, "recipe", "data", "truncation")
+        check_parts(record)
         if not all("value" in item for item in record.recipe.values()):
             raise ValueError("a setting of the recipe has no value")
         if not all({"sha256", "official"} <= item.keys() for item in record.data.values()):
@@ -101,8 +101,6 @@ class RunRecord:
             raise ValueError(f"{self.max_length!r} is not a maximum length")
         if not isinstance((self.cost or {}).get("train"), dict):
             raise ValueError("no cost of training")
-        if not all(isinstance(text, str) for text in self.departures or ()):
-            raise ValueError("departures should be strings")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of this record."""

@@ -8,6 +8,7 @@ import pytest
 from linkbert.errors import RequestError
 from linkbert.experiments.paths import RunPaths
 from linkbert.experiments.results import Result, to_text
+from linkbert.experiments.run_record import read_run
 from linkbert.experiments.store import read_result, store_result
 
 FIELDS = (
@@ -104,3 +105,36 @@ def test_a_file_that_is_not_a_result_is_refused(tmp_path):
     path.write_text("[1]", encoding="utf-8")
     with pytest.raises(RequestError, match="not a result file"):
         read_result(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("model", "weights_sha256"), 0, "model.weights_sha256 should be str"),
+        (("recipe", "max_steps", "value"), "x", "recipe.max_steps is 'x'"),
+        (("recipe", "train_split", "value"), [], "recipe.train_split is"),
+        (("recipe", "epochs", "origin"), [1], "recipe.epochs.origin should be str"),
+        (("truncation", "test"), {"examples_cut": 1}, "truncation.test should hold the numbers examples, examples_cut"),
+        (("truncation", "test"), 5, "truncation should hold objects"),
+        (("dev",), {}, "dev.score should be a number"),
+        (("dev", "score"), "x", "dev.score should be a number"),
+        (("departures",), [1], "departures should be strings"),
+    ],
+)
+def test_a_part_of_a_wrong_type_is_refused_in_results_and_in_run_folders(trained, tmp_path, place, value, words):
+    run = trained / "runs" / "gad" / "tiny" / "seed-1" / "run.json"
+    result = trained / "results" / "gad" / "tiny" / "seed-1.json"
+    for source, name, read in (
+        (result, "seed-1.json", read_result),
+        (run, "run.json", lambda path: read_run(path.parent)),
+    ):
+        document = json.loads(source.read_text(encoding="utf-8"))
+        part = document
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = value
+        path = tmp_path / name
+        path.write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(RequestError) as refused:
+            read(path)
+        assert words in str(refused.value) and str(path) in str(refused.value)
