@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +35,9 @@ def cached_dataset(
     name: str,
     key: dict[str, Any],
     schema: pa.Schema,
-    rows: Callable[[], tuple[Iterable[dict], Callable[[], dict]]],
-) -> tuple[Dataset, dict]:
+    rows: Callable[[], tuple[Iterable[dict], Callable[[], dict[str, int]]]],
+    counts: Collection[str],
+) -> tuple[Dataset, dict[str, int]]:
     """Return a memory-mapped dataset and its notes; write both into the cache when they are not there.
 
     Args:
@@ -44,7 +45,8 @@ def cached_dataset(
         key: JSON-serialisable values that determine the rows; a different key gives a different file.
         schema: Arrow schema of the rows.
         rows: function that returns the rows and a second function. The second function is called after the last row
-            and returns the notes, a JSON-serialisable dict.
+            and returns the notes, a dict of numbers.
+        counts: the names of these numbers.
 
     Raises:
         RunError: the cache cannot be written.
@@ -71,7 +73,7 @@ def cached_dataset(
                     "free disk space, or set LINKBERT_CACHE_DIR to another folder"
                 ) from error
         try:
-            return Dataset.from_file(str(path)), json.loads(notes_path.read_text(encoding="utf-8"))
+            return Dataset.from_file(str(path)), _read_counts(notes_path, counts)
         except (pa.ArrowException, OSError, ValueError):
             if attempt:
                 raise
@@ -79,6 +81,18 @@ def cached_dataset(
             path.unlink(missing_ok=True)
     # The second attempt always returns or raises; this line is for the type checker.
     raise RunError(f"{path}: the cached file cannot be read; remove it and run the command again")
+
+
+def _read_counts(path: Path, names: Collection[str]) -> dict[str, int]:
+    """Read the notes of a cached dataset.
+
+    Raises:
+        ValueError: the file does not hold these numbers and nothing else.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or found.keys() != set(names) or not all(type(n) is int for n in found.values()):
+        raise ValueError(f"{path}: should hold the numbers {', '.join(names)}")
+    return found
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Iterable[dict]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -117,7 +117,7 @@ def load_split(task: Task, split: str, data_dir: Path) -> Split:
 
         return examples(), lambda: notes
 
-    dataset, notes = cached_dataset(f"{task.name}-{split}", key, task.family.schema(task), rows)
+    dataset, notes = cached_dataset(f"{task.name}-{split}", key, task.family.schema(task), rows, ("count",))
     known = checksums().get(task.name, {}).get(split)
     official = count_is_official(expected(task), split, notes["count"]) and known in (None, digest)
     return Split(split, dataset, digest, notes["count"], official)
@@ -149,7 +149,8 @@ def encode_split(
         return encoded, lambda: asdict(truncation)
 
     schema = encoding.encoded_schema(task)
-    dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, schema, rows)
+    names = tuple(item.name for item in fields(Truncation))
+    dataset, notes = cached_dataset(f"{task.name}-{split.name}-{max_length}", key, schema, rows, names)
     return dataset, Truncation(**notes)
 
 

@@ -1,7 +1,10 @@
 """A cached encoding is reused only if everything that it depends on is the same."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 from linkbert.models.tokenizer_loading import load_tokenizer
 from linkbert.tasks.data import encode_split, load_split, tokenizer_fingerprint
 from linkbert.tasks.registry import TASKS
@@ -49,6 +52,16 @@ def test_a_damaged_cache_file_is_replaced_by_a_new_encoding(data_dir, tokenizer)
     Path(path).write_bytes(original[: len(original) // 2])
     assert len(encode_split(NER, split, tokenizer, 20)[0]) == len(split.examples)
     assert Path(path).read_bytes() == original
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"count": 3}', "not JSON"])
+def test_damaged_notes_of_a_cache_file_are_written_again(text, data_dir, tokenizer):
+    split = load_split(NER, "test", data_dir)
+    encoded, truncation = encode_split(NER, split, tokenizer, 21)
+    notes = Path(encoded.cache_files[0]["filename"]).with_suffix(".json")
+    notes.write_text(text, encoding="utf-8")
+    assert encode_split(NER, split, tokenizer, 21)[1] == truncation
+    assert set(json.loads(notes.read_text(encoding="utf-8"))) == set(asdict(truncation))
 
 
 def test_datasets_are_memory_mapped(data_dir):
