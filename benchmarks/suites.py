@@ -24,6 +24,7 @@ from ..training.reporters import Reporter
 
 SUITE_NAMES = (*SUITES, "all")
 _log = logging.getLogger(__name__)
+_MAX_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def plan_suite(
     names = _tasks_of(suite, tasks)
     if seeds < 1:
         raise RequestError(f"--seeds should be at least 1, found {seeds}")
+    if seeds > _MAX_SEEDS:
+        raise RequestError(f"--seeds should be at most {_MAX_SEEDS}, found {seeds}")
     plan = []
     for model in models:
         source = find_model(model)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -147,7 +147,9 @@ class _LineReporter(Reporter):
         if progress.done < progress.total and now - self.last.get(progress.stage, 0.0) < _LINE_SECONDS:
             return
         self.last[progress.stage] = now
-        sys.stderr.write(f"{progress.stage} {progress.done}/{progress.total} {_detail(progress)}\n")
+        # A run goes on when nobody reads its progress any more, or when the disk of its log is full.
+        with suppress(OSError):
+            sys.stderr.write(f"{progress.stage} {progress.done}/{progress.total} {_detail(progress)}\n")
 
 
 def _detail(progress: Progress) -> str:

@@ -72,7 +72,10 @@ def _write(output: Path, text: str) -> None:
     try:
         if output.is_dir():
             raise RequestError(f"--output {output}: expected a file, found a folder")
-        atomic_write_text(output, text)
+        if output.exists() and not output.is_file():  # A device or a pipe, such as /dev/stdout, must not be replaced.
+            output.write_text(text, encoding="utf-8")
+        else:
+            atomic_write_text(output.resolve(), text)
     except OSError as error:
         raise RequestError(f"--output {output}: cannot be written ({error.strerror})") from error
 

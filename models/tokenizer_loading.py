@@ -43,6 +43,9 @@ def load_tokenizer(path: Path, *, words: bool) -> PreTrainedTokenizerFast:
         raise RequestError(f"{path}: its tokenizer has no fast version, which the alignment of words needs")
     if tokenizer.pad_token_id is None:
         raise RequestError(f"{path}: its tokenizer has no padding token; add one to tokenizer_config.json")
+    # Without the vocabulary file, transformers makes a tokenizer that encodes every word as unknown.
+    if not tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens):
+        raise RequestError(f"{path}: its tokenizer has no words; tokenizer.json or the vocabulary file is missing")
     size = read_config(path).vocab_size
     # This check comes before the vocabulary is ever saved: saving reserves memory for each id up to the largest one.
     if (largest := max(tokenizer.get_vocab().values(), default=0)) >= size:

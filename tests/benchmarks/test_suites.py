@@ -45,6 +45,7 @@ def test_missing_data_are_named_in_the_plan_before_anything_runs(tiny, options, 
     assert plan_suite("blurb", [str(tiny)], 1, ("gad",), options)[0].missing is None
 
 
-def test_fewer_seeds_than_one_are_refused(tiny, options):
-    with pytest.raises(RequestError, match="--seeds should be at least 1, found 0"):
-        plan_suite("blurb", [str(tiny)], 0, (), options)
+@pytest.mark.parametrize(("seeds", "words"), [(0, "at least 1, found 0"), (10**11, "at most 1000, found 100000000000")])
+def test_an_impossible_number_of_seeds_is_refused(tiny, options, seeds, words):
+    with pytest.raises(RequestError, match=f"--seeds should be {words}"):
+        plan_suite("blurb", [str(tiny)], seeds, (), options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,3 +171,31 @@ def test_a_schedule_that_does_not_accept_the_settings_is_refused(cli, data_dir, 
     tight = ("--set", "schedule=polynomial", "--learning-rate", "1e-8")
     done = cli("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *SMALL, *tight)
     assert done.exit_code == 2 and "the schedule polynomial cannot be used with this recipe: lr_end" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_run_whose_progress_cannot_be_written_goes_on(data_dir, tiny, tmp_path):
+    loud = [option for option in SMALL if option != "-q"]
+    with open("/dev/full", "w") as full:
+        run_linkbert("finetune", "gad", "--model", tiny, "--data-dir", data_dir, *loud, cwd=tmp_path, stderr=full)
+    assert list((tmp_path / "results" / "gad").rglob("seed-*.json"))
+
+
+def test_the_leaderboard_is_written_through_a_pipe_or_link_and_does_not_replace_it(cli, tmp_path):
+    (tmp_path / "link.md").symlink_to(tmp_path / "file.md")
+    assert cli("leaderboard", "--output", "link.md").exit_code == 0
+    assert (tmp_path / "link.md").is_symlink() and "biolinkbert" in (tmp_path / "file.md").read_text()
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
+    assert cli("leaderboard", "--output", "pipe").exit_code == 0
+    assert "biolinkbert" in reader.communicate(timeout=30)[0] and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_run_folder_without_its_vocabulary_is_refused(cli, data_dir, trained, tmp_path):
+    """transformers would encode every word as unknown, and the score would be wrong without a word."""
+    run = tmp_path / "run"
+    shutil.copytree(trained / "runs" / "gad" / "tiny" / "seed-1", run)
+    for name in ("tokenizer.json", "vocab.txt"):
+        (run / name).unlink(missing_ok=True)
+    done = cli("eval", "gad", "--model", run, "--data-dir", data_dir)
+    assert done.exit_code == 2 and "its tokenizer has no words" in done.stderr, done.stderr
