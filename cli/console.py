@@ -94,10 +94,15 @@ class _Plain(logging.Formatter):
         return prefix + visible(readable(record.getMessage()))
 
 
+def is_first_process() -> bool:
+    """Return whether this is the only process, or the first of several that a launcher started."""
+    return (os.environ.get("RANK") or "0") == "0"
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[list[Reporter]]:
     """Yield the reporter that shows progress: bars on a terminal, a line now and then elsewhere, none with `quiet`."""
-    if quiet or (os.environ.get("RANK") or "0") != "0":
+    if quiet or not is_first_process():
         yield []
     elif sys.stderr.isatty():
         with _bars() as bars:

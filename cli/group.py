@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from ..errors import LinkbertError, RequestError, is_panic, nearest
 from ..training.stopping import Stopped
-from .console import print_error
+from .console import is_first_process, print_error
 
 _INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -107,7 +107,7 @@ def _set_up_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
-    if sys.stdout is None or (os.environ.get("RANK") or "0") != "0":
+    if sys.stdout is None or not is_first_process():
         # Of several processes only the first one prints.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     elif hasattr(sys.stdout, "reconfigure"):

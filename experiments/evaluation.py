@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import RequestError
 from ..files import require_writable
@@ -17,16 +16,13 @@ from ..tasks.task import Task, Truncation
 from ..training.reporters import Reporter, check_reporters
 from .options import RunOptions, seed_is_valid
 from .paths import RunPaths
-from .results import Result, equal_splits, now
+from .results import UNSTORED, Result, equal_splits, now
 from .run_record import RunRecord, finished_run
 from .scoring import Predicted, predict_split, read_predictions, scored_fields
-from .store import differences_of_results, read_result, store_result
+from .store import differences_of_results, read_result, sha256_of_lines, store_result
 
 if TYPE_CHECKING:
     from ..training.predictor import Predictor
-
-# The fields of a result that is not stored, and was not made by a run.
-_UNSTORED: dict[str, Any] = {"result_file": "", "predictions_file": None, "predictions_sha256": None}
 
 
 def evaluate(
@@ -179,7 +175,7 @@ def _result_of(task: Task, scored: _ScoredRun, predictor: Predictor) -> Result:
     return Result.from_json(
         fields
         | conditions
-        | _UNSTORED
+        | UNSTORED
         | {
             "model": record.model,
             "recipe": record.recipe,
@@ -228,7 +224,7 @@ def _score_predictions(
     require_writable(paths.result_file.parent, "the folder of results")
     if paths.result_file.exists() and not options.overwrite:
         stored = read_result(paths.result_file)
-        digest = hashlib.sha256(b"".join(predicted.lines())).hexdigest()
+        digest = sha256_of_lines(predicted.lines())
         if not differences_of_results(replace(result, predictions_sha256=digest), stored):
             return stored
         raise RequestError(
@@ -244,7 +240,7 @@ def _result_of_predictions(task: Task, predicted: Predicted, path: Path, name: s
     model = {"name": name, "source": str(path), "revision": None, "weights_sha256": None, "parameters": None}
     return Result.from_json(
         scored_fields(task, predicted)
-        | _UNSTORED
+        | UNSTORED
         | {
             "model": model,
             "truncation": {},

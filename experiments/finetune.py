@@ -21,7 +21,7 @@ from .evaluation import score_run
 from .options import RunOptions
 from .paths import RunPaths
 from .plan import RunPlan, make_plan
-from .results import Result, equal_splits, now, versions
+from .results import UNSTORED, Result, equal_splits, now, versions
 from .run_folder import begin_run, clean_up, finish_clean_up, holding_run, look_up, note_failure
 from .run_record import RunRecord, write_run
 from .scoring import Predicted, decode_split, predict_split, score_split, scored_fields
@@ -192,8 +192,7 @@ def result_of_run(record: RunRecord, scored: Mapping[str, Any]) -> Result:
     """
     fields = {name: value for name, value in record.to_json().items() if name != "status"}
     fields |= {**scored, "dev": record.dev, "notes": [*scored["notes"], *equal_splits(record.data)]}
-    unstored = {"result_file": "", "predictions_file": None, "predictions_sha256": None}
-    return Result.from_json(fields | unstored)
+    return Result.from_json(fields | UNSTORED)
 
 
 def _load_model(plan: RunPlan) -> PreTrainedModel:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ..corpora.json_files import check_text
 from ..errors import RequestError, nearest
 from ..models.sources import name_problem
 from ..tasks.recipe import KEYS, RECIPES, problem_with
@@ -144,7 +145,9 @@ class RunOptions:
             if check is not None and (wrong := check(getattr(self, item.name))):
                 found.append(wrong)
         for key in ("model", "data_dir", "runs_dir", "results_dir"):
-            if not _is_text(str(getattr(self, key))):
+            try:
+                check_text(str(getattr(self, key)))
+            except ValueError:  # The name of a file may hold any bytes.
                 found.append(
                     f"--{key.replace('_', '-')}: the path is not UTF-8, and could not be stored in a result; rename it"
                 )
@@ -170,15 +173,6 @@ class RunOptions:
     def limits(self) -> dict[str, Any]:
         """The options that make a run unlike the published one, which a result records beside the recipe's settings."""
         return {key: getattr(self, key) for key in ("max_steps", "train_fraction", "train_split", "select")}
-
-
-def _is_text(value: str) -> bool:
-    """Return whether a string can be written as UTF-8; the name of a file may hold any bytes."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def setting_flag(key: str) -> str:

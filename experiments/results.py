@@ -30,6 +30,10 @@ _PACKAGES = (
 )
 
 
+# The fields of a result that `store.store_result` fills in.
+UNSTORED: dict[str, Any] = {"result_file": "", "predictions_file": None, "predictions_sha256": None}
+
+
 @dataclass(frozen=True)
 class Result:
     """The score of one run on one split, with everything that it depends on.

@@ -35,6 +35,11 @@ def write_predictions(path: Path, lines: Iterable[bytes]) -> None:
         handle.writelines(lines)
 
 
+def sha256_of_lines(lines: Iterable[bytes]) -> str:
+    """Return the SHA-256 that a predictions file with these lines has."""
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
 def store_result(paths: RunPaths, result: Result, lines: Iterable[bytes], *, overwrite: bool = False) -> Result:
     """Store a result. The predictions come first; the rename of the result file completes the run.
 
@@ -55,7 +60,7 @@ def store_result(paths: RunPaths, result: Result, lines: Iterable[bytes], *, ove
         ValueError: the result is malformed.
     """
     file, lines = paths.result_file, list(lines)
-    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    digest = sha256_of_lines(lines)
     predictions = file.with_name(f"{paths.stem}.{digest[:12]}.predictions.jsonl")
     result = replace(
         result, result_file=str(file), predictions_file=str(predictions), predictions_sha256=digest, checksum=None
