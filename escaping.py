@@ -1,4 +1,4 @@
-"""Functions that escape untrusted text before it is written to a terminal, JSON, Markdown or CSV.
+"""Functions that escape untrusted text before it is written to a terminal, JSON, Markdown, LaTeX or CSV.
 
 Such text comes from corpora, model folders and result files. It must be shown as it is and must have no other effect.
 """
@@ -15,6 +15,10 @@ from typing import Any
 # that are not UTF-8 with them).
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"[\\`*\[\]|]")
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
 # Spreadsheet programs take a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -42,6 +46,11 @@ def markdown_text(text: str) -> str:
     """Return text for a cell of a Markdown table: one line, with HTML, `|` and most Markdown characters escaped."""
     escaped = html.escape(visible(text).replace("\n", " "), quote=False)
     return _MARKDOWN.sub(lambda found: "\\" + found[0], escaped)
+
+
+def latex_text(text: str) -> str:
+    """Return text for LaTeX, on one line, with every special character escaped."""
+    return "".join(_LATEX.get(character, character) for character in visible(text).replace("\n", " "))
 
 
 def csv_text(text: str) -> str:

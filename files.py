@@ -127,10 +127,42 @@ def atomic_write_text(path: Path, text: str) -> None:
         handle.write(text.encode())
 
 
+def write_output(path: Path, content: bytes, flag: str) -> None:
+    """Write a file that a user asked for, completely or not at all.
+
+    Args:
+        path: the file. A device or a pipe, such as /dev/stdout, is written to and not replaced.
+        content: its content.
+        flag: the option that named it, for messages.
+
+    Raises:
+        RequestError: it is a folder, or cannot be written.
+    """
+    try:
+        if path.is_dir():
+            raise RequestError(f"{flag} {path}: expected a file, found a folder")
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            with atomic_write(path.resolve()) as handle:
+                handle.write(content)
+    except OSError as error:
+        raise RequestError(f"{flag} {path}: cannot be written ({error.strerror})") from error
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: `LINKBERT_CACHE_DIR`, or else `linkbert` below `XDG_CACHE_HOME` or `~/.cache`."""
+    chosen = os.environ.get("LINKBERT_CACHE_DIR")
+    if chosen is not None and not chosen.isprintable():
+        raise RequestError(f"LINKBERT_CACHE_DIR={chosen!r}: the path is not plain text; name another folder")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen) if chosen else Path(base) / "linkbert"
 
 
 def require_writable(folder: Path, what: str, *, create: bool = True) -> None:

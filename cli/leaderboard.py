@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import RequestError, nearest
-from ..files import atomic_write_text
+from ..files import write_output
 from . import options
-from .console import print_json, print_table, print_text, set_up_logging
+from .console import print_json, print_remark, print_table, print_text, set_up_logging
 
 if TYPE_CHECKING:
     from ..leaderboard.board import Board
+    from ..leaderboard.comparison import Comparison
 
-FORMATS = ("table", "markdown", "csv", "json")
+FORMATS = ("table", "markdown", "csv", "json", "latex", "html", "svg", "png")
+_FILES = ("html", "svg", "png")  # formats that nobody reads in a terminal
+_WIDTH = 100  # characters of a line where standard output is no terminal
+COMPARE, BOARD = "Comparison", "Rows and columns"
 
 
 def command(
     output_format: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, markdown, csv or json.")
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="table, markdown, csv, json, latex, html (a page), svg or png (a plot)."
+        ),
     ] = "table",
     output: Annotated[Path | None, typer.Option("--output", help="Write to this file instead.")] = None,
-    detail: Annotated[bool, typer.Option("--detail", help="Show every dataset instead of task types.")] = False,
+    detail: Annotated[
+        bool,
+        typer.Option("--detail", help="Show every dataset instead of task types.", rich_help_panel=BOARD),
+    ] = False,
     suite: Annotated[
-        str | None, typer.Option("--suite", metavar="SUITE", help="Only the tasks of blurb, medqa or mmlu.")
+        str | None,
+        typer.Option("--suite", metavar="SUITE", help="Only the tasks of blurb, medqa or mmlu.", rich_help_panel=BOARD),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            "--published",
+            metavar="SOURCE",
+            help="Published rows: all, linkbert, gu, indus or none. By default the LinkBERT paper's comparison.",
+            rich_help_panel=BOARD,
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Add a row with trivial baselines.", rich_help_panel=BOARD)
+    ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", metavar="COLUMN", help="Order by a dataset, a task type, blurb or model.", rich_help_panel=BOARD
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare",
+            metavar="A B",
+            help="Compare two rows: measured models, or model@source as in biolinkbert-base@indus.",
+            rich_help_panel=COMPARE,
+        ),
     ] = None,
     results_dir: Annotated[
         Path | None,
@@ -33,60 +72,111 @@ def command(
             "--results-dir", help="The folder of results; results by default.", rich_help_panel=options.OUTPUT
         ),
     ] = None,
+    runs_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs-dir",
+            help="The folder of runs, for runs that failed; runs by default.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Rank all results beside the published scores.
+    """Rank all results beside the published scores, with confidence intervals, or compare two rows.
 
-    Example: linkbert leaderboard --detail --format markdown --output leaderboard.md
+    Example: linkbert leaderboard --compare my-model biolinkbert-base@indus
     """
     set_up_logging(quiet=quiet)
     if output_format not in FORMATS:
         raise RequestError(f"--format {output_format!r}: {nearest(output_format, FORMATS)}")
     if json and output_format not in ("table", "json"):
         raise RequestError(f"--json and --format {output_format} exclude each other")
+    chosen = "json" if json else output_format
+    if chosen in _FILES and output is None:
+        raise RequestError(f"--format {chosen} needs --output FILE")
     from ..leaderboard.board import leaderboard
 
-    board = leaderboard(results_dir, suite=suite)
-    chosen = "json" if json else output_format
+    board = leaderboard(
+        results_dir,
+        suite=suite,
+        published="all" if chosen == "html" and published is None else published,
+        baselines=baselines,
+        runs_dir=Path("runs") if runs_dir is None else runs_dir,
+    )
+    if compare is not None:
+        _show_comparison(board.compare(*compare), chosen, output)
+        return
+    if sort is not None:
+        board = board.sorted_by(sort)
     if output is not None:
-        _write(output, _as_text(board, "markdown" if chosen == "table" else chosen, detail=detail))
+        content = _content(board, "markdown" if chosen == "table" else chosen, detail=detail, output=output)
+        write_output(output, content, "--output")
     elif chosen == "table":
         print_leaderboard(board, detail=detail)
     elif chosen == "json":
         print_json(board.to_json())
     else:
-        print_text(_as_text(board, chosen, detail=detail))
+        print_text(_content(board, chosen, detail=detail, output=None).decode())
 
 
-def _as_text(board: Board, chosen: str, *, detail: bool) -> str:
+def _content(board: Board, chosen: str, *, detail: bool, output: Path | None) -> bytes:
+    """Return the board in a format, as bytes."""
     from ..experiments.results import to_text
-    from ..leaderboard.formats import to_csv, to_markdown
+    from ..leaderboard.formats import to_csv, to_latex, to_markdown
 
-    if chosen == "json":
-        return to_text(board.to_json())
-    return to_csv(board) if chosen == "csv" else to_markdown(board, detail=detail)
+    if chosen in ("svg", "png"):
+        from ..leaderboard.plots import board_plot
 
+        return board_plot(board, chosen)
+    if chosen == "html":
+        from ..leaderboard.page import to_html
 
-def _write(output: Path, text: str) -> None:
-    try:
-        if output.is_dir():
-            raise RequestError(f"--output {output}: expected a file, found a folder")
-        if output.exists() and not output.is_file():  # A device or a pipe, such as /dev/stdout, must not be replaced.
-            output.write_text(text, encoding="utf-8")
-        else:
-            atomic_write_text(output.resolve(), text)
-    except OSError as error:
-        raise RequestError(f"--output {output}: cannot be written ({error.strerror})") from error
+        return to_html(board, output).encode()
+    texts = {
+        "json": lambda: to_text(board.to_json()),
+        "csv": lambda: to_csv(board),
+        "markdown": lambda: to_markdown(board, detail=detail),
+        "latex": lambda: to_latex(board, detail=detail),
+    }
+    return texts[chosen]().encode()
 
 
 def print_leaderboard(board: Board, *, detail: bool = False) -> None:
-    """Print the leaderboard as a table with its notes, without columns that are empty in every row."""
-    from ..leaderboard.formats import cells, notes
+    """Print the leaderboard as tables that fit the terminal, with its notes."""
+    from ..leaderboard.formats import note_lines, to_lines
 
-    headers, table = cells(board, detail=detail)
-    filled = [index for index in range(len(headers)) if index < 3 or any(line[index] for line in table)]
-    print_table([headers[index] for index in filled], [[line[index] for index in filled] for line in table])
-    print_text("")
-    for note in notes(board):
+    width = shutil.get_terminal_size((_WIDTH, 24)).columns
+    for headers, lines in to_lines(board, detail=detail, width=width):
+        print_table(headers, lines)
+        print_text("")
+    for note in note_lines(board):
         print_text(note)
+
+
+def _show_comparison(found: Comparison, chosen: str, output: Path | None) -> None:
+    from ..experiments.results import to_text
+    from ..leaderboard.comparison_formats import comparison_lines, comparison_markdown, method_lines
+
+    for reason in dict.fromkeys(found.refused.values()):
+        print_remark(f"warning: not compared: {reason}")
+    if all(name in found.refused for name in found.datasets):
+        raise RequestError(f"{found.a} and {found.b} cannot be compared on any dataset; the reasons stand above")
+    if chosen in _FILES or chosen in ("csv", "latex"):
+        if chosen not in ("svg", "png") or output is None:
+            raise RequestError(f"--compare has the formats table, markdown, json, svg and png, not {chosen}")
+        from ..leaderboard.plots import comparison_plot
+
+        write_output(output, comparison_plot(found, chosen), "--output")
+    elif output is not None:
+        text = to_text(found.to_json()) if chosen == "json" else comparison_markdown(found)
+        write_output(output, text.encode(), "--output")
+    elif chosen == "json":
+        print_json(found.to_json())
+    elif chosen == "markdown":
+        print_text(comparison_markdown(found))
+    else:
+        print_table(*comparison_lines(found), title=f"{found.a} minus {found.b}")
+        print_text("")
+        for line in method_lines(found):
+            print_text(line)

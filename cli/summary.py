@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def print_results(results: list[Result]) -> None:
     """Print results of one task with their marks and, for test, the published scores."""
-    from ..leaderboard.published import published_rows
+    from ..leaderboard.published import select_published
 
     first = results[0]
     rows = [
         (result.name or "(these predictions)", _seed(result), _dev(result), f"{result.score:.2f}") for result in results
     ]
     if first.split == "test":
-        for row in published_rows().values():
+        for row in select_published(None):
             if first.task in row.scores:
                 rows.append((row.model, "published", "", f"{row.scores[first.task]:.2f}"))
     print_table(("model", "seed", "dev", first.split), rows, title=f"{first.task} ({first.metric})")
@@ -38,13 +38,14 @@ def departure_line(task: str, departure: str) -> str:
 
 def remarks(result: Result) -> Iterator[str]:
     """Yield departures, notes, what was cut, and the path of the result."""
-    from ..leaderboard.marks import BORROWED_RECIPE, borrows_recipe
+    from ..leaderboard.marks import BORROWED_RECIPE, borrows_recipe, shared_line, unbeaten_baseline
 
     yield from (f"limited, so it is not ranked: {item}" for item in result.limits)
     yield from (departure_line(result.task, item) for item in result.departures)
     if borrows_recipe(result):
         yield f"note: {BORROWED_RECIPE}"
     yield from (f"note: {item}" for item in result.notes)
+    yield from (f"note: {line}" for line in (shared_line(result), unbeaten_baseline(result)) if line)
     yield from _cut(result)
     if result.unofficial_splits:
         yield f"the data are not the benchmark's: {', '.join(result.unofficial_splits)}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError, RunError
-from ..files import atomic_write
+from ..errors import RunError
+from ..files import atomic_write, cache_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
 
 _ROWS_PER_BATCH = 1000  # rows in memory at a time while a file is written
 _log = logging.getLogger(__name__)
-
-
-def cache_dir() -> Path:
-    """Return the cache folder: `LINKBERT_CACHE_DIR`, or else `linkbert` below `XDG_CACHE_HOME` or `~/.cache`."""
-    chosen = os.environ.get("LINKBERT_CACHE_DIR")
-    if chosen is not None and not chosen.isprintable():
-        raise RequestError(f"LINKBERT_CACHE_DIR={chosen!r}: the path is not plain text; name another folder")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "linkbert"
 
 
 def cached_dataset(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import read_json_lines
 from ..errors import LinkbertError, RequestError
 from ..files import sha256_of
 from ..models.sources import weights_sha256
 from ..tasks.registry import TASKS
 from .results import Result
 from .scoring import score_lists
-from .store import read_result_in
+from .store import predictions_path, read_result_in, read_stored_predictions
 
 # The score is computed by the same sums in the same order. An edit of any digit that is shown changes it by far more.
 _TOLERANCE = 1e-9
@@ -61,9 +60,8 @@ def check_results(results_dir: str | Path = "results") -> dict[str, Any]:
         item = Checked(path)
         try:
             result = read_result_in(folder, path)
-            _check_result(item, result)
-            if result.predictions_file:
-                named.add(path.with_name(Path(result.predictions_file).name))
+            _check_result(item, result, folder)
+            named.add(predictions_path(folder, result))
         except RequestError as error:
             item.problems.append(str(error))
         except (OSError, ValueError, TypeError, ArithmeticError) as error:
@@ -80,21 +78,20 @@ def check_results(results_dir: str | Path = "results") -> dict[str, Any]:
     }
 
 
-def _check_result(item: Checked, result: Result) -> None:
+def _check_result(item: Checked, result: Result, folder: Path) -> None:
     if result.intact is None:
         item.unverified.append("no checksum: written by an earlier version")
     elif not result.intact:
         item.problems.append(f"{item.file}: edited or damaged: its checksum does not fit")
-    _check_predictions(item, result)
+    _check_predictions(item, result, folder)
     _check_model(item, result)
 
 
-def _check_predictions(item: Checked, result: Result) -> None:
-    if result.predictions_file is None:
+def _check_predictions(item: Checked, result: Result, folder: Path) -> None:
+    path = predictions_path(folder, result)
+    if path is None:
         item.unverified.append("it names no predictions file")
         return
-    # The folder of results may have been moved since: the predictions lie beside the result, wherever that is.
-    path = item.file.with_name(Path(result.predictions_file).name)
     if not path.is_file():
         item.unverified.append(f"{path}: not there, so the score cannot be computed again")
         return
@@ -105,7 +102,7 @@ def _check_predictions(item: Checked, result: Result) -> None:
         item.unverified.append(f"{result.task} version {result.task_version} is not known here: not scored again")
         return
     try:
-        rows = [row for _, row in read_json_lines(path)]
+        rows = read_stored_predictions(path)
         if len(rows) != result.n_examples:
             item.problems.append(f"{path}: {len(rows)} predictions, the result counts {result.n_examples}")
         scored = score_lists(task, [row["prediction"] for row in rows], [row["gold"] for row in rows])

@@ -98,6 +98,11 @@ def check_parts(record: Any) -> None:
     for split, counts in (record.truncation or {}).items():
         if not all(type(counts.get(name)) is int for name in _COUNTS):
             raise ValueError(f"truncation.{split} should hold the numbers {', '.join(_COUNTS)}")
+    baseline = getattr(record, "baseline", None)
+    if baseline is not None and (
+        not isinstance(baseline.get("name"), str) or type(baseline.get("score")) not in (int, float)
+    ):
+        raise ValueError("baseline should hold a name and a score")
     if record.dev is not None and type(record.dev.get("score")) not in (int, float):
         raise ValueError("dev.score should be a number")
 

@@ -22,7 +22,7 @@ from .results import Result, now, to_text
 from .run_record import RUN_FILE, RunRecord, read_run, write_run
 from .store import read_result
 
-_FAILED = "failed.json"
+FAILED = "failed.json"
 _log = logging.getLogger(__name__)
 
 Record = TypeVar("Record", Result, RunRecord)
@@ -124,7 +124,7 @@ def begin_run(paths: RunPaths, record: RunRecord, *, restart: bool = False) -> R
     sweep(folder.parent, paths.stem)
     there = _record_in(folder)
     if there is not None and not there.is_finished and not restart and _is_same_run(record, there):
-        (folder / _FAILED).unlink(missing_ok=True)
+        (folder / FAILED).unlink(missing_ok=True)
         sweep(folder, "*")
         return replace(record, started=there.started or now())
     if there is not None and there.is_finished:
@@ -154,7 +154,7 @@ def _record_in(folder: Path) -> RunRecord | None:
         except RequestError:  # `look_up` has allowed to replace it.
             return None
     # A run that was stopped at its very beginning leaves nothing but these names.
-    if all(path.name == _FAILED or path.name.startswith(f".{RUN_FILE}") for path in folder.iterdir()):
+    if all(path.name == FAILED or path.name.startswith(f".{RUN_FILE}") for path in folder.iterdir()):
         return None
     raise RequestError(
         f"{folder}: the run folder holds something that is not a run; choose another --runs-dir or --name"
@@ -181,14 +181,14 @@ def clean_up(paths: RunPaths) -> None:
     """Remove what only an unfinished run needs; the caller holds the run."""
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
     shutil.rmtree(paths.replaced, ignore_errors=True)
-    (paths.run_dir / _FAILED).unlink(missing_ok=True)
+    (paths.run_dir / FAILED).unlink(missing_ok=True)
     sweep(paths.run_dir, "*")
     sweep(paths.run_dir.parent, paths.stem)
 
 
 def finish_clean_up(paths: RunPaths) -> None:
     """Finish the clean-up of a run that was stopped after its result was stored."""
-    left = (paths.checkpoints, paths.replaced, paths.run_dir / _FAILED)
+    left = (paths.checkpoints, paths.replaced, paths.run_dir / FAILED)
     # If another process holds the run, that process cleans up; a folder that is not a run is not touched.
     with suppress(RequestError):
         if any(path.exists() for path in left) and read_run(paths.run_dir).is_finished:
@@ -206,4 +206,4 @@ def note_failure(folder: Path, error: Exception) -> None:
         "traceback": None if isinstance(error, LinkbertError) else traceback.format_exc(),
     }
     with suppress(OSError):  # The failure itself is what the user has to know, not that it could not be written down.
-        atomic_write_text(folder / _FAILED, to_text(record))
+        atomic_write_text(folder / FAILED, to_text(record))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,10 @@ def predict_split(
 
 def scored_fields(task: Task, predicted: Predicted) -> dict[str, Any]:
     """Score predictions, and return the fields of a result that follow from them."""
+    from ..metrics.baselines import baseline
+
     scored = score_split(task, predicted)
+    trivial = baseline(task.metric, list(predicted.split.examples["label"]), task.labels, task.negative)
     return {
         "schema_version": SCHEMA_VERSION,
         "task": task.name,
@@ -100,6 +103,7 @@ def scored_fields(task: Task, predicted: Predicted) -> dict[str, Any]:
         "metrics": scored.metrics,
         "notes": list(scored.notes),
         "n_examples": len(predicted.predictions),
+        "baseline": asdict(trivial),
         "versions": versions(),
     }
 

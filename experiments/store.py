@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import OWN_LIMIT, read_json
+from ..corpora.json_files import OWN_LIMIT, read_json, read_json_lines
 from ..errors import RequestError
 from ..files import atomic_write, atomic_write_text, sweep
 from ..locks import commit_lock
@@ -80,6 +80,26 @@ def store_result(paths: RunPaths, result: Result, lines: Iterable[bytes], *, ove
                 older.unlink()
         sweep(file.parent, f"{paths.stem}.*")
     return result
+
+
+def predictions_path(folder: Path, result: Result) -> Path | None:
+    """Return where the predictions of a stored result lie; None if it names none.
+
+    The folder of results may have been moved since: the predictions lie beside the result, wherever that is.
+    """
+    if result.predictions_file is None:
+        return None
+    file = RunPaths(result.task, result.name, result.seed, folder, folder).result_file
+    return file.with_name(Path(result.predictions_file).name)
+
+
+def read_stored_predictions(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a predictions file: objects with `id`, `gold`, `prediction` and `scores`.
+
+    Raises:
+        RequestError: the file cannot be read, or a line is not a JSON object.
+    """
+    return [row for _, row in read_json_lines(path)]
 
 
 def differences_of_results(result: Result, stored: Result) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,12 +14,28 @@ from ..training.reporters import Progress, Reporter
 from ..training.state import State
 from .results import now
 
+LOG_FILE = "training-log.jsonl"  # in a run folder
 _LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
 
 
 def _refuse_link(path: str, flags: int) -> int:
     """Open a file that is not a link: the log is truncated on resumption, and must not truncate another file."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def read_training_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of the log in a run folder: losses with `step`, and ends of epochs with `epochs_done`.
+
+    Returns:
+        The records in order; an empty list if there is no log. A line that was cut off by a crash ends the log.
+    """
+    records: list[dict[str, Any]] = []
+    with suppress(OSError, ValueError):
+        for line in (folder / LOG_FILE).read_bytes().splitlines():
+            record = json.loads(line)
+            if isinstance(record, dict):
+                records.append(record)
+    return records
 
 
 class TrainingLog(Reporter):
@@ -30,7 +46,7 @@ class TrainingLog(Reporter):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "training-log.jsonl"
+        self.path = folder / LOG_FILE
         self._handle: IO[bytes] | None = None
 
     @contextmanager

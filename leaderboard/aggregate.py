@@ -9,6 +9,8 @@ from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES
 
 BLURB_TASKS = tuple(task.name for task in TASKS.values() if task.suite == "blurb")
+# The datasets of each BLURB task type.
+TYPE_TASKS = {kind: tuple(name for name in BLURB_TASKS if TASKS[name].task_type == kind) for kind in BLURB_TYPES}
 
 
 def over_seeds(scores: Sequence[float]) -> tuple[float, float | None]:
@@ -23,8 +25,7 @@ def type_means(scores: Mapping[str, float]) -> dict[str, float | None]:
         scores: task -> score.
     """
     means: dict[str, float | None] = {}
-    for kind in BLURB_TYPES:
-        members = [name for name in BLURB_TASKS if TASKS[name].task_type == kind]
+    for kind, members in TYPE_TASKS.items():
         complete = all(name in scores for name in members)
         means[kind] = statistics.fmean(scores[name] for name in members) if complete else None
     return means

@@ -3,68 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import RequestError, nearest
-from ..experiments.results import Result
+from ..experiments.failed_runs import FailedRun, failed_runs
 from ..experiments.store import read_results
 from ..tasks.registry import TASKS
-from ..tasks.task import SUITES
-from .aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
-from .marks import marks_of_row, odd_test_data
-from .published import published_rows
+from ..tasks.task import BLURB_TYPES, SUITES
+from .comparison import Comparison, Difference, compare_rows, is_behind
+from .evidence import find_evidence
+from .published import published_rows, select_published
+from .ranks import with_ranks
+from .rows import (
+    LIMITED,
+    Cell,
+    Row,
+    baseline_row,
+    group_results,
+    measured_row,
+    problem_of,
+    published_board_rows,
+    row_key,
+)
+from .uncertainty import Uncertainty
 
 _DEFAULT_FOLDER = "results"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The score of one model on one task.
-
-    Attributes:
-        mean: mean over seeds, x100.
-        std: sample standard deviation over seeds; None for one seed and for published scores.
-        n: number of seeds.
-    """
-
-    mean: float
-    std: float | None
-    n: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model on the leaderboard.
-
-    Attributes:
-        model: the model's name.
-        source: whether the scores are published or were measured here.
-        ranked: False for limited runs, which are listed and not ranked.
-        marks: what a reader must know before comparing the row with others.
-        n_tasks: number of tasks with a score.
-        blurb: the BLURB score; None unless all 13 scores are there.
-        types: the mean of each BLURB task type; None unless all of its scores are there.
-        tasks: task -> score.
-    """
-
-    model: str
-    source: Literal["published", "measured"]
-    ranked: bool
-    marks: list[str]
-    n_tasks: int
-    blurb: float | None
-    types: dict[str, float | None]
-    tasks: dict[str, Cell]
-
-    @property
-    def blurb_datasets(self) -> int:
-        """How many of BLURB's 13 datasets have a score."""
-        return sum(name in self.tasks for name in BLURB_TASKS)
+__all__ = ["Board", "Cell", "Row", "leaderboard"]
 
 
 @dataclass(frozen=True)
@@ -74,36 +42,115 @@ class Board:
     Attributes:
         rows: the rows, best first.
         tasks: the tasks that it covers, in order: those of the chosen suite, and any other task with a result.
+        suite: the chosen suite; None for all tasks.
+        folder: the folder of results.
+        failed: runs that failed and have no result.
+        uncertainty: intervals and tests of the measured rows.
     """
 
     rows: list[Row]
     tasks: tuple[str, ...]
+    suite: str | None = None
+    folder: Path = Path(_DEFAULT_FOLDER)
+    failed: tuple[FailedRun, ...] = ()
+    uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty({}), compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the board as a JSON object, `{"rows": [...]}`."""
-        return {"rows": [asdict(row) for row in self.rows]}
+        """Return the board as a JSON object, `{"rows": [...], "failed": [...]}`."""
+        return {"rows": [row.to_json() for row in self.rows], "failed": [run.to_json() for run in self.failed]}
 
     def measured(self) -> Board:
         """Return the board without the published rows."""
-        return Board([row for row in self.rows if row.source == "measured"], self.tasks)
+        return replace(self, rows=[row for row in self.rows if row.source == "measured"])
+
+    def score(self, row: Row) -> float | None:
+        """Return the score by which rows are ranked: the BLURB score, or that of a suite of one task."""
+        if self.suite in ("medqa", "mmlu"):
+            return next((cell.mean for cell in row.tasks.values()), None)
+        return row.blurb
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """Compare two rows, first beside second.
+
+        Args:
+            a: the name of a measured model, or `model@publication`.
+            b: another one.
+
+        Raises:
+            RequestError: there is no such row, or the two have no task in common.
+        """
+        first, second = self.find(a), self.find(b)
+        if first.key == second.key:
+            raise RequestError(f"--compare {a} {b}: both are the same row")
+        (found,) = compare_rows([(first, second)], self.uncertainty)
+        if not found.datasets:
+            raise RequestError(f"--compare {a} {b}: they have no dataset in common")
+        return replace(found, other_sources=_other_sources(first, second))
+
+    def find(self, name: str) -> Row:
+        """Return the row of this name, whether the board shows it or not.
+
+        Raises:
+            RequestError: there is none; the message names the nearest ones.
+        """
+        rows = {row.key: row for row in published_board_rows(published_rows(), self.tasks)}
+        rows |= {row.key: row for row in self.rows}
+        for key in (name, row_key(name, LIMITED)):
+            if key in rows:
+                return rows[key]
+        raise RequestError(f"--compare {name}: no such row; {nearest(name, rows)}")
+
+    def sorted_by(self, column: str) -> Board:
+        """Return the board with its rows in the order of a column, best first and missing ones last.
+
+        Args:
+            column: `blurb`, a task type, a task, or `model`.
+
+        Raises:
+            RequestError: there is no such column.
+        """
+        columns = ("model", "blurb", *BLURB_TYPES, *self.tasks)
+        if column not in columns:
+            raise RequestError(f"--sort {column!r}: {nearest(column, columns)}")
+        if column == "model":
+            return replace(self, rows=sorted(self.rows, key=lambda row: row.model))
+
+        def key(row: Row) -> tuple[bool, float]:
+            value = row.blurb if column == "blurb" else row.types.get(column, row.means.get(column))
+            return value is None, -(value or 0)
+
+        return replace(self, rows=sorted(self.rows, key=key))
 
 
-def leaderboard(results_dir: str | Path | None = None, *, suite: str | None = None) -> Board:
+def leaderboard(
+    results_dir: str | Path | None = None,
+    *,
+    suite: str | None = None,
+    published: str | None = None,
+    baselines: bool = False,
+    runs_dir: str | Path | None = None,
+) -> Board:
     """Rank all results beside the published scores.
 
     Means are taken over the seeds of each task; the BLURB score and the task types follow from those means. What is
-    missing is None. Limited runs (`--max-steps`, a part of the data, another split) are a row of their own, which is
-    not ranked. A file that cannot be read is named in the log and left out.
+    missing is None. Limited runs (`--max-steps`, a part of the data, another split) and results of other data are rows
+    of their own, which are not ranked. Confidence intervals need the predictions beside the results. A file that cannot be
+    read is named in the log and left out.
 
     Args:
         results_dir: the folder of results; `results`, which may be missing, if None.
         suite: `blurb`, `medqa` or `mmlu` for its tasks only, ranked by its score; None or `all` for all tasks.
+        published: `all`, `linkbert`, `gu`, `indus` or `none`; None for the five rows of
+            the LinkBERT paper's comparison.
+        baselines: add a row with trivial baselines.
+        runs_dir: the folder of runs, where failed runs are looked for; None to leave them out.
 
     Raises:
-        RequestError: the suite is unknown, or there is no such folder.
+        RequestError: a choice is unknown, or there is no such folder.
     """
     if suite not in (None, "all", *SUITES):
         raise RequestError(f"unknown suite {suite!r}; {nearest(str(suite), ('all', *SUITES))}")
+    chosen = select_published(published)
     folder = Path(_DEFAULT_FOLDER if results_dir is None else results_dir)
     if not folder.is_dir() and (results_dir is not None or folder.exists()):
         raise RequestError(f"{folder}: no such folder of results; name one with --results-dir")
@@ -112,7 +159,7 @@ def leaderboard(results_dir: str | Path | None = None, *, suite: str | None = No
         _log.info("%s: no results there; these are the published scores alone", folder)
     known = []
     for result in results:
-        problem = _problem(result)
+        problem = problem_of(result)
         if problem:
             problems.append(f"{result.task} {result.name} seed {result.seed}: {problem}")
         else:
@@ -120,69 +167,82 @@ def leaderboard(results_dir: str | Path | None = None, *, suite: str | None = No
     for problem in problems:
         _log.warning("left out: %s", problem)
     tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
-    rows = [*_published(tasks), *_measured(known, tasks)]
-    return Board(sorted(rows, key=lambda row: _rank(row, suite)), tasks)
-
-
-def _problem(result: Result) -> str | None:
-    """Return why a result cannot stand in the same column as the others, or None if it can."""
-    task = TASKS.get(result.task)
-    if task is None:
-        return "unknown task"
-    if result.task_version != task.version:
-        return f"version {result.task_version} of the task, this is version {task.version}"
-    if result.split != "test":
-        return f"a score of the {result.split} split"
-    if result.metric != task.metric:
-        return f"scored by {result.metric}, not by {task.metric}"
-    return None
-
-
-def _published(tasks: Sequence[str]) -> Iterable[Row]:
-    for row in published_rows().values():
-        cells = {name: Cell(row.scores[name], None, 1) for name in tasks if name in row.scores}
-        if cells:
-            yield _row(row.model, "published", True, [row.cite], cells)
-
-
-def _measured(results: Sequence[Result], tasks: Sequence[str]) -> Iterable[Row]:
-    groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
-    for result in results:
-        if result.task in tasks:
-            groups[result.name, bool(result.limits)].append(result)
-    odd_data = odd_test_data(results)
-    for (model, limited), members in groups.items():
-        cells = {}
-        for name in tasks:
-            scores = [result.score for result in members if result.task == name]
-            if scores:
-                cells[name] = Cell(*over_seeds(scores), len(scores))
-        yield _row(model, "measured", not limited, marks_of_row(members, odd_data), cells)
-
-
-def _row(
-    model: str,
-    source: Literal["published", "measured"],
-    ranked: bool,
-    marks: list[str],
-    cells: Mapping[str, Cell],
-) -> Row:
-    means = {name: cell.mean for name, cell in cells.items()}
-    return Row(
-        model=model,
-        source=source,
-        ranked=ranked,
-        marks=marks,
-        n_tasks=len(cells),
-        blurb=blurb_score(means) if ranked else None,
-        types=type_means(means) if ranked else dict.fromkeys(type_means({})),
-        tasks=dict(cells),
+    groups = group_results(known, tasks)
+    uncertainty = Uncertainty(
+        {
+            row_key(*name): {
+                task: find_evidence([result for result in members if result.task == task], folder)
+                for task in dict.fromkeys(result.task for result in members)
+            }
+            for name, members in groups.items()
+        }
     )
+    measured = [measured_row(*name, members, tasks) for name, members in groups.items()]
+    rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
+    if baselines and (row := baseline_row(tasks, known)):
+        rows.append(row)
+    failed = tuple(failed_runs(Path(runs_dir), folder)) if runs_dir is not None else ()
+    board = Board([], tasks, None if suite == "all" else suite, folder, failed, uncertainty)
+    rows.sort(key=lambda row: _order(row, board.score(row)))
+    return replace(board, rows=_ranked(rows, board))
 
 
-def _rank(row: Row, suite: str | None) -> tuple[Any, ...]:
+def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:
+    found = uncertainty.intervals()
+    for problem in uncertainty.problems.values():
+        if not problem.is_absence:
+            _log.warning("no confidence interval: %s", problem)
+    absent = dict.fromkeys(name for (name, _), problem in uncertainty.problems.items() if problem.is_absence)
+    if absent:
+        _log.info("no confidence intervals without the predictions beside the results: %s", ", ".join(absent))
+    return [_with_cells(row, found[row.key]) for row in rows]
+
+
+def _with_cells(row: Row, intervals: Any) -> Row:
+    cells = {name: replace(cell, ci=intervals.tasks.get(name)) for name, cell in row.tasks.items()}
+    return replace(row, tasks=cells, intervals=intervals)
+
+
+def _order(row: Row, score: float | None) -> tuple[Any, ...]:
     """Return the sort key of a row: ranked rows first, then by score, then rows with more tasks, then by name."""
-    score = row.blurb
-    if suite in ("medqa", "mmlu"):
-        score = next((cell.mean for cell in row.tasks.values()), None)
-    return not row.ranked, score is None, -(score or 0), -row.n_tasks, row.model
+    return not row.ranked, score is None, -(score or 0), -len(row.tasks), row.model, row.key
+
+
+def _ranked(rows: list[Row], board: Board) -> list[Row]:
+    candidates = [row for row in rows if row.ranked and board.score(row) is not None]
+    known: dict[tuple[str, str], Comparison] = {}
+
+    def behind(row: Row, leader: Row) -> bool:
+        if (row.key, leader.key) not in known:
+            # All rows are compared with this leader at once, which shares the work of resampling.
+            pairs = [(other, leader) for other in candidates if other.key != leader.key]
+            for (other, _), found in zip(pairs, compare_rows(pairs, board.uncertainty), strict=True):
+                known[other.key, leader.key] = found
+        found = known[row.key, leader.key]
+        return is_behind(_decisive(found, board), row, leader)
+
+    return with_ranks(rows, board.score, behind)
+
+
+def _decisive(found: Comparison, board: Board) -> Difference | None:
+    """Return the difference that decides about ranks."""
+    return next(iter(found.datasets.values()), None) if board.suite in ("medqa", "mmlu") else found.blurb
+
+
+def _other_sources(a: Row, b: Row) -> Mapping[str, Mapping[str, float]]:
+    """Return what other publications print for the difference of the same two models."""
+    rows = {row.name: row for row in published_rows()}
+    found: dict[str, dict[str, float]] = {}
+    for publication in dict.fromkeys(row.publication.name for row in published_rows()):
+        if publication in (a.publication and a.publication.name, b.publication and b.publication.name):
+            continue
+        first, second = (rows.get(f"{row.model}@{publication}") for row in (a, b))
+        if first is not None and second is not None:
+            boards = [next(published_board_rows([row], tuple(TASKS))) for row in (first, second)]
+            one, other = boards
+            found[publication] = {
+                name: one.means[name] - other.means[name] for name in one.means if name in other.means
+            }
+            if one.blurb is not None and other.blurb is not None:
+                found[publication]["blurb"] = one.blurb - other.blurb
+    return found

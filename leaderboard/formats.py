@@ -1,118 +1,197 @@
-"""The leaderboard as cells of text, as Markdown and as CSV."""
+"""The leaderboard as lines of text, as Markdown, as CSV and as LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
-from ..escaping import csv_text, markdown_text
+from ..escaping import csv_text, latex_text, markdown_text
 from ..tasks.registry import TASKS
-from ..tasks.task import BLURB_TYPES, EXTRA
-from .aggregate import BLURB_TASKS
-from .board import Board, Row
+from ..tasks.task import BLURB_TYPES
+from .board import Board
+from .layout import (
+    Column,
+    columns,
+    deviation_text,
+    interval_text,
+    legend,
+    marks_text,
+    name_text,
+    notes,
+    rank_text,
+    runs_text,
+    score_text,
+    source_text,
+    with_scores,
+)
+from .rows import Row
+from .uncertainty import Interval
 
-_TYPE_TITLES = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
-# The tasks that the short form shows beside the task types, with their titles in all forms.
-_SHOWN_TASKS = {
-    "pubmedqa": "PubMedQA",
-    "bioasq": "BioASQ",
-    "medqa": "MedQA",
-    "mmlu-professional-medicine": "MMLU",
-}
+_GAP = 2  # blanks between two columns
+_FIXED = 3  # columns that every part of a wide table begins with: rank, model and source
 
 
-def cells(board: Board, *, detail: bool) -> tuple[list[str], list[list[str]]]:
-    """Lay the leaderboard out as text.
+def to_lines(board: Board, *, detail: bool, width: int) -> list[tuple[list[str], list[list[str]]]]:
+    """Lay the board out for a terminal.
+
+    A board that is wider than the terminal is continued in further tables, each with the names of the rows.
 
     Args:
         board: the leaderboard.
-        detail: whether to show every dataset instead of the task types.
+        detail: whether to show every dataset, and the deviations over seeds.
+        width: characters of a line.
 
     Returns:
-        The headers, and one list of cells per row. A dataset beyond the published benchmark has a column in both forms,
-        if it has a score, and a `+` before its name.
+        (headers, lines of cells) of each table. The second line of a row has its intervals, with `detail` a third one
+        its deviations.
     """
-    extra = [name for name in board.tasks if TASKS[name].suite == EXTRA and _has_score(board, name)]
-    published = [name for name in board.tasks if TASKS[name].suite != EXTRA] if detail else list(_SHOWN_TASKS)
-    tasks = [*published, *extra]
-    types = {} if detail else _TYPE_TITLES
-    headers = ["model", "source", "BLURB", *types.values(), *map(_title, tasks), "n", "marks"]
-    references, table = [], []
+    board = with_scores(board, columns(board, detail=detail))
+    numbers = notes(board)
+    fixed = [["rank", *(cell for row in board.rows for cell in _lines(rank_text(row), row, detail))]]
+    fixed.append(["model", *(cell for row in board.rows for cell in _lines(name_text(row), row, detail))])
+    source = []
     for row in board.rows:
-        marks = []
-        for mark in row.marks:
-            if mark not in references:
-                references.append(mark)
-            marks.append(str(references.index(mark) + 1))
-        source = row.source if row.ranked else f"{row.source}, not ranked"
-        numbers = [*(_number(row.types[kind]) for kind in types), *(_score(row, name) for name in tasks)]
-        table.append([row.model, source, _blurb(row), *numbers, _seeds(row), ",".join(marks)])
-    return headers, table
+        source += [source_text(row), *(["95% interval"] if row.intervals.tasks else [])]
+        source += ["deviation"] if _has_deviation(row, detail) else []
+    fixed.append(["source", *source])
+    scores = [_column_lines(column, board, detail) for column in columns(board, detail=detail)]
+    last = [
+        ["n", *(cell for row in board.rows for cell in _lines(runs_text(row), row, detail))],
+        ["marks", *(cell for row in board.rows for cell in _lines(marks_text(row, numbers), row, detail))],
+    ]
+    return [_table([*fixed, *part]) for part in _parts(fixed, [*scores, *last], width)]
 
 
-def _title(name: str) -> str:
-    return f"+{name}" if TASKS[name].suite == EXTRA else _SHOWN_TASKS.get(name, name)
+def _lines(text: str, row: Row, detail: bool) -> list[str]:
+    """Return a text, and blanks for the further lines of the row."""
+    return [text, *([""] if row.intervals.tasks else []), *([""] if _has_deviation(row, detail) else [])]
 
 
-def _has_score(board: Board, name: str) -> bool:
-    return any(name in row.tasks for row in board.rows)
+def _has_deviation(row: Row, detail: bool) -> bool:
+    return detail and any(cell.std is not None for cell in row.tasks.values())
 
 
-def notes(board: Board) -> list[str]:
-    """Return the marks with the numbers by which the cells refer to them."""
-    marks = dict.fromkeys(mark for row in board.rows for mark in row.marks)
-    return [f"{number}: {' '.join(mark.splitlines())}" for number, mark in enumerate(marks, 1)]
+def _column_lines(column: Column, board: Board, detail: bool) -> list[str]:
+    lines = [column.title]
+    for row in board.rows:
+        lines.append(score_text(column, row))
+        lines += [interval_text(column, row)] if row.intervals.tasks else []
+        lines += [deviation_text(column, row)] if _has_deviation(row, detail) else []
+    return lines
+
+
+def _parts(fixed: list[list[str]], others: list[list[str]], width: int) -> list[list[list[str]]]:
+    """Divide columns so that each part fits beside the fixed ones; columns without content are left out."""
+    others = [column for column in others if any(column[1:])]
+    room = width - sum(_width(column) for column in fixed)
+    parts: list[list[list[str]]] = [[]]
+    used = 0
+    for column in others:
+        if parts[-1] and used + _width(column) - _GAP > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(column)
+        used += _width(column)
+    return parts
+
+
+def _width(column: list[str]) -> int:
+    return max(map(len, column)) + _GAP
+
+
+def _table(parts: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    lines = [list(line) for line in zip(*parts, strict=True)]
+    # The second line of a row whose intervals stand in another part would be empty.
+    return lines[0], [line for line in lines[1:] if line[0] or any(line[_FIXED:])]
+
+
+def note_lines(board: Board) -> list[str]:
+    """Return the legend, and the marks with the numbers by which the rows refer to them."""
+    return [*legend(board), *(f"{number}: {mark}" for mark, number in notes(board).items())]
 
 
 def to_markdown(board: Board, *, detail: bool) -> str:
     """Return the leaderboard as a Markdown table with its notes."""
-    headers, table = cells(board, detail=detail)
-    lines = [headers, ["---", "---", *("---:" for _ in headers[2:-1]), "---"], *table]
+    shown = columns(board, detail=detail)
+    board = with_scores(board, shown)
+    numbers = notes(board)
+    headers = ["rank", "model", "source", *(column.title for column in shown), "n", "marks"]
+    lines = [headers, ["---", "---", "---", *("---:" for _ in headers[3:-1]), "---"]]
+    for row in board.rows:
+        scores = [_full_text(column, row, detail=detail) for column in shown]
+        lines.append(
+            [rank_text(row), name_text(row), source_text(row), *scores, runs_text(row), marks_text(row, numbers)]
+        )
     text = "".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |\n" for line in lines)
-    explained = "".join(f"\n{markdown_text(note)}\n" for note in notes(board))
-    return text + explained
+    explained = [line.replace("The second line of a measured row has", "Brackets hold") for line in note_lines(board)]
+    return text + "".join(f"\n{markdown_text(note)}\n" for note in explained)
+
+
+def _full_text(column: Column, row: Row, *, detail: bool) -> str:
+    ci = interval_text(column, row)
+    parts = [score_text(column, row), deviation_text(column, row) if detail else "", f"({ci})" if ci else ""]
+    return " ".join(part for part in parts if part)
 
 
 def to_csv(board: Board) -> str:
-    """Return the leaderboard as CSV, with unrounded mean, deviation and number of seeds per dataset."""
+    """Return the leaderboard as CSV, with unrounded mean, deviation, number of runs and interval per dataset."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    per_task = [f"{name}{suffix}" for name in TASKS for suffix in ("", "_std", "_n")]
-    writer.writerow(["model", "source", "ranked", "blurb", "blurb_datasets", *BLURB_TYPES, *per_task, "marks"])
+    parts = ("", "_std", "_n", "_ci_low", "_ci_high")
+    per_task = [f"{name}{suffix}" for name in TASKS for suffix in parts]
+    first = ["model", "source", "publication", "ranked", "rank_first", "rank_last"]
+    blurb = ["blurb", "blurb_ci_low", "blurb_ci_high", "blurb_datasets"]
+    writer.writerow([*first, *blurb, *BLURB_TYPES, *per_task, "marks"])
     for row in board.rows:
-        values: list[Any] = [row.model, row.source, str(row.ranked).lower(), row.blurb, row.blurb_datasets]
+        publication = row.publication.name if row.publication else None
+        values: list[Any] = [row.model, row.source, publication, str(row.ranked).lower(), *(row.rank or (None, None))]
+        values += [row.blurb, *_ends(row.intervals.blurb), row.blurb_datasets]
         values += [row.types[kind] for kind in BLURB_TYPES]
         for name in TASKS:
             cell = row.tasks.get(name)
-            values += [None, None, None] if cell is None else [cell.mean, cell.std, cell.n]
+            values += [None] * len(parts) if cell is None else [cell.mean, cell.std, cell.n, *_ends(cell.ci)]
         writer.writerow([_csv_cell(value) for value in [*values, "; ".join(row.marks)]])
     return buffer.getvalue()
 
 
-def _score(row: Row, name: str) -> str:
-    cell = row.tasks.get(name)
-    if cell is None:
-        return ""
-    return f"{cell.mean:.2f}" if cell.std is None else f"{cell.mean:.2f} ±{cell.std:.2f}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _blurb(row: Row) -> str:
-    if row.blurb is not None:
-        return f"{row.blurb:.2f}"
-    return f"({row.blurb_datasets} of {len(BLURB_TASKS)})" if row.blurb_datasets else ""
-
-
-def _seeds(row: Row) -> str:
-    if row.source == "published":
-        return ""
-    counts = [cell.n for cell in row.tasks.values()]
-    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
+def _ends(ci: Interval | None) -> Sequence[float | None]:
+    return (None, None) if ci is None else ci
 
 
 def _csv_cell(value: Any) -> Any:
     return "" if value is None else csv_text(value) if isinstance(value, str) else value
+
+
+def to_latex(board: Board, *, detail: bool) -> str:
+    """Return the leaderboard as a LaTeX table for the package booktabs: the best score bold, the second underlined."""
+    shown = columns(board, detail=detail)
+    board = with_scores(board, shown)
+    places = {column.name: _best_two(column, board) for column in shown}
+    headers = ["Model", "Source", *(latex_text(column.title) for column in shown)]
+    lines = [
+        "% needs \\usepackage{booktabs}; intervals are 95% confidence intervals over seeds and test documents",
+        f"\\begin{{tabular}}{{ll{'r' * len(shown)}}}",
+        "\\toprule",
+        " & ".join(headers) + " \\\\",
+        "\\midrule",
+    ]
+    for row in board.rows:
+        cells = [_latex_cell(column, row, places[column.name]) for column in shown]
+        lines.append(" & ".join([latex_text(name_text(row)), latex_text(source_text(row)), *cells]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def _best_two(column: Column, board: Board) -> list[str]:
+    """Return the best and the second best score of a column as text, so that equal numbers get the same emphasis."""
+    scores = {cell.mean for row in board.rows if row.ranked and (cell := column.cell(row))}
+    return list(dict.fromkeys(f"{score:.2f}" for score in sorted(scores, reverse=True)))[:2]
+
+
+def _latex_cell(column: Column, row: Row, best: list[str]) -> str:
+    text = latex_text(score_text(column, row))
+    if row.ranked and text in best:
+        text = f"\\textbf{{{text}}}" if text == best[0] else f"\\underline{{{text}}}"
+    ci = interval_text(column, row).replace("–", "--")
+    return f"{text} {{\\scriptsize [{ci}]}}" if ci else text

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..experiments.results import Result
+from ..tasks.corpus_facts import corpus_facts
 from ..tasks.data import checksums
 from ..tasks.recipe import RECIPES, load_recipes
 
 _RECIPE_OWNER = "biolinkbert"  # the published recipes were chosen for BioLinkBERT
 BORROWED_RECIPE = "recipe published for BioLinkBERT"
+_FEW_SEEDS = 3  # fewer runs say little about other seeds; the replication of PROTOCOL has ten
 
 
 def marks_of(result: Result) -> Iterator[str]:
@@ -22,8 +24,43 @@ def marks_of(result: Result) -> Iterator[str]:
     if result.unofficial_splits:
         yield f"data not the benchmark's: {', '.join(result.unofficial_splits)}"
     yield from result.notes
+    yield from facts_of(result)
     if result.intact is False:
         yield "its checksum does not fit: the result file was edited or damaged"
+
+
+def facts_of(result: Result) -> Iterator[str]:
+    """Yield remarks about the test data: examples that were cut, texts that are also in train, a trivial baseline."""
+    counts = result.truncation.get("test") or {}
+    if counts.get("examples_cut"):
+        masks = f", {counts['masks_lost']} lost an entity mask" if counts.get("masks_lost") else ""
+        yield f"{counts['examples_cut']} of {counts['examples']} test examples were cut{masks}"
+    if shared := shared_line(result):
+        yield shared
+    if beaten_by := unbeaten_baseline(result):
+        yield beaten_by
+
+
+def shared_line(result: Result) -> str | None:
+    """Return a remark if test examples have texts that are also in train, as far as that is known; else None."""
+    data = result.data
+    facts = corpus_facts(result.task, (data.get("test") or {}).get("sha256"))
+    train = (data.get("train") or {}).get("sha256")
+    if facts is None or train != checksums().get(result.task, {}).get("train"):
+        return None  # Other data carry this as a note of the run.
+    count = facts.shared_with_train
+    if not count:
+        return None
+    return f"{'1 test example has' if count == 1 else f'{count} test examples have'} a text that is also in train"
+
+
+def unbeaten_baseline(result: Result) -> str | None:
+    """Return a warning if a result is not above what a constant prediction scores, or None."""
+    facts = corpus_facts(result.task, (result.data.get("test") or {}).get("sha256"))
+    known = result.baseline or ({"name": facts.baseline.name, "score": facts.baseline.score} if facts else None)
+    if known is None or result.score > known["score"]:
+        return None
+    return f"does not beat the trivial baseline: {known['name']} scores {known['score']:.2f}"
 
 
 def borrows_recipe(result: Result) -> bool:
@@ -38,21 +75,16 @@ def borrows_recipe(result: Result) -> bool:
     return _RECIPE_OWNER not in names and any(origin in origins for origin in published)
 
 
-def marks_of_row(results: Sequence[Result], odd_data: Mapping[str, set[str]]) -> list[str]:
-    """Return the marks of a row of the leaderboard, each with the tasks for which it holds.
-
-    Args:
-        results: all results of the row.
-        odd_data: task -> checksums of test data that differ from those of other rows (see `odd_test_data`).
-    """
+def marks_of_row(results: Sequence[Result]) -> list[str]:
+    """Return the marks of a row of the leaderboard, each with the tasks for which it holds."""
     tasks: dict[str, dict[str, None]] = defaultdict(dict)  # mark -> tasks, both in order of appearance
     for result in results:
         for mark in marks_of(result):
             tasks[mark][result.task] = None
-        if test_data(result) in odd_data.get(result.task, ()):
-            tasks["test data differ from other rows"][result.task] = None
     for task in dict.fromkeys(result.task for result in results):
         seeds = [result for result in results if result.task == task]
+        if len(seeds) < _FEW_SEEDS:
+            tasks[f"fewer than {_FEW_SEEDS} seeds"][task] = None
         for what, values in (("recipes", map(_recipe, seeds)), ("precision", (seed.precision for seed in seeds))):
             if len(set(values)) > 1:
                 tasks[f"seeds with different {what}"][task] = None
@@ -60,19 +92,6 @@ def marks_of_row(results: Sequence[Result], odd_data: Mapping[str, set[str]]) ->
     if len({result.model.get("weights_sha256") for result in results if result.recipe}) > 1:
         marks.append("runs of different pretrained weights under one name")
     return marks
-
-
-def odd_test_data(results: Iterable[Result]) -> dict[str, set[str]]:
-    """Return, for tasks whose results have different test data, the checksums that are not the canonical one."""
-    seen: dict[str, set[str]] = defaultdict(set)
-    for result in results:
-        seen[result.task].add(test_data(result))
-    return {task: found - {checksums().get(task, {}).get("test")} for task, found in seen.items() if len(found) > 1}
-
-
-def test_data(result: Result) -> str:
-    """Return the checksum of the test data of a result."""
-    return str((result.data.get("test") or {}).get("sha256"))
 
 
 def _recipe(result: Result) -> str:

@@ -3,6 +3,7 @@
 from ..corpora.hoc_archive import hoc_archive_format
 from ..corpora.tables import hoc_format
 from . import decoding, encoding, texts
+from .mistakes import wrong_flags
 from .task import Family, Task
 
 DOCUMENT_CLASSIFICATION = Family(
@@ -15,6 +16,7 @@ DOCUMENT_CLASSIFICATION = Family(
     encode=encoding.encode_texts,
     decode=decoding.decode_flags,
     describe=texts.describe_flags,
+    mistakes=lambda task, example, gold, given, scores: wrong_flags(task.labels, gold, given, example),
     text=texts.text,
     from_text=texts.from_text,
 )

@@ -41,6 +41,7 @@ CHEMPROT = _relations(
     title="ChemProt",
     release="seqcls/chemprot_hf",
     counts=(18035, 11268, 15745),
+    document_of=lambda identifier: identifier.split(".")[0],  # PMID.first.second
     labels=_CHEMPROT,
     formats=(relation_format(_CHEMPROT, negative="0"),),
     access=(
@@ -53,6 +54,7 @@ DDI = _relations(
     title="DDI",
     release="seqcls/DDI_hf",
     counts=(25296, 2496, 5716),
+    document_of=lambda identifier: identifier.split(".s")[0],  # DDI-SOURCE.document.sentence.pair
     labels=_DDI,
     formats=(relation_format(_DDI, negative="0"), ddi_xml_format(_DDI, negative="0")),
     access=(

@@ -2,6 +2,7 @@
 
 from ..corpora.tables import biosses_format
 from . import decoding, encoding, texts
+from .mistakes import wrong_number
 from .task import Family, Task
 
 SENTENCE_SIMILARITY = Family(
@@ -14,6 +15,7 @@ SENTENCE_SIMILARITY = Family(
     encode=encoding.encode_texts,
     decode=decoding.decode_number,
     describe=texts.describe_number,
+    mistakes=lambda task, example, gold, given, scores: wrong_number(example, gold, given),
     text=texts.text,
 )
 

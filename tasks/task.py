@@ -13,6 +13,7 @@ from ..corpora.prepared import release_format
 from ..corpora.sources import Format, Row, plain
 from ..metrics import METRICS
 from ..models.heads import HEADS, Head, HeadKind
+from .mistakes import Mistake, wrong_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,6 +103,10 @@ class Recipe:
         return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
 
 
+def _mistakes(task: Task, example: Row, gold: Any, prediction: Any, scores: Any) -> Iterator[Mistake]:
+    return wrong_label(example, gold, prediction, scores)
+
+
 def _one(example: Row) -> int:
     return 1
 
@@ -123,6 +128,7 @@ class Family:
             also need `word_index` (the word that is predicted at each word piece, else -1) and `n_words`.
         decode: (task, output of one example) -> (prediction in the form of the prepared label, scores).
         describe: (task, input row, example, prediction, scores) -> what `predict` prints for the example.
+        mistakes: (task, example, gold label, prediction, scores) -> what is wrong in it; `show` prints the worst.
         text: example -> the text by which splits are compared, or None if it is too short for that.
         from_text: (task, raw text) -> prepared row without a label; None if an example consists of several texts.
         label_column: the field of the prepared format that holds the label.
@@ -141,6 +147,7 @@ class Family:
     describe: Callable[[Task, Row, Row, Any, Any], Row]
     text: Callable[[Row], str | None]
     from_text: Callable[[Task, str], Row] | None = None
+    mistakes: Callable[[Task, Row, Any, Any, Any], Iterable[Mistake]] = _mistakes
     label_column: str = "label"
     size: Callable[[Row], int] = _one
     unit: str = "examples"
@@ -175,6 +182,7 @@ class Task:
         masks: whether its texts carry entity masks such as `@GENE$`.
         trained_on: the task with whose fine-tuned model it is evaluated; None if it is trained on itself.
         recipe_of: the task whose settings in the recipes it uses; its own if None.
+        document_of: id of an example -> its document, where the ids tell; examples of one document are not independent.
         access: how to get the corpus, in one sentence.
     """
 
@@ -198,6 +206,7 @@ class Task:
     masks: bool = False
     trained_on: str | None = None
     recipe_of: str | None = None
+    document_of: Callable[[str], str] | None = None
     access: str = ""
 
     def __post_init__(self) -> None:

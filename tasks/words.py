@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..corpora.json_files import check_text
 from ..corpora.prepared import describe, identifier_of
 from ..corpora.sources import Row
+from .mistakes import Mistake, wrong_spans
+from .spans import group_tags
 from .task import Task
 
 if TYPE_CHECKING:
@@ -137,6 +139,16 @@ def _joined_spans(tokens: list[str]) -> list[tuple[int, int]]:
     return spans
 
 
+def mistakes_in_mentions(task: Task, example: Row, gold: Any, prediction: Any, scores: Any) -> Iterator[Mistake]:
+    """Yield the mentions that were missed or invented in a sentence."""
+    return wrong_spans(example["tokens"], gold, prediction, join=False)
+
+
+def mistakes_in_spans(task: Task, example: Row, gold: Any, prediction: Any, scores: Any) -> Iterator[Mistake]:
+    """Yield the spans that were missed or invented in a sentence, neighbouring words of one class joined."""
+    return wrong_spans(example["tokens"], gold, prediction, join=True)
+
+
 def find_entities(
     raw: str, spans: list[tuple[int, int]], tags: list[str], scores: list[float], *, join: bool
 ) -> Iterator[dict[str, Any]]:
@@ -152,17 +164,7 @@ def find_entities(
         join: whether neighbouring words of one class are one entity whatever their prefix. PICO tags every word with
             `B`.
     """
-    groups: list[tuple[str, list[int]]] = []
-    previous = "O"
-    for index, tag in enumerate(tags):
-        prefix, _, kind = tag.partition("-")
-        continues = previous.partition("-")[2] == kind and (prefix == "I" or join)
-        if tag != "O" and continues and previous != "O":
-            groups[-1][1].append(index)
-        elif tag != "O":
-            groups.append((kind, [index]))
-        previous = tag
-    for kind, members in groups:
-        start, end = spans[members[0]][0], spans[members[-1]][1]
-        score = sum(scores[index] for index in members) / len(members)
+    for kind, first, after in group_tags(tags, join=join):
+        start, end = spans[first][0], spans[after - 1][1]
+        score = sum(scores[first:after]) / (after - first)
         yield {"start": start, "end": end, "label": kind, "score": round(score, 6), "text": raw[start:end]}

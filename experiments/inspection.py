@@ -1,0 +1,257 @@
+"""Looking into one run, and into the difference between two: settings, losses, predictions and mistakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corpora.json_files import OWN_LIMIT, read_json
+from ..errors import RequestError
+from ..files import sha256_of
+from ..tasks.data import load_split
+from ..tasks.mistakes import Mistake
+from ..tasks.registry import TASKS
+from ..tasks.task import Task
+from .identity import RunIdentity
+from .paths import RunPaths
+from .results import Result
+from .run_folder import FAILED
+from .run_record import read_run
+from .store import predictions_path, read_result, read_stored_predictions
+from .training_log import read_training_log
+
+_TEST = "test"
+
+
+@dataclass(frozen=True)
+class InspectedRun:
+    """A finished run with what is there of it.
+
+    Attributes:
+        result: its result.
+        folder: its run folder; None if it is not there.
+        log: the records of its training log; empty without one.
+        rows: the lines of its predictions file; empty without one.
+        missing: what is not there, and what cannot be shown because of that.
+    """
+
+    result: Result
+    folder: Path | None
+    log: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    missing: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """The task of the run."""
+        return TASKS[self.result.task]
+
+    @property
+    def name(self) -> str:
+        """The run in a few words."""
+        return f"{self.result.task} {self.result.name} seed {self.result.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as a JSON object."""
+        return {"result": self.result.to_json(), "log": self.log, "confusion": self.confusion()}
+
+    def confusion(self) -> dict[str, dict[str, int]] | None:
+        """Return gold label -> predicted label -> count; None for tasks whose labels are no classes."""
+        pairs = Counter(pair for row in self.rows for pair in _labels(row["gold"], row["prediction"]))
+        labels = [label for label in self.task.labels if any(label in pair for pair in pairs)]
+        if not labels or not self.rows or not all(isinstance(label, str) for pair in pairs for label in pair):
+            return None
+        return {gold: {given: pairs[gold, given] for given in labels} for gold in labels}
+
+    def mistakes(self, data_dir: Path, count: int) -> list[tuple[str, Mistake]]:
+        """Return (id of the example, mistake), the worst ones first.
+
+        Args:
+            data_dir: the folder of prepared corpora, for the texts.
+            count: the largest number of mistakes.
+
+        Raises:
+            RequestError: the corpus is not there, or is not the one that was scored.
+        """
+        examples = _examples(self, data_dir)
+        found = [
+            (str(row["id"]), mistake)
+            for row, example in zip(self.rows, examples, strict=True)
+            for mistake in self.task.family.mistakes(
+                self.task, example, row["gold"], row["prediction"], row.get("scores")
+            )
+        ]
+        return sorted(found, key=lambda item: -item[1].severity)[:count]
+
+
+def _labels(gold: Any, prediction: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (gold, predicted) label of an example, or of each of its words."""
+    if isinstance(gold, list):
+        yield from zip(gold, prediction, strict=False)
+    else:
+        yield gold, prediction
+
+
+def _examples(run: InspectedRun, data_dir: Path) -> Any:
+    split = load_split(run.task, _TEST, data_dir)
+    if split.sha256 != (run.result.data.get(_TEST) or {}).get("sha256"):
+        raise RequestError(
+            f"{data_dir}: the test data of {run.task.name} are not those that were scored; name others with --data-dir"
+        )
+    return split.examples
+
+
+def inspect_run(path: str | Path, results_dir: str | Path = "results") -> InspectedRun:
+    """Read a run from its folder or from its result file.
+
+    Args:
+        path: a run folder, or a result file.
+        results_dir: the folder of results to which a run folder belongs.
+
+    Raises:
+        RequestError: there is no such run, or it failed or did not finish.
+    """
+    path, folder = Path(path), Path(results_dir)
+    if path.is_dir():
+        file, run_dir = _result_file(path, folder), path
+    elif path.is_file():
+        file, folder, run_dir = path, path.absolute().parents[2], None
+    else:
+        raise RequestError(f"{path}: no such run; name a run folder (RUNS/TASK/MODEL/seed-N) or a result file")
+    result = read_result(file)
+    if result.task not in TASKS:
+        raise RequestError(f"{file}: a result of the unknown task {result.task!r}")
+    if run_dir is None and result.run_dir and Path(result.run_dir).is_dir():
+        run_dir = Path(result.run_dir)
+    missing = []
+    rows: list[dict[str, Any]] = []
+    predictions = predictions_path(folder, result)
+    if predictions is None or not predictions.is_file():
+        missing.append("its predictions are not there, so that mistakes and confusions cannot be shown")
+    elif sha256_of(predictions) != result.predictions_sha256:
+        missing.append(f"{predictions}: edited or damaged, so that mistakes and confusions cannot be shown")
+    else:
+        rows = read_stored_predictions(predictions)
+    log = read_training_log(run_dir) if run_dir is not None else []
+    if not log:
+        missing.append("its training log is not there, so that losses cannot be shown")
+    return InspectedRun(result, run_dir, log, rows, tuple(missing))
+
+
+def _result_file(folder: Path, results_dir: Path) -> Path:
+    """Return the result file of a run folder."""
+    if (folder / FAILED).is_file():
+        failed = read_json(folder / FAILED, OWN_LIMIT)
+        raise RequestError(f"{folder}: the run failed: {failed.get('error') if isinstance(failed, dict) else failed}")
+    record = read_run(folder)
+    if not record.is_finished:
+        raise RequestError(f"{folder}: the run did not finish; run the same `linkbert finetune` again")
+    file = RunPaths(record.task, str(record.model.get("name")), record.seed, folder, results_dir).result_file
+    if not file.is_file():
+        raise RequestError(f"{folder}: its result {file} is not there; name its folder with --results-dir")
+    return file
+
+
+@dataclass(frozen=True)
+class Flip:
+    """An example that one of two runs gets right and the other one wrong.
+
+    Attributes:
+        id: the example.
+        gold: its gold label.
+        a: prediction of the first run.
+        b: prediction of the second run.
+    """
+
+    id: str
+    gold: Any
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class RunDifference:
+    """How two runs differ.
+
+    Attributes:
+        a: name of the first run.
+        b: name of the second run.
+        scores: their scores.
+        settings: setting -> (value of the first, of the second), where they differ.
+        identity: further differences of the two runs: weights, data, precision.
+        versions: package -> (version of the first, of the second), where they differ.
+        gained: examples that the second gets right and the first does not.
+        lost: examples that the first gets right and the second does not.
+        changed: number of examples with different predictions.
+        examples: number of examples; 0 if the predictions are not there.
+        missing: what cannot be compared, and why.
+    """
+
+    a: str
+    b: str
+    scores: tuple[float, float]
+    settings: Mapping[str, tuple[Any, Any]]
+    identity: Sequence[str]
+    versions: Mapping[str, tuple[Any, Any]]
+    gained: Sequence[Flip]
+    lost: Sequence[Flip]
+    changed: int
+    examples: int
+    missing: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as a JSON object."""
+        return asdict(self)
+
+
+def diff_runs(a: InspectedRun, b: InspectedRun) -> RunDifference:
+    """Return how two runs of one task differ.
+
+    Raises:
+        RequestError: they are runs of different tasks.
+    """
+    if a.result.task != b.result.task:
+        raise RequestError(f"{a.name} and {b.name} are runs of different tasks")
+    first, second = a.result, b.result
+    settings = {
+        key: (first.setting(key), second.setting(key))
+        for key in {**first.recipe, **second.recipe}
+        if first.setting(key) != second.setting(key)
+    }
+    versions = {
+        name: (first.versions.get(name), second.versions.get(name))
+        for name in {**first.versions, **second.versions}
+        if first.versions.get(name) != second.versions.get(name)
+    }
+    identity = [
+        text
+        for text in RunIdentity.of(second).differences(RunIdentity.of(first))
+        if text.split(" is ")[0] not in settings
+    ]
+    missing = [f"{run.name}: {run.missing[0]}" for run in (a, b) if not run.rows]
+    if first.data.get(_TEST) != second.data.get(_TEST):
+        missing.append("the test data differ, so that examples cannot be compared")
+    pairs = [] if missing else list(_aligned(a, b))
+    gained = [flip for flip in pairs if flip.b == flip.gold != flip.a]
+    lost = [flip for flip in pairs if flip.a == flip.gold != flip.b]
+    return RunDifference(
+        a=a.name,
+        b=b.name,
+        scores=(first.score, second.score),
+        settings=settings,
+        identity=identity,
+        versions=versions,
+        gained=gained,
+        lost=lost,
+        changed=sum(flip.a != flip.b for flip in pairs),
+        examples=len(pairs),
+        missing=missing,
+    )
+
+
+def _aligned(a: InspectedRun, b: InspectedRun) -> Iterator[Flip]:
+    for one, other in zip(a.rows, b.rows, strict=True):
+        yield Flip(str(one["id"]), one["gold"], one["prediction"], other["prediction"])

@@ -1,0 +1,256 @@
+"""The comparison of two rows: differences, how sure they are, and a verdict in plain words."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from .aggregate import BLURB_TASKS, TYPE_TASKS
+from .published import published_rows
+from .rows import Cell, Row, published_board_rows
+from .significance import ALPHA, Mean, holm, weighted, welch
+from .uncertainty import Interval, Paired, PairedDifferences, Uncertainty
+
+AHEAD, BEHIND, SAME = "ahead", "behind", "cannot be told apart with these data"
+INSIDE = "the published score lies inside the interval"
+ABOVE, BELOW = "the published score lies above the interval", "the published score lies below the interval"
+_REPLICATED = 10  # seeds behind the deviations that stand in
+NO_DEVIATIONS = "cannot be tested: no standard deviations are known"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference of two rows on one task, task type, or the BLURB score.
+
+    Attributes:
+        difference: first minus second, x100; None if one of them has no score.
+        ci: its 95% confidence interval.
+        p: p-value of the test; None if there is none.
+        p_corrected: the p-value after Holm's correction over the datasets; that of types and BLURB is not corrected.
+        detectable: the smallest true difference that would be found with 80% power.
+        verdict: how the first stands beside the second.
+    """
+
+    difference: float | None
+    ci: Interval | None
+    p: float | None
+    p_corrected: float | None
+    detectable: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of two rows.
+
+    Attributes:
+        a: the first row's name.
+        b: the second row's name.
+        paired: whether both were tested on the same examples.
+        method: how the p-values were computed, in words.
+        datasets: task -> difference.
+        types: BLURB task type -> difference.
+        blurb: difference of the BLURB scores; None unless both are complete.
+        other_sources: publication -> differences (dataset or `blurb` -> number) that it prints for the same models.
+        refused: tasks that could not be compared, with the reason.
+    """
+
+    a: str
+    b: str
+    paired: bool
+    method: str
+    datasets: Mapping[str, Difference]
+    types: Mapping[str, Difference]
+    blurb: Difference | None
+    other_sources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as a JSON object."""
+        return asdict(self)
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in one sentence."""
+        if self.blurb is not None:
+            return f"{self.a} beside {self.b}: {self.blurb.verdict} (BLURB score {_signed(self.blurb)})"
+        verdicts: dict[str, list[str]] = {}
+        for name, found in self.datasets.items():
+            verdicts.setdefault(found.verdict, []).append(name)
+        return f"{self.a} beside {self.b}: " + "; ".join(f"{v} ({', '.join(names)})" for v, names in verdicts.items())
+
+
+def _signed(found: Difference) -> str:
+    text = f"{found.difference:+.2f}"
+    return text if found.ci is None else f"{text}, 95% interval {found.ci[0]:+.2f} to {found.ci[1]:+.2f}"
+
+
+def compare_rows(pairs: Iterable[tuple[Row, Row]], uncertainty: Uncertainty) -> list[Comparison]:
+    """Compare pairs of rows, first beside second.
+
+    Two measured rows are tested on the same examples. Other pairs are tested by Welch's test where the deviations over
+    seeds of both are known; else a published score is only held against the interval of the measured one.
+
+    Args:
+        pairs: pairs of rows.
+        uncertainty: of all measured rows.
+    """
+    pairs = list(pairs)
+    measured = [(a.key, b.key) for a, b in pairs if a.results and b.results]
+    found = uncertainty.differences(measured)
+    return [
+        _paired(a, b, found[a.key, b.key], uncertainty) if a.results and b.results else _unpaired(a, b)
+        for a, b in pairs
+    ]
+
+
+def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) -> Comparison:
+    corrected = holm({name: paired.p for name, paired in found.tasks.items()})
+    datasets: dict[str, Difference] = {}
+    refused: dict[str, str] = {}
+    for name in (name for name in a.tasks if name in b.tasks):
+        if name in found.tasks:
+            datasets[name] = _of_paired(found.tasks[name], corrected[name])
+        else:
+            refused[name] = _reason(a, b, name, uncertainty)
+            difference = a.tasks[name].mean - b.tasks[name].mean
+            datasets[name] = Difference(difference, None, None, None, None, f"not compared: {refused[name]}")
+    alone = all(row.tasks[name].n == 1 for row in (a, b) for name in found.tasks)
+    method = "paired, on the same examples: approximate randomisation with the noise of the seeds"
+    if alone:
+        method = (
+            "paired, on the same examples: exact McNemar test for accuracy, else approximate randomisation. Each side "
+            "has one run, so this speaks of these two runs, not of other seeds"
+        )
+    types = {name: _of_paired(paired, None) for name, paired in found.types.items()}
+    blurb = None if found.blurb is None else _of_paired(found.blurb, None)
+    return Comparison(a.key, b.key, True, method, datasets, types, blurb, refused=refused)
+
+
+def _reason(a: Row, b: Row, task: str, uncertainty: Uncertainty) -> str:
+    problems = [problem for row in (a, b) if (problem := uncertainty.problems.get((row.key, task)))]
+    return "; ".join(problems) or "the test data of the two differ"
+
+
+def _of_paired(found: Paired, p_corrected: float | None) -> Difference:
+    decisive = found.p if p_corrected is None else p_corrected
+    verdict = _verdict(found.difference, decisive)
+    return Difference(found.difference, found.ci, found.p, p_corrected, found.detectable, verdict)
+
+
+def _verdict(difference: float, p: float) -> str:
+    if p >= ALPHA:
+        return SAME
+    return AHEAD if difference > 0 else BEHIND
+
+
+def _unpaired(a: Row, b: Row) -> Comparison:
+    shared = [name for name in a.tasks if name in b.tasks]
+    means = [{name: _mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
+    tested = {name: _by_welch(means[0][name], means[1][name]) for name in shared}
+    corrected = holm({name: found.p for name, found in tested.items() if found.p is not None})
+    datasets = {}
+    for name, found in tested.items():
+        if found.p is not None and found.difference is not None:
+            found = replace(found, p_corrected=corrected[name], verdict=_verdict(found.difference, corrected[name]))
+        else:
+            found = _held_against_interval(found, a, b, a.tasks[name], b.tasks[name])
+        datasets[name] = found
+    types = {}
+    for kind, members in TYPE_TASKS.items():
+        if all(name in shared for name in members):
+            types[kind] = _aggregate(a, b, kind, [_average(side, members) for side in means])
+    blurb = None
+    if a.blurb is not None and b.blurb is not None:
+        sides = [_blurb_mean(side) for side in means]
+        blurb = _aggregate(a, b, None, sides)
+    by_welch = any(found.p is not None for found in datasets.values())
+    method = (
+        "not paired: Welch's test over seeds, from means, deviations and numbers of runs"
+        if by_welch
+        else "not tested: a published score without deviations is only held against the interval of a measured one"
+    )
+    return Comparison(a.key, b.key, False, method, datasets, types, blurb)
+
+
+def _mean_of(cell: Cell) -> Mean:
+    return Mean.of(cell.mean, cell.std, cell.n)
+
+
+def _average(means: Mapping[str, Mean], members: Iterable[str]) -> Mean:
+    members = list(members)
+    return weighted([(1 / len(members), means[name]) for name in members])
+
+
+def _by_welch(first: Mean, second: Mean) -> Difference:
+    total = weighted([(1, first), (-1, second)])
+    found = welch(total)
+    if found is None:
+        return Difference(total.value, None, None, None, None, NO_DEVIATIONS)
+    return Difference(total.value, found.interval, found.p, None, found.detectable, _verdict(total.value, found.p))
+
+
+def _aggregate(a: Row, b: Row, kind: str | None, sides: list[Mean]) -> Difference:
+    """Compare a task type, or the BLURB score if `kind` is None."""
+    found = _by_welch(*sides)
+    if found.p is not None:
+        return found
+    cells = [
+        Cell(side.value, None, None, row.intervals.blurb if kind is None else row.intervals.types.get(kind))
+        for row, side in zip((a, b), sides, strict=True)
+    ]
+    return _held_against_interval(found, a, b, *cells)
+
+
+def _held_against_interval(found: Difference, a: Row, b: Row, first: Cell, second: Cell) -> Difference:
+    """Say where a published score lies beside the interval of a measured one, if that is all that can be said."""
+    if bool(a.results) == bool(b.results):
+        return found
+    measured, published = (first, second) if a.results else (second, first)
+    if measured.ci is None:
+        return found
+    low, high = measured.ci
+    return replace(found, verdict=BELOW if published.mean < low else ABOVE if published.mean > high else INSIDE)
+
+
+def stand_in(row: Row) -> Mean:
+    """Return the BLURB score of a published row with the deviation that its publication does not print.
+
+    The replication with ten seeds has deviations. Those of the same model stand in, or else the median over its models;
+    a score without a number of runs counts as one run. This serves ranks alone; a comparison says that it cannot test.
+    """
+    own = _blurb_mean({name: _mean_of(cell) for name, cell in row.tasks.items()})
+    if own.parts:
+        return own
+    known = {
+        other.model: _blurb_mean({name: Mean.of(cell.mean, cell.std, 2) for name, cell in other.tasks.items()})
+        for other in published_board_rows(published_rows(), BLURB_TASKS)
+        if all(cell.std is not None for cell in other.tasks.values())
+    }
+    # With two runs per mean, the variance of the mean is half of that of one run.
+    variances = {model: 2 * sum(part for part, _ in mean.parts) for model, mean in known.items()}
+    variance = variances.get(row.model, statistics.median(variances.values()))
+    runs = min((cell.n or 1 for cell in row.tasks.values()), default=1)
+    return Mean(own.value, ((variance / runs, _REPLICATED - 1),))
+
+
+def _blurb_mean(means: Mapping[str, Mean]) -> Mean:
+    return weighted([(1 / len(TYPE_TASKS), _average(means, members)) for members in TYPE_TASKS.values()])
+
+
+def is_behind(found: Difference | None, row: Row, leader: Row) -> bool:
+    """Return whether a row is significantly behind another one, which began its group of ranks.
+
+    Args:
+        found: the difference, row minus leader.
+        row: the row.
+        leader: the other one.
+    """
+    if found is None or found.difference is None or found.difference >= 0:
+        return False
+    if found.verdict == NO_DEVIATIONS and row.blurb is not None and leader.blurb is not None:
+        tested = welch(weighted([(1, stand_in(row)), (-1, stand_in(leader))]))
+        return tested is not None and tested.p < ALPHA
+    return found.verdict == BEHIND or found.verdict == (ABOVE if row.results else BELOW)

@@ -1,0 +1,158 @@
+"""From predictions files to what resampling needs, after checking that they are the ones that were scored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+from ..experiments.results import Result
+from ..experiments.store import predictions_path, read_stored_predictions
+from ..files import atomic_write, cache_dir, sha256_of
+from ..tasks.corpus_facts import document_numbers
+from ..tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .resampling import Sample
+
+_VERSION = 1  # of the counts in the cache
+_TOLERANCE = 1e-6  # The counts give the same score up to rounding; an edited score differs by far more.
+
+
+class Problem(str):
+    """Why intervals and tests cannot be computed.
+
+    Attributes:
+        is_absence: whether the predictions are merely not there, as in a folder of results that was published.
+    """
+
+    is_absence = False
+
+
+class Absence(Problem):
+    """The predictions are not there."""
+
+    is_absence = True
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The predictions of one model on one task.
+
+    Attributes:
+        task: the task's name.
+        model: the model's name.
+        results: the results of its runs, in the order of their seeds.
+        files: their predictions files.
+        problem: why intervals and tests cannot be computed; None if they can.
+    """
+
+    task: str
+    model: str
+    results: tuple[Result, ...]
+    files: tuple[Path, ...]
+    problem: Problem | None
+
+    @property
+    def key(self) -> list[str]:
+        """What the numbers that are computed from it depend on."""
+        return [self.task, self.model, *(str(result.predictions_sha256) for result in self.results)]
+
+    @property
+    def test_data(self) -> str | None:
+        """SHA-256 of the test data."""
+        return test_data(self.results[0])
+
+    def sample(self) -> Sample:
+        """Return the counts of all runs.
+
+        Raises:
+            RequestError: a predictions file cannot be read, or does not give the score of its result.
+        """
+        import numpy as np
+
+        from .resampling import Sample
+
+        counts = [_counts(result, path) for result, path in zip(self.results, self.files, strict=True)]
+        sample = Sample(self.task, self.model, self.results[0].metric, np.stack(counts))
+        for result, path, score in zip(self.results, self.files, sample.scores(), strict=True):
+            if not math.isclose(result.score, float(score), abs_tol=_TOLERANCE):
+                raise RequestError(
+                    f"{path}: the predictions give the score {score:.4f}, the result says {result.score:.4f}; "
+                    "one of the two was edited"
+                )
+        return sample
+
+
+def test_data(result: Result) -> str | None:
+    """Return the SHA-256 of the test data of a result."""
+    return (result.data.get("test") or {}).get("sha256")
+
+
+def find_evidence(results: Sequence[Result], folder: Path) -> Evidence:
+    """Look for the predictions of one model on one task, and compare their checksums with those of the results.
+
+    Args:
+        results: the results of the model's runs on the task.
+        folder: the folder of results.
+    """
+    results = sorted(results, key=lambda result: (result.seed is None, result.seed or 0))
+    files: list[Path] = []
+    problem: Problem | None = None
+    for result in results:
+        path = predictions_path(folder, result)
+        if path is None:
+            problem = problem or Absence(
+                f"{result.task} {result.name} seed {result.seed}: it names no predictions file"
+            )
+        elif not path.is_file():
+            problem = problem or Absence(f"{path}: the predictions are not there")
+        elif sha256_of(path) != result.predictions_sha256:
+            problem = problem or Problem(
+                f"{path}: the predictions were edited or damaged; their SHA-256 is not the result's"
+            )
+        files.append(path or Path())
+    return Evidence(results[0].task, results[0].name, tuple(results), tuple(files), problem)
+
+
+def _counts(result: Result, path: Path) -> np.ndarray:
+    """Return the summands of each document, shape (documents, sums), from the cache or from the predictions."""
+    import numpy as np
+
+    key = [_VERSION, result.task, result.task_version, result.metric, result.predictions_sha256, test_data(result)]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    cached = cache_dir() / "counts" / f"{result.task}-{digest[:24]}.npy"
+    with suppress(OSError, ValueError):  # A file that is not there, or was damaged, is made again.
+        return np.load(cached, allow_pickle=False)
+    counts = _count(result, path)
+    with suppress(OSError), atomic_write(cached) as handle:  # The cache saves time, and is not needed.
+        np.save(handle, counts, allow_pickle=False)
+    return counts
+
+
+def _count(result: Result, path: Path) -> np.ndarray:
+    import numpy as np
+
+    from ..metrics.counts import counts
+
+    task = TASKS[result.task]
+    try:
+        rows = read_stored_predictions(path)
+        predictions, gold = [row["prediction"] for row in rows], [row["gold"] for row in rows]
+        each = counts(task.metric, predictions, gold, task.labels, task.negative)
+        numbers = document_numbers(task, [str(row["id"]) for row in rows], test_data(result))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RequestError(
+            f"{path}: the predictions cannot be counted ({type(error).__name__}: {error}); score them again"
+        ) from error
+    summed = np.zeros((int(numbers.max(initial=-1)) + 1, each.shape[1]))
+    np.add.at(summed, numbers, each)
+    return summed

@@ -1,0 +1,175 @@
+"""How the board is laid out as text: which columns it has, and what stands in a cell. All formats share this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..tasks.registry import TASKS
+from ..tasks.task import BLURB_TYPES, EXTRA
+from .aggregate import BLURB_TASKS, TYPE_TASKS
+from .board import Board
+from .rows import Cell, Row
+from .uncertainty import Interval
+
+TYPE_TITLES = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
+# Tasks that are not called by their name in a title.
+_TASK_TITLES = {"pubmedqa": "PubMedQA", "bioasq": "BioASQ", "medqa": "MedQA", "mmlu-professional-medicine": "MMLU"}
+
+
+RANK_NOTE = (
+    "Rows with the same range of ranks cannot be told apart. Where a publication prints no deviations, those of the "
+    "replication with ten seeds stand in."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of scores.
+
+    Attributes:
+        kind: what it shows: the BLURB score, a task type, or a task.
+        name: `blurb`, the task type, or the task.
+        title: its header.
+    """
+
+    kind: Literal["blurb", "type", "task"]
+    name: str
+    title: str
+
+    def cell(self, row: Row) -> Cell | None:
+        """Return the score of a row in this column, or None."""
+        if self.kind == "task":
+            return row.tasks.get(self.name)
+        mean = row.blurb if self.kind == "blurb" else row.types[self.name]
+        ci = row.intervals.blurb if self.kind == "blurb" else row.intervals.types.get(self.name)
+        return None if mean is None else Cell(mean, None, None, ci if row.ranked else None)
+
+
+def columns(board: Board, *, detail: bool) -> list[Column]:
+    """Return the columns of a board in order; columns without any score are left out.
+
+    Args:
+        board: the leaderboard.
+        detail: whether to show every dataset instead of task types. Otherwise, where there are measured rows, only the
+            columns in which they have scores are shown: a task type that is complete stands for its datasets, except
+            that question answering is always shown by dataset as well.
+    """
+    candidates = [Column("blurb", "blurb", "BLURB")]
+    tasks = [Column("task", name, title_of(name)) for name in board.tasks]
+    measured = [row for row in board.rows if row.results]
+    shown = measured or board.rows
+    if detail:
+        candidates += tasks
+        shown = board.rows
+    else:
+        types = [Column("type", name, title) for name, title in TYPE_TITLES.items()]
+        types = [column for column in types if any(column.cell(row) for row in shown)]
+        complete = {name for column in types if column.name != BLURB_TYPES[-1] for name in TYPE_TASKS[column.name]}
+        candidates += [*types, *(column for column in tasks if column.name not in complete)]
+    return [column for column in candidates if column.kind == "blurb" or any(column.cell(row) for row in shown)]
+
+
+def title_of(task: str) -> str:
+    """Return the header of a task's column; a `+` marks a dataset beyond the published benchmark."""
+    return f"+{task}" if TASKS[task].suite == EXTRA else _TASK_TITLES.get(task, task)
+
+
+def number(value: float | None) -> str:
+    """Return a score as text, with two digits."""
+    return "" if value is None else f"{value:.2f}"
+
+
+def interval(ci: Interval | None) -> str:
+    """Return a confidence interval as text, with one digit."""
+    return "" if ci is None else f"{ci[0]:.1f}–{ci[1]:.1f}"
+
+
+def score_text(column: Column, row: Row) -> str:
+    """Return the score of a row in a column; an incomplete BLURB score shows how many datasets it has."""
+    cell = column.cell(row)
+    if cell is not None:
+        return number(cell.mean)
+    if column.kind == "blurb" and row.blurb_datasets:
+        return f"({row.blurb_datasets} of {len(BLURB_TASKS)})"
+    return ""
+
+
+def deviation_text(column: Column, row: Row) -> str:
+    """Return the standard deviation over seeds as text, e.g. `±0.60`."""
+    cell = column.cell(row)
+    return "" if cell is None or cell.std is None else f"±{cell.std:.2f}"
+
+
+def interval_text(column: Column, row: Row) -> str:
+    """Return the confidence interval of a row in a column as text."""
+    cell = column.cell(row)
+    return "" if cell is None else interval(cell.ci)
+
+
+def rank_text(row: Row) -> str:
+    """Return the rank, or the range of ranks, as text; `-` without one."""
+    if row.rank is None:
+        return "-"
+    first, last = row.rank
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def name_text(row: Row) -> str:
+    """Return the name of a row: the model, with the kind of row where it has several (`minilm (limited)`)."""
+    return row.model if row.publication else row.key
+
+
+def with_scores(board: Board, shown: Sequence[Column]) -> Board:
+    """Return the board without the published rows that have no score in any of the columns that are shown."""
+    rows = [row for row in board.rows if not row.publication or any(column.cell(row) for column in shown)]
+    return replace(board, rows=rows)
+
+
+def source_text(row: Row) -> str:
+    """Return where a row comes from: the publication's short name, or `measured`."""
+    return row.publication.name if row.publication else "measured"
+
+
+def runs_text(row: Row) -> str:
+    """Return the number of runs behind the scores, e.g. `3` or `1–5`; empty where it is not known."""
+    if row.runs is None:
+        return ""
+    few, many = row.runs
+    return str(few) if few == many else f"{few}–{many}"
+
+
+def notes(board: Board) -> dict[str, int]:
+    """Return the marks of all rows, each with the number by which the rows refer to it."""
+    marks = dict.fromkeys(" ".join(mark.splitlines()) for row in board.rows for mark in row.marks)
+    return {mark: number for number, mark in enumerate(marks, 1)}
+
+
+def marks_text(row: Row, numbers: dict[str, int]) -> str:
+    """Return the numbers of a row's marks, e.g. `1,4-6`."""
+    found = sorted({numbers[" ".join(mark.splitlines())] for mark in row.marks})
+    ranges: list[list[int]] = []
+    for value in found:
+        if ranges and value == ranges[-1][1] + 1:
+            ranges[-1][1] = value
+        else:
+            ranges.append([value, value])
+    return ",".join(str(a) if a == b else f"{a},{b}" if b == a + 1 else f"{a}-{b}" for a, b in ranges)
+
+
+def legend(board: Board) -> list[str]:
+    """Return the lines that explain a board's ranks and intervals, as far as it has any."""
+    lines = []
+    if any(row.rank for row in board.rows):
+        lines.append(RANK_NOTE)
+    if any(row.intervals.tasks for row in board.rows):
+        lines.append(
+            "The second line of a measured row has 95% confidence intervals for new seeds and new test documents."
+        )
+    return lines + failed_lines(board)
+
+
+def failed_lines(board: Board) -> list[str]:
+    """Return a line for each run that failed."""
+    return [f"failed: {run.task} {run.model} {run.seed}: {run.error}" for run in board.failed]

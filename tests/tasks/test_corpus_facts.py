@@ -1,0 +1,1 @@
+"""The committed numbers about the test sets are those of the corpora."""
