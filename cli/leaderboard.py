@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import RequestError, nearest
+from ..experiments.options import RunOptions
 from ..files import write_output
 from . import options
 from .console import print_json, print_remark, print_table, print_text, set_up_logging
@@ -23,63 +24,66 @@ _WIDTH = 100  # characters of a line where standard output is no terminal
 COMPARE, BOARD = "Comparison", "Rows and columns"
 
 
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="FORMAT", help="table, markdown, csv, json, latex, html (a page), svg or png (a plot)."
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", help="Write to this file instead.")]
+Detail = Annotated[
+    bool,
+    typer.Option("--detail", help="Show every dataset instead of task types.", rich_help_panel=BOARD),
+]
+Suite = Annotated[
+    str | None,
+    typer.Option("--suite", metavar="SUITE", help="Only the tasks of blurb, medqa or mmlu.", rich_help_panel=BOARD),
+]
+Published = Annotated[
+    str | None,
+    typer.Option(
+        "--published",
+        metavar="SOURCE",
+        help="Published rows: all, linkbert, gu, indus or none. The LinkBERT paper's "
+        "comparison by default, for html all.",
+        rich_help_panel=BOARD,
+    ),
+]
+Baselines = Annotated[
+    bool, typer.Option("--baselines", help="Add a row with trivial baselines.", rich_help_panel=BOARD)
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort", metavar="COLUMN", help="Order by a dataset, a task type, blurb or model.", rich_help_panel=BOARD
+    ),
+]
+Compare = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--compare",
+        metavar="A B",
+        help="Compare two rows: measured models, or model@source as in biolinkbert-base@indus.",
+        rich_help_panel=COMPARE,
+    ),
+]
+ResultsDir = Annotated[
+    Path | None,
+    typer.Option("--results-dir", help="The folder of results; results by default.", rich_help_panel=options.OUTPUT),
+]
+
+
 def command(
-    output_format: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="FORMAT", help="table, markdown, csv, json, latex, html (a page), svg or png (a plot)."
-        ),
-    ] = "table",
-    output: Annotated[Path | None, typer.Option("--output", help="Write to this file instead.")] = None,
-    detail: Annotated[
-        bool,
-        typer.Option("--detail", help="Show every dataset instead of task types.", rich_help_panel=BOARD),
-    ] = False,
-    suite: Annotated[
-        str | None,
-        typer.Option("--suite", metavar="SUITE", help="Only the tasks of blurb, medqa or mmlu.", rich_help_panel=BOARD),
-    ] = None,
-    published: Annotated[
-        str | None,
-        typer.Option(
-            "--published",
-            metavar="SOURCE",
-            help="Published rows: all, linkbert, gu, indus or none. By default the LinkBERT paper's comparison.",
-            rich_help_panel=BOARD,
-        ),
-    ] = None,
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Add a row with trivial baselines.", rich_help_panel=BOARD)
-    ] = False,
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            "--sort", metavar="COLUMN", help="Order by a dataset, a task type, blurb or model.", rich_help_panel=BOARD
-        ),
-    ] = None,
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            "--compare",
-            metavar="A B",
-            help="Compare two rows: measured models, or model@source as in biolinkbert-base@indus.",
-            rich_help_panel=COMPARE,
-        ),
-    ] = None,
-    results_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--results-dir", help="The folder of results; results by default.", rich_help_panel=options.OUTPUT
-        ),
-    ] = None,
-    runs_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--runs-dir",
-            help="The folder of runs, for runs that failed; runs by default.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
+    output_format: Format = "table",
+    output: Output = None,
+    detail: Detail = False,
+    suite: Suite = None,
+    published: Published = None,
+    baselines: Baselines = False,
+    sort: Sort = None,
+    compare: Compare = None,
+    results_dir: ResultsDir = None,
+    runs_dir: options.RunsDir = RunOptions.runs_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -102,7 +106,7 @@ def command(
         suite=suite,
         published="all" if chosen == "html" and published is None else published,
         baselines=baselines,
-        runs_dir=Path("runs") if runs_dir is None else runs_dir,
+        runs_dir=runs_dir,
     )
     if compare is not None:
         _show_comparison(board.compare(*compare), chosen, output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from .._version import __version__
-from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, results, show, speed, tasks
+from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, push, results, show, speed, tasks
 from .console import print_text
 from .group import Group
 
@@ -37,6 +37,7 @@ app.command("leaderboard")(leaderboard.command)
 app.command("benchmark")(benchmark.command)
 app.command("show")(show.show)
 app.command("diff")(show.diff)
+app.command("push")(push.command)
 app.command("predict")(predict.command)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")

@@ -149,7 +149,7 @@ def diff(
     if json:
         print_json(found.to_json())
         return
-    rows: list[tuple[str, str, str]] = [("score", *map(_number, found.scores))]
+    rows = [("score", _number(found.scores[0]), _number(found.scores[1]))]
     rows += [(name, str(one), str(other)) for name, (one, other) in {**found.settings, **found.versions}.items()]
     print_table(("", found.a, found.b), rows)
     for line in [*found.identity, *found.missing]:

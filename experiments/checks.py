@@ -57,16 +57,8 @@ def check_results(results_dir: str | Path = "results") -> dict[str, Any]:
         raise RequestError(f"{folder}: no such folder of results; name one with --results-dir")
     checked, named = [], set()
     for path in sorted(folder.glob("*/*/*.json")):
-        item = Checked(path)
-        try:
-            result = read_result_in(folder, path)
-            _check_result(item, result, folder)
-            named.add(predictions_path(folder, result))
-        except RequestError as error:
-            item.problems.append(str(error))
-        except (OSError, ValueError, TypeError, ArithmeticError) as error:
-            # A name or a number in it cannot be processed. The other results do not depend on it.
-            item.problems.append(f"{path}: cannot be checked ({type(error).__name__}: {error})")
+        item, predictions = _checked(path, folder)
+        named.add(predictions)
         checked.append(item)
     unnamed = [str(path) for path in sorted(folder.glob("*/*/*.predictions.jsonl")) if path not in named]
     return {
@@ -76,6 +68,31 @@ def check_results(results_dir: str | Path = "results") -> dict[str, Any]:
         ],
         "unnamed": unnamed,
     }
+
+
+def _checked(path: Path, folder: Path) -> tuple[Checked, Path | None]:
+    """Return a result after the check, and its predictions file."""
+    item = Checked(path)
+    try:
+        result = read_result_in(folder, path)
+        _check_result(item, result, folder)
+        return item, predictions_path(folder, result)
+    except RequestError as error:
+        item.problems.append(str(error))
+    except (OSError, ValueError, TypeError, ArithmeticError) as error:
+        # A name or a number in it cannot be processed. The other results do not depend on it.
+        item.problems.append(f"{path}: cannot be checked ({type(error).__name__}: {error})")
+    return item, None
+
+
+def check_result_file(path: Path, folder: Path) -> list[str]:
+    """Return what is damaged or was edited in one result of a folder, its predictions and its model.
+
+    Args:
+        path: the result file.
+        folder: the folder of results in which it lies.
+    """
+    return _checked(path, folder)[0].problems
 
 
 def _check_result(item: Checked, result: Result, folder: Path) -> None:

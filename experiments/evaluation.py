@@ -14,6 +14,7 @@ from ..tasks.data import encode_split, load_split
 from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
 from ..training.reporters import Reporter, check_reporters
+from .model_card import write_card
 from .options import RunOptions, seed_is_valid
 from .paths import RunPaths
 from .results import UNSTORED, Result, equal_splits, now
@@ -133,6 +134,8 @@ def score_run(
     if predictor.is_main:
         scored = _ScoredRun(record, folder, predicted, truncation, cost)
         result = _result_of(task, scored, predictor)
+        if replace_result:  # The run was stopped before its card was written.
+            write_card(folder, result)
         if split_name == "test":
             result = _store(task, scored, result, options, replace_result)
     return predictor.share(result)

@@ -18,6 +18,7 @@ from ..training.checkpoints import Checkpoints
 from ..training.reporters import Reporter, check_reporters
 from ..training.state import State
 from .evaluation import score_run
+from .model_card import write_card
 from .options import RunOptions
 from .paths import RunPaths
 from .plan import RunPlan, make_plan
@@ -178,6 +179,8 @@ def _finish(plan: RunPlan, record: RunRecord, model: PreTrainedModel, predicted:
     record = replace(record, status="finished", trained_weights_sha256=digest)
     write_run(paths.run_dir, record)
     result = result_of_run(record, scored_fields(plan.task, predicted))
+    # Before the result, whose rename completes the run: every run with a result has a card.
+    write_card(paths.run_dir, result)
     result = store_result(paths, result, predicted.lines(), overwrite=plan.options.overwrite)
     clean_up(paths)
     return result

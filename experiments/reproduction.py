@@ -50,7 +50,7 @@ def _recipe(result: Result) -> Iterator[str]:
     if recipes:
         yield from ("--recipe", min(recipes))
     for key, origin in origins.items():
-        if origin == "--set":
+        if origin.startswith("--set "):
             yield from ("--set", f"{key}={result.setting(key)}")
         elif origin.startswith("--"):
             yield from (origin, str(result.setting(key)))

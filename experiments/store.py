@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,15 +83,39 @@ def store_result(paths: RunPaths, result: Result, lines: Iterable[bytes], *, ove
     return result
 
 
+def store_copy(result: Result, file: Path, predictions: Path | None, folder: Path) -> None:
+    """Copy a result, unchanged, into another folder of results. The predictions come first.
+
+    Args:
+        result: the result, for its place.
+        file: its file.
+        predictions: its predictions file, or None.
+        folder: the folder of results to which it is copied.
+
+    Raises:
+        RequestError: a result is in its place by now.
+    """
+    place = RunPaths(result.task, result.name, result.seed, folder, folder).result_file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with commit_lock(folder / _LOCK):
+        if place.exists():
+            raise RequestError(f"{place}: a result is there by now; add again to compare the two")
+        for source, target in ((predictions, predictions and place.with_name(predictions.name)), (file, place)):
+            if source is not None and target is not None:
+                with source.open("rb") as content, atomic_write(target) as handle:
+                    shutil.copyfileobj(content, handle)
+
+
 def predictions_path(folder: Path, result: Result) -> Path | None:
     """Return where the predictions of a stored result lie; None if it names none.
 
     The folder of results may have been moved since: the predictions lie beside the result, wherever that is.
     """
-    if result.predictions_file is None:
+    name = Path(result.predictions_file or "").name
+    if not name:
         return None
     file = RunPaths(result.task, result.name, result.seed, folder, folder).result_file
-    return file.with_name(Path(result.predictions_file).name)
+    return file.with_name(name)
 
 
 def read_stored_predictions(path: Path) -> list[dict[str, Any]]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..errors import RequestError, nearest
 from ..experiments.failed_runs import FailedRun, failed_runs
+from ..experiments.results import Result
 from ..experiments.store import read_results
 from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES, SUITES
 from .comparison import Comparison, Difference, compare_rows, is_behind
-from .evidence import find_evidence
+from .evidence import Evidence, find_evidence
 from .published import published_rows, select_published
 from .ranks import with_ranks
 from .rows import (
@@ -134,8 +135,8 @@ def leaderboard(
 
     Means are taken over the seeds of each task; the BLURB score and the task types follow from those means. What is
     missing is None. Limited runs (`--max-steps`, a part of the data, another split) and results of other data are rows
-    of their own, which are not ranked. Confidence intervals need the predictions beside the results. A file that cannot be
-    read is named in the log and left out.
+    of their own, which are not ranked. Confidence intervals need the predictions beside the results. A file that cannot
+    be read is named in the log and left out.
 
     Args:
         results_dir: the folder of results; `results`, which may be missing, if None.
@@ -154,6 +155,22 @@ def leaderboard(
     folder = Path(_DEFAULT_FOLDER if results_dir is None else results_dir)
     if not folder.is_dir() and (results_dir is not None or folder.exists()):
         raise RequestError(f"{folder}: no such folder of results; name one with --results-dir")
+    known = _comparable_results(folder)
+    tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
+    groups = group_results(known, tasks)
+    uncertainty = Uncertainty({row_key(*name): _evidence(members, folder) for name, members in groups.items()})
+    measured = [measured_row(*name, members, tasks) for name, members in groups.items()]
+    rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
+    if baselines and (row := baseline_row(tasks, known)):
+        rows.append(row)
+    failed = tuple(failed_runs(Path(runs_dir), folder)) if runs_dir is not None else ()
+    board = Board([], tasks, None if suite == "all" else suite, folder, failed, uncertainty)
+    rows.sort(key=lambda row: _order(row, board.score(row)))
+    return replace(board, rows=_ranked(rows, board))
+
+
+def _comparable_results(folder: Path) -> list[Result]:
+    """Read the results that can stand on the board; name the others in the log."""
     results, problems = read_results(folder)
     if not results and not problems:
         _log.info("%s: no results there; these are the published scores alone", folder)
@@ -166,25 +183,13 @@ def leaderboard(
             known.append(result)
     for problem in problems:
         _log.warning("left out: %s", problem)
-    tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
-    groups = group_results(known, tasks)
-    uncertainty = Uncertainty(
-        {
-            row_key(*name): {
-                task: find_evidence([result for result in members if result.task == task], folder)
-                for task in dict.fromkeys(result.task for result in members)
-            }
-            for name, members in groups.items()
-        }
-    )
-    measured = [measured_row(*name, members, tasks) for name, members in groups.items()]
-    rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
-    if baselines and (row := baseline_row(tasks, known)):
-        rows.append(row)
-    failed = tuple(failed_runs(Path(runs_dir), folder)) if runs_dir is not None else ()
-    board = Board([], tasks, None if suite == "all" else suite, folder, failed, uncertainty)
-    rows.sort(key=lambda row: _order(row, board.score(row)))
-    return replace(board, rows=_ranked(rows, board))
+    return known
+
+
+def _evidence(results: Sequence[Result], folder: Path) -> dict[str, Evidence]:
+    """Return task -> predictions of the results of one row."""
+    tasks = dict.fromkeys(result.task for result in results)
+    return {task: find_evidence([result for result in results if result.task == task], folder) for task in tasks}
 
 
 def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:

@@ -105,22 +105,25 @@ def find_evidence(results: Sequence[Result], folder: Path) -> Evidence:
         folder: the folder of results.
     """
     results = sorted(results, key=lambda result: (result.seed is None, result.seed or 0))
-    files: list[Path] = []
-    problem: Problem | None = None
-    for result in results:
-        path = predictions_path(folder, result)
-        if path is None:
-            problem = problem or Absence(
-                f"{result.task} {result.name} seed {result.seed}: it names no predictions file"
-            )
-        elif not path.is_file():
-            problem = problem or Absence(f"{path}: the predictions are not there")
-        elif sha256_of(path) != result.predictions_sha256:
-            problem = problem or Problem(
-                f"{path}: the predictions were edited or damaged; their SHA-256 is not the result's"
-            )
-        files.append(path or Path())
-    return Evidence(results[0].task, results[0].name, tuple(results), tuple(files), problem)
+    files = [predictions_path(folder, result) for result in results]
+    problems = [_problem_with(result, path) for result, path in zip(results, files, strict=True)]
+    problem = next(filter(None, problems), None)
+    found = tuple(path for path in files if path is not None)
+    return Evidence(results[0].task, results[0].name, tuple(results), found, problem)
+
+
+def _problem_with(result: Result, path: Path | None) -> Problem | None:
+    """Return why the predictions of a result cannot be used; None if they can."""
+    if path is None:
+        return Absence(f"{result.task} {result.name} seed {result.seed}: the result names no predictions file")
+    try:
+        if not path.is_file():
+            return Absence(f"{path}: the predictions are not there")
+        if sha256_of(path) != result.predictions_sha256:
+            return Problem(f"{path}: the predictions were edited or damaged; their SHA-256 is not the result's")
+    except (OSError, ValueError) as error:  # The name in the result may be one that no file can have.
+        return Problem(f"{path}: the predictions cannot be read ({error})")
+    return None
 
 
 def _counts(result: Result, path: Path) -> np.ndarray:

@@ -13,7 +13,7 @@ from .board import Board
 from .rows import Cell, Row
 from .uncertainty import Interval
 
-TYPE_TITLES = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
+TYPE_TITLES: dict[str, str] = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
 # Tasks that are not called by their name in a title.
 _TASK_TITLES = {"pubmedqa": "PubMedQA", "bioasq": "BioASQ", "medqa": "MedQA", "mmlu-professional-medicine": "MMLU"}
 

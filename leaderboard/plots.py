@@ -119,17 +119,19 @@ def column_plot(column: Column, rows: Sequence[Row], file_format: str) -> bytes:
 
 def comparison_plot(found: Comparison, file_format: str) -> bytes:
     """Draw the differences of two rows with their 95% intervals, one line per dataset, task type and BLURB score."""
-    lines = [(title, difference) for _, title, difference in titled(found) if difference.difference is not None][::-1]
+    lines = [(title, found.difference, found) for _, title, found in titled(found) if found.difference is not None][
+        ::-1
+    ]
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, max(2, len(lines)) * _ROW_HEIGHT * 1.3 + 1.1), layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(0, color=MUTED, linewidth=1)
-    for height, (_, difference) in enumerate(lines):
+    for height, (_, value, difference) in enumerate(lines):
         colour = {"ahead": MEASURED, "behind": PUBLISHED}.get(difference.verdict, MUTED)
         if difference.ci is not None:
             axes.plot(difference.ci, [height, height], color=colour, linewidth=2.2, solid_capstyle="butt")
-        axes.plot([difference.difference], [height], "o", markersize=5, color=colour)
+        axes.plot([value], [height], "o", markersize=5, color=colour)
         axes.annotate(
             _short_verdict(difference.verdict),
             (1.02, height),
@@ -138,7 +140,7 @@ def comparison_plot(found: Comparison, file_format: str) -> bytes:
             color=colour,
             fontsize=7,
         )
-    axes.set_yticks(range(len(lines)), [title for title, _ in lines])
+    axes.set_yticks(range(len(lines)), [title for title, _, _ in lines])
     axes.set_ylim(-0.6, max(len(lines), 2) - 0.4)
     axes.set_title(f"{found.a} minus {found.b}")
     axes.set_xlabel("difference of scores, with 95% confidence interval", color=MUTED, fontsize=7)
@@ -161,7 +163,7 @@ def saved(figure: Figure, file_format: str) -> bytes:
 
     buffer = io.BytesIO()
     # Text stays text in SVG, so that it can be selected and read aloud; ids must not be random.
-    options: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "linkbert", "font.family": "DejaVu Sans"}
+    options: Any = {"svg.fonttype": "none", "svg.hashsalt": "linkbert", "font.family": "DejaVu Sans"}
     with matplotlib.rc_context(options):
         metadata = {"Date": None} if file_format == "svg" else {"Software": None}
         figure.savefig(buffer, format=file_format, dpi=_DPI, metadata=metadata)

@@ -75,6 +75,42 @@ class PublishedRow:
         """Return the number of runs behind the score of a task; None if the publication states none."""
         return self.publication.runs_of.get(task, self.publication.runs)
 
+    @property
+    def runs_text(self) -> str:
+        """The number of runs behind the means; `not stated` where the publication states none."""
+        counts = sorted({count for task in self.scores if (count := self.runs(task)) is not None})
+        return "–".join(map(str, counts)) or "not stated"
+
+    @property
+    def printed_text(self) -> str:
+        """The BLURB score as printed, with its deviation where there is one."""
+        if self.printed is None:
+            return ""
+        return f"{self.printed:.2f}" if self.printed_std is None else f"{self.printed:.1f} ±{self.printed_std:.1f}"
+
+    @property
+    def about(self) -> str:
+        """The citation, and a note where there is one."""
+        return f"{self.cite}; {self.note}" if self.note else self.cite
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as a JSON object."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "publication": self.publication.name,
+            "cite": self.cite,
+            "title": self.publication.title,
+            "recipe": self.publication.recipe,
+            "note": self.note,
+            "printed": self.printed,
+            "printed_std": self.printed_std,
+            "tasks": {
+                task: {"mean": score, "std": self.stds.get(task), "n": self.runs(task)}
+                for task, score in self.scores.items()
+            },
+        }
+
     def marks(self) -> list[str]:
         """Return what a reader must know before comparing this row with others."""
         return [self.cite, *([self.note] if self.note else []), *self._aggregation(), *self._other_numbers()]

@@ -198,14 +198,11 @@ def _reference_data(results: Sequence[Result]) -> dict[tuple[str, str], str]:
         for split, sha256 in _data(result):
             # Limited runs may train on another split, so they do not decide what the data are.
             seen[result.task, split][sha256] += 0 if result.limits else 1
-    return {
-        (task, split): canonical if (canonical := checksums().get(task, {}).get(split)) in found else _first(found)
-        for (task, split), found in seen.items()
-    }
+    return {(task, split): _first(found, checksums().get(task, {}).get(split)) for (task, split), found in seen.items()}
 
 
-def _first(found: Counter[str]) -> str:
-    return min(found, key=lambda sha256: (-found[sha256], sha256))
+def _first(found: Counter[str], canonical: str | None) -> str:
+    return min(found, key=lambda sha256: (sha256 != canonical, -found[sha256], sha256))
 
 
 def problem_of(result: Result) -> str | None:

@@ -244,16 +244,16 @@ def _read_intervals(stored: Mapping[str, Any]) -> Intervals:
     def pair(value: Any) -> Interval | None:
         return None if value is None else (value[0], value[1])
 
-    parts = ({name: pair(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
-    return Intervals(*parts, pair(stored["blurb"]))
+    tasks, types = ({name: pair(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
+    return Intervals(tasks, types, pair(stored["blurb"]))
 
 
 def _read_differences(stored: Mapping[str, Any]) -> PairedDifferences:
     def paired(value: Mapping[str, Any]) -> Paired:
         return Paired(**{**value, "ci": None if value["ci"] is None else tuple(value["ci"])})
 
-    parts = ({name: paired(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
-    return PairedDifferences(*parts, None if stored["blurb"] is None else paired(stored["blurb"]))
+    tasks, types = ({name: paired(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
+    return PairedDifferences(tasks, types, None if stored["blurb"] is None else paired(stored["blurb"]))
 
 
 @cache

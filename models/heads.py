@@ -52,6 +52,7 @@ class Head:
         float_labels: labels are float32 numbers instead of class indices.
         default_labels: names of the outputs of a task that names no labels; empty if the head has no named outputs.
         problem_type: what the saved configuration says, so that pipelines of `transformers` treat outputs correctly.
+        pipeline_tag: what the Hugging Face hub calls the task of its models.
     """
 
     kind: HeadKind
@@ -66,6 +67,7 @@ class Head:
     float_labels: bool = False
     default_labels: tuple[str, ...] = ("score",)
     problem_type: ProblemType | None = None
+    pipeline_tag: str = "text-classification"
 
 
 def _token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -154,6 +156,7 @@ HEADS: dict[HeadKind, Head] = {
             _per_word,
             _tags,
             per_word=True,
+            pipeline_tag="token-classification",
         ),
         Head(
             "sequence",
@@ -197,6 +200,7 @@ HEADS: dict[HeadKind, Head] = {
             _class_index,
             per_option=True,
             default_labels=(),
+            pipeline_tag="multiple-choice",
         ),
     )
 }

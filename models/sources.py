@@ -203,7 +203,7 @@ def _reason(error: BaseException) -> str:
     """Explain in one sentence why the hub did not give a model."""
     from huggingface_hub import constants
 
-    status = next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
+    status = http_status(error)
     text = str(error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     if status in (401, 403):
@@ -223,6 +223,11 @@ def _reason(error: BaseException) -> str:
     if any("ProtocolError" in type(cause).__name__ for cause in _causes(error)):
         return f"the connection broke off: {first}; try again, the download continues where it stopped"
     return first
+
+
+def http_status(error: BaseException) -> int | None:
+    """Return the HTTP status that an error of the hub's library goes back to, or None."""
+    return next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -67,18 +67,13 @@ def test_the_contributed_task_has_a_leaderboard_column_that_is_marked_as_not_blu
 import sys
 from pathlib import Path
 from linkbert.leaderboard.board import Board, Cell, Row
-from linkbert.leaderboard.formats import cells, to_csv
-row = Row("m", "measured", True, [], 1, None, {{kind: None for kind in {BLURB_TYPES!r}}}, {{"{NAME}": Cell(80.0, None, 1)}})
+from linkbert.leaderboard.formats import to_csv, to_lines
+row = Row("m", "m", "measured", None, True, [], {{"{NAME}": Cell(80.0, None, 1)}})
 board = Board([row], ("{NAME}", "gad"))
 for detail in (False, True):
-    headers, table = cells(board, detail=detail)
+    ((headers, table),) = to_lines(board, detail=detail, width=100)
     print(dict(zip(headers, table[0]))["+{NAME}"])
 print("{NAME}" in to_csv(board).splitlines()[0])
 """
     done = run(contributed, "-c", script)
     assert done.stdout.split() == ["80.00", "80.00", "True"], done.stderr
-
-
-BLURB_TYPES = (
-    "ner", "pico", "relation-extraction", "sentence-similarity", "document-classification", "question-answering",
-)  # fmt: skip

@@ -170,9 +170,11 @@ def test_the_leaderboard_is_printed_in_each_format_or_written_to_a_file(cli, tmp
     done = cli("leaderboard")
     assert "biolinkbert-large" in done.stdout and "results: no results there" in done.stderr
     assert cli("leaderboard", "--format", "markdown", "--detail").stdout.startswith(
-        "| model | source | BLURB | bc5-chem"
+        "| rank | model | source | BLURB | bc5-chem"
     )
-    assert cli("leaderboard", "--format", "csv").stdout.startswith("model,source,ranked,blurb")
+    assert cli("leaderboard", "--format", "csv").stdout.startswith(
+        "model,source,publication,ranked,rank_first,rank_last,blurb"
+    )
     assert cli("leaderboard", "--json").stdout == cli("leaderboard", "--format", "json").stdout
     written = cli("leaderboard", "--format", "json", "--output", "board.json")
     assert written.stdout == "" and len(json.loads((tmp_path / "board.json").read_text())["rows"]) == 5

@@ -9,7 +9,8 @@ import logging
 import pytest
 from linkbert.experiments.results import SCHEMA_VERSION
 from linkbert.leaderboard.board import leaderboard
-from linkbert.leaderboard.formats import cells, notes, to_csv, to_markdown
+from linkbert.leaderboard.formats import note_lines, to_csv, to_lines, to_markdown
+from linkbert.leaderboard.layout import columns
 from linkbert.leaderboard.published import published_rows
 from linkbert.tasks.data import checksums
 from linkbert.tasks.registry import TASKS
@@ -34,6 +35,9 @@ def result(task, score, *, model="m", seed=1, **changes):
     return made | changes
 
 
+BASE = next(row.scores for row in published_rows() if row.name == "biolinkbert-base@linkbert")
+
+
 def store(folder, *results):
     for item in results:
         path = folder / item["task"] / item["model"]["name"] / f"seed-{item['seed']}.json"
@@ -56,14 +60,17 @@ def test_without_any_result_the_leaderboard_shows_the_published_rows(tmp_path):
     ]  # fmt: skip
     assert all(row["source"] == "published" and row["ranked"] and row["marks"] for row in found)
     assert round(found[0]["blurb"], 2) == 84.30 and found[3]["blurb"] is None
-    assert found[0]["tasks"]["mmlu-professional-medicine"] == {"mean": 50.7, "std": None, "n": 1}
-    assert found[3]["tasks"] == {"mmlu-professional-medicine": {"mean": 38.7, "std": None, "n": 1}}
+    assert found[0]["tasks"]["mmlu-professional-medicine"] == {"mean": 50.7, "std": None, "n": None, "ci": None}
+    assert found[3]["tasks"].keys() == {"mmlu-professional-medicine"}
 
 
 def test_rows_have_the_documented_keys(tmp_path):
     store(tmp_path, result("gad", 80.0))
     for row in rows(tmp_path):
-        assert set(row) == {"model", "source", "ranked", "marks", "n_tasks", "blurb", "types", "tasks"}
+        assert set(row) == {
+            "model", "source", "publication", "ranked", "rank", "marks", "n_tasks", "blurb", "ci", "types", "types_ci",
+            "tasks",
+        }  # fmt: skip
         assert set(row["types"]) == {
             "ner", "pico", "relation-extraction", "sentence-similarity", "document-classification",
             "question-answering",
@@ -73,11 +80,13 @@ def test_rows_have_the_documented_keys(tmp_path):
 def test_the_score_of_a_task_is_the_mean_over_seeds_with_its_deviation(tmp_path):
     store(tmp_path, *(result("gad", score, seed=seed) for seed, score in enumerate((80.0, 82.0, 84.0))))
     (row,) = measured(tmp_path)
-    assert row["tasks"]["gad"] == {"mean": 82.0, "std": 2.0, "n": 3} and row["n_tasks"] == 1 and row["ranked"]
+    assert (
+        row["tasks"]["gad"] == {"mean": 82.0, "std": 2.0, "n": 3, "ci": None} and row["n_tasks"] == 1 and row["ranked"]
+    )
 
 
 def test_a_model_with_all_thirteen_datasets_is_ranked_among_the_published_ones(tmp_path):
-    store(tmp_path, *(result(n, s) for n, s in published_rows()["biolinkbert-base"].scores.items()))
+    store(tmp_path, *(result(n, s) for n, s in BASE.items()))
     order = [row["model"] for row in rows(tmp_path)]
     assert order.index("biolinkbert-large") < order.index("m") < order.index("pubmedbert-base")
     (row,) = measured(tmp_path)
@@ -85,7 +94,7 @@ def test_a_model_with_all_thirteen_datasets_is_ranked_among_the_published_ones(t
 
 
 def test_a_model_with_twelve_datasets_shows_their_number_instead_of_a_blurb_score(tmp_path):
-    scores = dict(published_rows()["biolinkbert-base"].scores)
+    scores = dict(BASE)
     scores.pop("gad")
     store(tmp_path, *(result(n, s) for n, s in scores.items()))
     (row,) = measured(tmp_path)
@@ -99,7 +108,7 @@ def test_a_limited_run_is_listed_and_never_ranked_or_averaged(tmp_path, limit):
     limited["recipe"] = copy.deepcopy(limited["recipe"]) | {limit[0]: {"value": limit[1], "origin": "flag"}}
     store(tmp_path, result("gad", 80.0), limited)
     full, other = measured(tmp_path)
-    assert full["ranked"] and full["tasks"]["gad"] == {"mean": 80.0, "std": None, "n": 1}
+    assert full["ranked"] and full["tasks"]["gad"] == {"mean": 80.0, "std": None, "n": 1, "ci": None}
     assert not other["ranked"] and other["tasks"]["gad"]["mean"] == 10.0 and other["blurb"] is None
     assert any("limited" in mark and "gad" in mark for mark in other["marks"])
     assert rows(tmp_path)[-1] is not full
@@ -114,12 +123,21 @@ def test_departures_unofficial_data_and_notes_are_shown_as_marks(tmp_path):
     assert "undefined (gad)" in row["marks"] and row["ranked"]
 
 
-def test_rows_that_differ_in_test_data_are_marked(tmp_path):
-    other = result("gad", 81.0, model="other")
-    other["data"] = {"test": {"sha256": "0" * 64, "count": 534, "official": True}}
-    store(tmp_path, result("gad", 80.0), other)
-    marks = {row["model"]: row["marks"] for row in measured(tmp_path)}
-    assert marks == {"m": [], "other": ["test data differ from other rows (gad)"]}
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_results_of_other_data_have_a_row_of_their_own_which_is_not_ranked(tmp_path, split):
+    other = result("gad", 81.0, seed=2)
+    other["data"] = other["data"] | {split: {"sha256": "0" * 64, "count": 534, "official": True}}
+    store(tmp_path, result("gad", 80.0), result("gad", 80.0, seed=3), other)
+    if split == "train":
+        for seed in (1, 3):
+            mine = result("gad", 80.0, seed=seed)
+            mine["data"] = mine["data"] | {"train": {"sha256": "1" * 64, "count": 1, "official": True}}
+            store(tmp_path, mine)
+    full, odd = measured(tmp_path)
+    assert full["tasks"]["gad"]["n"] == 2 and full["ranked"]
+    assert odd["tasks"]["gad"]["mean"] == 81.0 and not odd["ranked"]
+    assert "data differ from other rows (gad)" in odd["marks"]
+    assert leaderboard(tmp_path).find("m (other data)").model == "m"
 
 
 def test_seeds_with_different_recipes_are_marked(tmp_path):
@@ -187,10 +205,11 @@ def test_all_formats_show_the_same_numbers(tmp_path):
     table = list(csv.DictReader(io.StringIO(to_csv(found))))
     (mine,) = [line for line in table if line["source"] == "measured"]
     assert mine["pubmedqa"] == "70.5" and mine["pubmedqa_n"] == "2" and mine["blurb"] == "" and mine["gad"] == ""
-    headers, lines = cells(found, detail=False)
-    assert headers[:3] == ["model", "source", "BLURB"] and all(len(line) == len(headers) for line in lines)
-    assert {"NER", "PICO", "RE", "STS", "DC", "QA", "PubMedQA", "BioASQ", "MedQA", "MMLU"} <= set(headers)
-    assert notes(found)[0].startswith("1: ")
-    detailed = cells(found, detail=True)[0]
+    assert [column.title for column in columns(found, detail=False)] == ["BLURB", "PubMedQA"]  # what was measured
+    detailed = columns(found, detail=True)
     published = [task for task in TASKS.values() if task.suite != EXTRA]
-    assert len(detailed) == len(published) + 5  # with model, source, BLURB, n and marks
+    assert len(detailed) == len(published) + 1  # with BLURB
+    assert any(line.startswith("1: ") for line in note_lines(found))
+    for headers, lines in to_lines(found, detail=True, width=80):
+        assert headers[:3] == ["rank", "model", "source"]
+        assert sum(max(map(len, column)) + 2 for column in zip(headers, *lines)) - 2 <= 80
