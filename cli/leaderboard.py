@@ -67,6 +67,14 @@ Compare = Annotated[
         rich_help_panel=COMPARE,
     ),
 ]
+KeepIntervals = Annotated[
+    bool,
+    typer.Option(
+        "--keep-intervals",
+        help="Write intervals and tests beside the results, for readers who do not have the predictions.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
 ResultsDir = Annotated[
     Path | None,
     typer.Option("--results-dir", help="The folder of results; results by default.", rich_help_panel=options.OUTPUT),
@@ -82,6 +90,7 @@ def command(
     baselines: Baselines = False,
     sort: Sort = None,
     compare: Compare = None,
+    keep_intervals: KeepIntervals = False,
     results_dir: ResultsDir = None,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
     quiet: options.Quiet = False,
@@ -108,6 +117,8 @@ def command(
         baselines=baselines,
         runs_dir=runs_dir,
     )
+    if keep_intervals:
+        print_remark(f"intervals and tests kept in {board.keep_intervals()}")
     if compare is not None:
         _show_comparison(board.compare(*compare), chosen, output)
         return

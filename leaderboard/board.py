@@ -16,6 +16,7 @@ from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES, SUITES
 from .comparison import Comparison, Difference, compare_rows, is_behind
 from .evidence import Evidence, find_evidence
+from .kept import read_kept, write_kept
 from .published import published_rows, select_published
 from .ranks import with_ranks
 from .rows import (
@@ -88,6 +89,19 @@ class Board:
             raise RequestError(f"--compare {a} {b}: they have no dataset in common")
         return replace(found, other_sources=_other_sources(first, second))
 
+    def keep_intervals(self) -> Path:
+        """Write intervals and tests of all measured rows beside the results, for readers without the predictions.
+
+        Returns:
+            The file.
+
+        Raises:
+            RequestError: it cannot be written.
+        """
+        rows = [row for row in self.rows if row.results]
+        compare_rows([(a, b) for a in rows for b in rows if a.key != b.key], self.uncertainty)
+        return write_kept(self.folder, self.uncertainty.computed)
+
     def find(self, name: str) -> Row:
         """Return the row of this name, whether the board shows it or not.
 
@@ -158,7 +172,8 @@ def leaderboard(
     known = _comparable_results(folder)
     tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
     groups = group_results(known, tasks)
-    uncertainty = Uncertainty({row_key(*name): _evidence(members, folder) for name, members in groups.items()})
+    evidence = {row_key(*name): _evidence(members, folder) for name, members in groups.items()}
+    uncertainty = Uncertainty(evidence, _published_numbers(folder))
     measured = [measured_row(*name, members, tasks) for name, members in groups.items()]
     rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
     if baselines and (row := baseline_row(tasks, known)):
@@ -186,6 +201,14 @@ def _comparable_results(folder: Path) -> list[Result]:
     return known
 
 
+def _published_numbers(folder: Path) -> Mapping[str, Any]:
+    try:
+        return read_kept(folder)
+    except RequestError as error:
+        _log.warning("left out: %s", error)
+        return {}
+
+
 def _evidence(results: Sequence[Result], folder: Path) -> dict[str, Evidence]:
     """Return task -> predictions of the results of one row."""
     tasks = dict.fromkeys(result.task for result in results)
@@ -197,7 +220,11 @@ def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:
     for problem in uncertainty.problems.values():
         if not problem.is_absence:
             _log.warning("no confidence interval: %s", problem)
-    absent = dict.fromkeys(name for (name, _), problem in uncertainty.problems.items() if problem.is_absence)
+    absent = dict.fromkeys(
+        name
+        for (name, task), problem in uncertainty.problems.items()
+        if problem.is_absence and not found[name].tasks.get(task)
+    )
     if absent:
         _log.info("no confidence intervals without the predictions beside the results: %s", ", ".join(absent))
     return [_with_cells(row, found[row.key]) for row in rows]

@@ -41,8 +41,13 @@ def _line(title: str, found: Difference) -> list[str]:
         _p(found.p),
         _p(found.p_corrected),
         "" if found.detectable is None else f"{found.detectable:.2f}",
-        found.verdict.split(":")[0] if found.verdict.startswith("not compared") else found.verdict,
+        short_verdict(found.verdict),
     ]
+
+
+def short_verdict(verdict: str) -> str:
+    """Return a verdict without the reason why two rows were not compared, which may be long."""
+    return verdict.split(":")[0] if verdict.startswith("not compared") else verdict
 
 
 def _signed(value: float | None) -> str:

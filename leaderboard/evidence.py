@@ -64,7 +64,8 @@ class Evidence:
     @property
     def key(self) -> list[str]:
         """What the numbers that are computed from it depend on."""
-        return [self.task, self.model, *(str(result.predictions_sha256) for result in self.results)]
+        runs = [f"{result.predictions_sha256} {result.score}" for result in self.results]
+        return [self.task, self.model, str(self.test_data), *runs]
 
     @property
     def test_data(self) -> str | None:
@@ -149,6 +150,8 @@ def _count(result: Result, path: Path) -> np.ndarray:
     task = TASKS[result.task]
     try:
         rows = read_stored_predictions(path)
+        if len(rows) != result.n_examples:
+            raise ValueError(f"{len(rows)} lines, the result counts {result.n_examples}")
         predictions, gold = [row["prediction"] for row in rows], [row["gold"] for row in rows]
         each = counts(task.metric, predictions, gold, task.labels, task.negative)
         numbers = document_numbers(task, [str(row["id"]) for row in rows], test_data(result))

@@ -18,7 +18,7 @@ from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES
 from .board import Board
 from .comparison import compare_rows
-from .comparison_formats import titled
+from .comparison_formats import short_verdict, titled
 from .curves import curve_plot
 from .layout import (
     RANK_NOTE,
@@ -216,7 +216,7 @@ def _comparisons(board: Board) -> dict[str, Any]:
             titles[name] = title
             low, high = difference.ci or (None, None)
             values = (difference.difference, low, high, difference.p, difference.p_corrected, difference.detectable)
-            verdict = verdicts.setdefault(difference.verdict, len(verdicts))
+            verdict = verdicts.setdefault(short_verdict(difference.verdict), len(verdicts))
             lines[name] = [*(None if value is None else round(value, _DIGITS) for value in values), verdict]
         if lines:
             found[f"{i},{j}"] = [methods.setdefault(comparison.method, len(methods)), lines]

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
-from ..files import atomic_write_text, cache_dir
-from .aggregate import BLURB_TASKS, TYPE_TASKS
+from .aggregate import TYPE_TASKS
 from .evidence import Evidence, Problem
+from .kept import digest_of, from_cache, into_cache
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .resampling import Estimate, Sample
 
-_VERSION = 1  # of the method; a new one computes everything again
 _log = logging.getLogger(__name__)
 Interval = tuple[float, float]
 
@@ -78,33 +73,40 @@ class Uncertainty:
 
     Args:
         rows: row -> task -> its predictions.
+        published: numbers that lie beside the results, by digest. They serve rows whose predictions are not there.
     """
 
-    def __init__(self, rows: Mapping[str, Mapping[str, Evidence]]) -> None:
+    def __init__(self, rows: Mapping[str, Mapping[str, Evidence]], published: Mapping[str, Any] | None = None) -> None:
         self.problems: dict[tuple[str, str], Problem] = {}  # (row, task) -> why it has no interval
+        self.computed: dict[str, Any] = {}  # everything that was computed or cached, by digest
+        self._published = published or {}
+        self._described = {  # with the predictions that are not there
+            name: {task: found for task, found in tasks.items() if not found.problem or found.problem.is_absence}
+            for name, tasks in rows.items()
+        }
         self._rows: dict[str, dict[str, Evidence]] = {}
         for name, tasks in rows.items():
             self._rows[name] = {task: found for task, found in tasks.items() if found.problem is None}
-            for task, found in tasks.items():
-                if found.problem is not None:
-                    self.problems[name, task] = found.problem
+            self.problems |= {(name, task): found.problem for task, found in tasks.items() if found.problem is not None}
         self._samples: dict[tuple[str, str], Sample | None] = {}
         self._estimates: dict[str, dict[str, Estimate]] = {}
 
     def intervals(self) -> dict[str, Intervals]:
         """Return the intervals of every row."""
-        keys = {name: ["intervals", *(found.key for found in tasks.values())] for name, tasks in self._rows.items()}
-        found = {name: _cached(key) for name, key in keys.items()}
-        missing = [name for name, stored in found.items() if stored is None and self._rows[name]]
+        keys = {name: _key_of_intervals(tasks.values()) for name, tasks in self._rows.items()}
+        found = {name: self._beside_results(_key_of_intervals(self._described[name].values()), name) for name in keys}
+        found |= {name: from_cache(keys[name]) for name, known in found.items() if known is None and self._rows[name]}
+        missing = [name for name, known in found.items() if known is None and self._rows[name]]
         if missing:
             _log.info("computing confidence intervals of %d rows from their predictions", len(missing))
             self._require(missing)
         for name in missing:
-            intervals = self._intervals_of(name)
-            found[name] = asdict(intervals)
-            if not any(name == row for row, _ in self.problems):
-                _store(keys[name], found[name])
-        return {name: _read_intervals(stored) if stored else NO_INTERVALS for name, stored in found.items()}
+            found[name] = asdict(self._intervals_of(name))
+            self._cache(keys[name], found[name], [name])
+        for name, known in found.items():
+            if known is not None:
+                self.computed[digest_of(_key_of_intervals(self._described[name].values()))] = known
+        return {name: _read_intervals(known) if known else NO_INTERVALS for name, known in found.items()}
 
     def differences(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PairedDifferences]:
         """Return the differences between pairs of rows, first minus second, for the tasks where both have predictions.
@@ -112,26 +114,39 @@ class Uncertainty:
         Args:
             pairs: names of rows.
         """
-        keys = {pair: ["differences", *(self._shared(pair))] for pair in pairs}
-        found = {pair: _cached(key) for pair, key in keys.items()}
-        missing = [pair for pair, stored in found.items() if stored is None]
+        keys = {pair: _key_of_differences(self._shared(self._rows, pair)) for pair in pairs}
+        published = {pair: _key_of_differences(self._shared(self._described, pair)) for pair in pairs}
+        found = {pair: self._beside_results(key, *pair) for pair, key in published.items()}
+        found |= {pair: from_cache(keys[pair]) for pair, known in found.items() if known is None}
+        missing = [pair for pair, known in found.items() if known is None]
         if missing:
             self._require(sorted({name for pair in missing for name in pair}))
             exchanged = self._exchanged(missing)
             for pair in missing:
-                differences = self._differences_of(pair, exchanged)
-                found[pair] = asdict(differences)
-                if not any(name in pair for name, _ in self.problems):
-                    _store(keys[pair], found[pair])
-        return {pair: _read_differences(stored) for pair, stored in found.items() if stored}
+                found[pair] = asdict(self._differences_of(pair, exchanged))
+                self._cache(keys[pair], found[pair], pair)
+        self.computed |= {digest_of(published[pair]): known for pair, known in found.items()}
+        return {pair: _read_differences(known) for pair, known in found.items() if known}
 
-    def _shared(self, pair: tuple[str, str]) -> list[list[str]]:
-        return [self._rows[name][task].key for task in self.shared_tasks(pair) for name in pair]
+    def _beside_results(self, key: Sequence[Any], *names: str) -> Any:
+        """Return a number that lies beside the results, if the predictions of one of the rows are not there."""
+        absent = any(row in names and problem.is_absence for (row, _), problem in self.problems.items())
+        return self._published.get(digest_of(key)) if absent else None
+
+    def _cache(self, key: Sequence[Any], document: Any, names: Sequence[str]) -> None:
+        """Cache a number, unless a problem was found on the way that may be gone the next time."""
+        if not any(row in names and not problem.is_absence for (row, _), problem in self.problems.items()):
+            into_cache(key, document)
 
     def shared_tasks(self, pair: tuple[str, str]) -> list[str]:
         """Return the tasks where both rows have predictions for the same test data."""
-        first, second = (self._rows[name] for name in pair)
-        return [task for task in first if task in second and first[task].test_data == second[task].test_data]
+        return [first.task for first, _ in self._shared(self._rows, pair)]
+
+    @staticmethod
+    def _shared(rows: Mapping[str, Mapping[str, Evidence]], pair: tuple[str, str]) -> list[tuple[Evidence, Evidence]]:
+        first, second = (rows[name] for name in pair)
+        shared = [(found, second[task]) for task, found in first.items() if task in second]
+        return [(one, other) for one, other in shared if one.test_data == other.test_data]
 
     def _require(self, names: Iterable[str]) -> None:
         """Resample the test sets of these rows, all rows of a task at once."""
@@ -212,6 +227,14 @@ class Uncertainty:
         )
 
 
+def _key_of_intervals(evidence: Iterable[Evidence]) -> list[Any]:
+    return ["intervals", *(found.key for found in evidence)]
+
+
+def _key_of_differences(shared: Iterable[tuple[Evidence, Evidence]]) -> list[Any]:
+    return ["differences", *((first.key, second.key) for first, second in shared)]
+
+
 def _mean(estimates: Mapping[str, Estimate], members: Sequence[str]) -> Estimate | None:
     from .resampling import combine
 
@@ -254,28 +277,3 @@ def _read_differences(stored: Mapping[str, Any]) -> PairedDifferences:
 
     tasks, types = ({name: paired(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
     return PairedDifferences(tasks, types, None if stored["blurb"] is None else paired(stored["blurb"]))
-
-
-@cache
-def _method() -> list[Any]:
-    """Return what every cached number depends on beside the predictions."""
-    from importlib.metadata import version
-
-    return [_VERSION, BLURB_TASKS, version("numpy"), version("scipy")]
-
-
-def _path(key: Sequence[Any]):
-    digest = hashlib.sha256(json.dumps([_method(), key]).encode()).hexdigest()
-    return cache_dir() / "uncertainty" / f"{digest[:32]}.json"
-
-
-def _cached(key: Sequence[Any]) -> Any:
-    """Return what is cached under a key; None if it is not there, or cannot be read."""
-    with suppress(OSError, ValueError):
-        return json.loads(_path(key).read_text(encoding="utf-8"))
-    return None
-
-
-def _store(key: Sequence[Any], document: Any) -> None:
-    with suppress(OSError):  # The cache saves time, and is not needed.
-        atomic_write_text(_path(key), json.dumps(document))
