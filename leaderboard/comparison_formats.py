@@ -9,7 +9,7 @@ from .aggregate import TYPE_TASKS
 from .comparison import Comparison, Difference
 from .layout import TYPE_TITLES, title_of
 
-_HEADERS = ["on", "difference", "95% interval", "p", "p (Holm)", "detectable", "verdict"]
+_HEADERS = ["on", "diff", "95% interval", "p", "p Holm", "detectable", "verdict"]
 
 
 def titled(found: Comparison) -> list[tuple[str, str, Difference]]:
@@ -30,7 +30,7 @@ def comparison_lines(found: Comparison) -> tuple[list[str], list[list[str]]]:
     for name, title, difference in titled(found):
         *numbers, verdict = _line(title, difference)
         lines.append([*numbers, *(_signed(found.other_sources[other].get(name)) for other in others), verdict])
-    return [*_HEADERS[:-1], *(f"{other} prints" for other in others), _HEADERS[-1]], lines
+    return [*_HEADERS[:-1], *others, _HEADERS[-1]], lines
 
 
 def _line(title: str, found: Difference) -> list[str]:
@@ -46,8 +46,8 @@ def _line(title: str, found: Difference) -> list[str]:
 
 
 def short_verdict(verdict: str) -> str:
-    """Return a verdict without the reason why two rows were not compared, which may be long."""
-    return verdict.split(":")[0] if verdict.startswith("not compared") else verdict
+    """Return a verdict for a table: without `with these data`, and without a reason, which may be long."""
+    return verdict.removesuffix(" with these data").split(":")[0]
 
 
 def _signed(value: float | None) -> str:
@@ -67,6 +67,8 @@ def method_lines(found: Comparison) -> Iterator[str]:
             "Verdicts on datasets rest on the p-value after Holm's correction, at the 5% level. `detectable` is the "
             "smallest true difference that would be found with 80% power."
         )
+    for other in found.other_sources:
+        yield f"The column {other} has the difference that this publication prints for the same models."
     for name, reason in found.refused.items():
         yield f"not compared: {name}: {reason}"
 

@@ -53,8 +53,8 @@ def columns(board: Board, *, detail: bool) -> list[Column]:
     Args:
         board: the leaderboard.
         detail: whether to show every dataset instead of task types. Otherwise, where there are measured rows, only the
-            columns in which they have scores are shown: a task type that is complete stands for its datasets, except
-            that question answering is always shown by dataset as well.
+            columns in which they have scores are shown: a task type stands for its datasets where it is complete,
+            except that question answering is always shown by dataset as well.
     """
     candidates = [Column("blurb", "blurb", "BLURB")]
     tasks = [Column("task", name, title_of(name)) for name in board.tasks]
@@ -66,9 +66,14 @@ def columns(board: Board, *, detail: bool) -> list[Column]:
     else:
         types = [Column("type", name, title) for name, title in TYPE_TITLES.items()]
         types = [column for column in types if any(column.cell(row) for row in shown)]
-        complete = {name for column in types if column.name != BLURB_TYPES[-1] for name in TYPE_TASKS[column.name]}
-        candidates += [*types, *(column for column in tasks if column.name not in complete)]
+        told = {name for column in types for name in TYPE_TASKS[column.name] if _tells_all(column, name, shown)}
+        candidates += [*types, *(column for column in tasks if column.name not in told)]
     return [column for column in candidates if column.kind == "blurb" or any(column.cell(row) for row in shown)]
+
+
+def _tells_all(column: Column, task: str, rows: Sequence[Row]) -> bool:
+    """Return whether a task type needs no column for one of its datasets: each row with the dataset has the type."""
+    return column.name != BLURB_TYPES[-1] and all(column.cell(row) for row in rows if task in row.tasks)
 
 
 def title_of(task: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .board import Board
 from .comparison import Comparison
-from .comparison_formats import titled
+from .comparison_formats import short_verdict, titled
 from .layout import Column, columns, name_text, source_text, with_scores
 from .rows import Row
 
@@ -133,7 +133,7 @@ def comparison_plot(found: Comparison, file_format: str) -> bytes:
             axes.plot(difference.ci, [height, height], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot([value], [height], "o", markersize=5, color=colour)
         axes.annotate(
-            _short_verdict(difference.verdict),
+            short_verdict(difference.verdict),
             (1.02, height),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -146,10 +146,6 @@ def comparison_plot(found: Comparison, file_format: str) -> bytes:
     axes.set_xlabel("difference of scores, with 95% confidence interval", color=MUTED, fontsize=7)
     style(axes)
     return saved(figure, file_format)
-
-
-def _short_verdict(verdict: str) -> str:
-    return verdict.removesuffix(" with these data").split(":")[0]
 
 
 def saved(figure: Figure, file_format: str) -> bytes:

@@ -2,7 +2,11 @@
 
 import pytest
 from linkbert.corpora.prepare import prepare
+from linkbert.corpora.prepared import prepared_path, read_examples
 from linkbert.corpora.verify import verify
+from linkbert.files import sha256_of
+from linkbert.metrics.baselines import baseline
+from linkbert.tasks.corpus_facts import canonical_facts, document_numbers
 from linkbert.tasks.data import checksums, expected
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import Truncation
@@ -48,6 +52,33 @@ def test_splits_that_are_available_in_two_formats_agree(real):
     }
 
 
+def test_the_numbers_that_are_known_of_the_test_files_are_those_of_the_corpora(real, shared_data):
+    known = 0
+    for name, task in TASKS.items():
+        facts = canonical_facts(name)
+        path = prepared_path(real[1], task.release, "test")
+        assert (facts is None) is not path.exists(), name
+        if facts is None:
+            continue
+        known += 1
+        examples = list(read_examples(path, task.parse_labelled))
+        assert facts.sha256 == sha256_of(path)
+        assert facts.baseline == baseline(task.metric, [e["label"] for e in examples], task.labels, task.negative)
+        train = prepared_path(real[1], task.release, "train")
+        if facts.shared_with_train is not None:
+            texts = {task.family.text(example) for example in read_examples(train, task.parse_labelled)} - {None}
+            assert facts.shared_with_train == sum(task.family.text(example) in texts for example in examples)
+        numbers = document_numbers(task, [example["id"] for example in examples], facts.sha256)
+        assert len(numbers) == len(examples) and numbers[0] == 0
+        documents = {"jnlpba": 404, "ebm-pico": 191, "ddi": 191, "chemprot": 800, "hoc": 371}
+        assert name not in documents or int(numbers.max()) + 1 <= documents[name]
+        for blurb_name, folder in (("jnlpba", "jnlpba"), ("ebm-pico", "ebm_pico")):
+            if name == blurb_name:
+                lines = (shared_data / folder / "blurb" / "test.tsv").read_text(encoding="utf-8").split("\n")
+                assert sum(line.startswith("-DOCSTART-") for line in lines) == int(numbers.max()) + 1
+    assert known == 13
+
+
 def test_the_pubmedqa_split_is_that_of_the_authors(shared_data, real):
     import json
 
@@ -70,7 +101,6 @@ def test_a_checksum_is_known_for_every_available_split(real):
     ],
 )  # fmt: skip
 def test_truncation_counts_with_the_uncased_vocabulary_are_the_known_ones(real, task, split, length, cut, masks):
-    from linkbert.corpora.prepared import read_examples
     from linkbert.models.sources import find_model
     from linkbert.models.tokenizer_loading import load_tokenizer
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from linkbert.leaderboard.board import leaderboard
+from linkbert.leaderboard.comparison_formats import short_verdict
 from linkbert.leaderboard.page import to_html
 
 from .simulated import store_simulated
@@ -90,7 +91,7 @@ def test_any_two_rows_are_compared(page, file):
     found = leaderboard(file.parent / "results", published="all").compare("simulated-a", "simulated-b")
     lines = page.locator("#differences tbody tr")
     assert lines.filter(has_text="BLURB score").locator("td").first.inner_text() == f"{found.blurb.difference:+.2f}"
-    assert lines.filter(has_text="BLURB score").locator("td").last.inner_text() == found.blurb.verdict
+    assert lines.filter(has_text="BLURB score").locator("td").last.inner_text() == short_verdict(found.blurb.verdict)
     page.get_by_label("First").select_option(label="simulated-b (measured)")
     page.get_by_label("minus second").select_option(label="simulated-a (measured)")
     assert lines.filter(has_text="BLURB score").locator("td").first.inner_text() == f"{-found.blurb.difference:+.2f}"

@@ -1,1 +1,0 @@
-"""The committed numbers about the test sets are those of the corpora."""
