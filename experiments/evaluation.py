@@ -197,6 +197,7 @@ def _result_of(task: Task, scored: _ScoredRun, predictor: Predictor) -> Result:
             },
             "run_dir": str(scored.folder),
         }
+        | ({} if record.shared_with_train is None or not own else {"shared_with_train": record.shared_with_train})
         | ({} if record.trained_weights_sha256 is None else {"trained_weights_sha256": record.trained_weights_sha256})
     )
 

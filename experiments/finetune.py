@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import atomic_folder, sync_folder
 from ..models.sources import weights_sha256
-from ..tasks.data import Split
+from ..tasks.data import Split, count_shared_texts
 from ..tasks.task import Task
 from ..training.checkpoints import Checkpoints
 from ..training.reporters import Reporter, check_reporters
@@ -167,6 +167,7 @@ def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: Tr
             "peak_memory_mb": round(trainer.peak_memory_mb, 1),
         },
         finished=now(),
+        shared_with_train=count_shared_texts(task, plan.splits[options.train_split], plan.splits["test"]),
         dev=_dev_record(task, predicted["dev"][0], plan.paths(seed), best) if dev else None,
     )
     return trainer.share(_finish(plan, finished, model, predicted["test"][0]))

@@ -71,6 +71,8 @@ class Result:
         trained_weights_sha256: SHA-256 of the trained weights.
         baseline: a trivial constant prediction for the same split, `name` and `score`; None in results of early
             versions.
+        shared_with_train: number of test examples whose text is also in the split that was trained on; None where no
+            such split was used, and in results of early versions.
         checksum: the checksum as it was stored; None before a result is stored, and in results of early versions.
         stored_score: the score that is stored for the same run, if a run was scored again.
         extra: fields that this version does not know.
@@ -107,6 +109,7 @@ class Result:
     predictions_sha256: str | None
     trained_weights_sha256: str | None = None
     baseline: dict[str, Any] | None = None
+    shared_with_train: int | None = None
     checksum: str | None = None
     stored_score: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)

@@ -46,6 +46,7 @@ class RunRecord:
         cost: seconds and speed of training and scoring.
         dev: score and metrics on dev.
         trained_weights_sha256: SHA-256 of the trained weights.
+        shared_with_train: number of test examples whose text is also in the split that was trained on.
         extra: fields that this version does not know.
     """
 
@@ -68,6 +69,7 @@ class RunRecord:
     cost: dict[str, Any] | None = None
     dev: dict[str, Any] | None = None
     trained_weights_sha256: str | None = None
+    shared_with_train: int | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

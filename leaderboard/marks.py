@@ -43,12 +43,12 @@ def facts_of(result: Result) -> Iterator[str]:
 
 def shared_line(result: Result) -> str | None:
     """Return a remark if test examples have texts that are also in train, as far as that is known; else None."""
-    data = result.data
-    facts = corpus_facts(result.task, (data.get("test") or {}).get("sha256"))
-    train = (data.get("train") or {}).get("sha256")
-    if facts is None or train != checksums().get(result.task, {}).get("train"):
-        return None  # Other data carry this as a note of the run.
-    count = facts.shared_with_train
+    count = result.shared_with_train
+    if count is None:  # A result of an early version: the count is known for the canonical files.
+        facts = corpus_facts(result.task, (result.data.get("test") or {}).get("sha256"))
+        train = (result.data.get("train") or {}).get("sha256")
+        canonical = train == checksums().get(result.task, {}).get("train")
+        count = facts.shared_with_train if facts is not None and canonical else None
     if not count:
         return None
     return f"{'1 test example has' if count == 1 else f'{count} test examples have'} a text that is also in train"

@@ -123,6 +123,18 @@ def load_split(task: Task, split: str, data_dir: Path) -> Split:
     return Split(split, dataset, digest, notes["count"], official)
 
 
+def count_shared_texts(task: Task, train: Split, test: Split) -> int:
+    """Return how many test examples have a text that is also in train.
+
+    Texts that are too short to mean something (`Family.text` is None) are left out.
+    """
+    text = task.family.text
+    trained_on: Any = train.examples  # pyright does not know what iterating a dataset yields
+    tested_on: Any = test.examples
+    known = {text(example) for example in trained_on} - {None}
+    return sum(text(example) in known for example in tested_on)
+
+
 def encode_split(
     task: Task, split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int
 ) -> tuple[Dataset, Truncation]:

@@ -1,8 +1,10 @@
 """`linkbert leaderboard` as a person types it."""
 
 import json
+import shutil
 
 import pytest
+from linkbert.tasks.registry import TASKS
 
 from ..leaderboard.simulated import store_simulated
 
@@ -99,6 +101,16 @@ def test_a_run_below_its_baseline_is_told_so(cli, data_dir, tiny):
     done = cli("finetune", "pubmedqa", "--model", tiny, "--data-dir", data_dir, "--max-steps", 1, "--max-length", 32,
                "--set", "warmup=0", "--batch-size", 4, "-q", "--json")  # fmt: skip
     result = json.loads(done.stdout)
-    assert result["baseline"]["name"].startswith("majority class")
+    assert result["baseline"]["name"].startswith("majority class") and result["shared_with_train"] == 0
     warned = "does not beat the trivial baseline" in cli("show", result["run_dir"], "--errors", 0).stdout
     assert warned is (result["score"] <= result["baseline"]["score"])
+
+
+def test_test_texts_that_are_also_in_train_are_counted(cli, data_dir, tiny, tmp_path):
+    shutil.copytree(data_dir / TASKS["gad"].release, tmp_path / "data" / TASKS["gad"].release)
+    train, test = (tmp_path / "data" / TASKS["gad"].release / f"{split}.json" for split in ("train", "test"))
+    repeated = json.loads(test.read_text().splitlines()[0]) | {"id": "repeated"}
+    train.write_text(train.read_text() + json.dumps(repeated) + "\n")
+    done = cli("finetune", "gad", "--model", tiny, "--data-dir", "data", "--max-steps", 1, "--max-length", 32,
+               "--set", "warmup=0", "--batch-size", 4, "-q")  # fmt: skip
+    assert done.exit_code == 0 and "a text that is also in train" in done.stdout
