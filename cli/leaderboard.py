@@ -127,6 +127,8 @@ def command(
     if output is not None:
         content = _content(board, "markdown" if chosen == "table" else chosen, detail=detail, output=output)
         write_output(output, content, "--output")
+        if not quiet:
+            print_remark(f"written to {output}")
     elif chosen == "table":
         print_leaderboard(board, detail=detail)
     elif chosen == "json":
@@ -160,7 +162,9 @@ def _content(board: Board, chosen: str, *, detail: bool, output: Path | None) ->
 def print_leaderboard(board: Board, *, detail: bool = False) -> None:
     """Print the leaderboard as tables that fit the terminal, with its notes."""
     from ..leaderboard.formats import note_lines, to_lines
+    from ..leaderboard.layout import shown_rows
 
+    board = shown_rows(board, detail=detail)
     width = shutil.get_terminal_size((_WIDTH, 24)).columns
     for headers, lines in to_lines(board, detail=detail, width=width):
         print_table(headers, lines)
@@ -171,25 +175,36 @@ def print_leaderboard(board: Board, *, detail: bool = False) -> None:
 
 def _show_comparison(found: Comparison, chosen: str, output: Path | None) -> None:
     from ..experiments.results import to_text
-    from ..leaderboard.comparison_formats import comparison_lines, comparison_markdown, method_lines
+    from ..leaderboard.comparison_formats import (
+        comparison_latex,
+        comparison_lines,
+        comparison_markdown,
+        method_lines,
+    )
 
     for reason in dict.fromkeys(found.refused.values()):
         print_remark(f"warning: not compared: {reason}")
     if all(name in found.refused for name in found.datasets):
         raise RequestError(f"{found.a} and {found.b} cannot be compared on any dataset; the reasons stand above")
-    if chosen in _FILES or chosen in ("csv", "latex"):
-        if chosen not in ("svg", "png") or output is None:
-            raise RequestError(f"--compare has the formats table, markdown, json, svg and png, not {chosen}")
+    if chosen in ("svg", "png") and output is not None:
         from ..leaderboard.plots import comparison_plot
 
         write_output(output, comparison_plot(found, chosen), "--output")
-    elif output is not None:
-        text = to_text(found.to_json()) if chosen == "json" else comparison_markdown(found)
-        write_output(output, text.encode(), "--output")
+        return
+    texts = {
+        "json": lambda: to_text(found.to_json()),
+        "markdown": lambda: comparison_markdown(found),
+        "table": lambda: comparison_markdown(found),
+        "latex": lambda: comparison_latex(found),
+    }
+    if chosen not in texts:
+        raise RequestError(f"--compare has the formats table, markdown, latex, json, svg and png, not {chosen}")
+    if output is not None:
+        write_output(output, texts[chosen]().encode(), "--output")
     elif chosen == "json":
         print_json(found.to_json())
-    elif chosen == "markdown":
-        print_text(comparison_markdown(found))
+    elif chosen != "table":
+        print_text(texts[chosen]())
     else:
         print_table(*comparison_lines(found), title=f"{found.a} minus {found.b}")
         print_text("")

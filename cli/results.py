@@ -8,7 +8,7 @@ import typer
 
 from ..experiments.options import RunOptions
 from . import options
-from .console import print_error, print_json, print_table, print_text, set_up_logging
+from .console import print_error, print_json, print_remark, print_table, print_text, set_up_logging
 from .group import Group
 
 app = typer.Typer(cls=Group, help="Verify what is stored, and add results from elsewhere.", no_args_is_help=True)
@@ -71,6 +71,8 @@ def add(
         print_table(("result", "outcome"), rows)
         if found.without_predictions:
             print_text(f"{len(found.without_predictions)} without predictions, which were not in {source}")
+        for file, difference in found.mixed.items():
+            print_remark(f"warning: {file} shares a row with other seeds, which differ: {difference}")
     print_error(f"{file}: not added: {reason}" for file, reason in found.refused.items())
     if found.refused:
         raise typer.Exit(1)

@@ -134,6 +134,7 @@ def diff(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run folder, or a result file.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Another run of the same task.")],
     errors: Count = _WORST,
+    data_dir: options.DataDir = RunOptions.data_dir,
     results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -145,29 +146,45 @@ def diff(
     set_up_logging(quiet=quiet)
     from ..experiments.inspection import diff_runs, inspect_run
 
-    found = diff_runs(inspect_run(run_a, results_dir), inspect_run(run_b, results_dir))
+    first = inspect_run(run_a, results_dir)
+    found = diff_runs(first, inspect_run(run_b, results_dir))
     if json:
         print_json(found.to_json())
         return
     rows = [("score", _number(found.scores[0]), _number(found.scores[1]))]
-    rows += [(name, str(one), str(other)) for name, (one, other) in {**found.settings, **found.versions}.items()]
+    differing = {**found.settings, **found.identity, **found.versions}
+    rows += [(name, _short(one), _short(other)) for name, (one, other) in differing.items()]
     print_table(("", found.a, found.b), rows)
-    for line in [*found.identity, *found.missing]:
+    for line in found.missing:
         print_text(line)
-    if found.examples:
-        print_text(
-            f"\n{found.changed} of {found.examples} examples are predicted differently: {len(found.gained)} are right "
-            f"in the second only, {len(found.lost)} in the first only"
-        )
-        _show_flips("right in the second only", found.gained, errors)
-        _show_flips("right in the first only", found.lost, errors)
+    if not found.examples:
+        return
+    print_text(f"\n{found.changed} of {found.examples} examples are predicted differently")
+    if not found.moved:
+        print_text(f"{len(found.gained)} are right in the second run only, {len(found.lost)} in the first only")
+    texts = _texts_of(first, data_dir) if errors else {}
+    _show_flips("right in the second only", found.gained, errors, texts)
+    _show_flips("right in the first only", found.lost, errors, texts)
+    _show_flips("largest changes", found.moved, errors, texts)
 
 
-def _show_flips(title: str, flips: Sequence[Flip], count: int) -> None:
+def _texts_of(run: InspectedRun, data_dir: Path) -> dict[str, str]:
+    """Return id -> text of the test examples; nothing if the corpus is not there."""
+    try:
+        return run.texts(data_dir)
+    except RequestError as error:
+        print_remark(f"warning: texts cannot be shown: {error}")
+        return {}
+
+
+def _show_flips(title: str, flips: Sequence[Flip], count: int, texts: dict[str, str]) -> None:
     if flips and count:
         print_text("")
-        rows = [(flip.id, _short(flip.gold), _short(flip.a), _short(flip.b)) for flip in flips[:count]]
-        print_table((title, "gold", "first", "second"), rows)
+        rows = [
+            (flip.id, _short(flip.gold), _short(flip.a), _short(flip.b), _short(texts.get(flip.id, "")))
+            for flip in flips[:count]
+        ]
+        print_table((title, "gold", "first", "second", "text"), rows)
 
 
 def _short(value: Any) -> str:

@@ -15,12 +15,21 @@ def command(
     """Simulate experiments with a known truth, and print coverage and errors in percent (about two minutes)."""
     from ..leaderboard.simulation import simulate
 
-    headers = ("simulated", "seeds", "95% interval covers", "plain percentiles cover", "test errs", "McNemar errs")
+    headers = (
+        "simulated",
+        "seeds",
+        "interval covers",
+        "of a difference",
+        "percentiles cover",
+        "test errs",
+        "McNemar errs",
+    )
     rows = [
         (
             found.world,
             str(found.seeds),
             f"{found.coverage:.1f}",
+            f"{found.difference:.1f}",
             f"{found.naive:.1f}",
             f"{found.rejected:.1f}",
             "" if found.mcnemar is None else f"{found.mcnemar:.1f}",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
 from ..files import require_writable
 from .checks import check_result_file
+from .identity import RunIdentity
+from .kept_numbers import read_kept, write_kept
 from .paths import RunPaths
 from .results import Result
 from .store import differences_of_results, predictions_path, read_result, read_result_in, store_copy
@@ -21,12 +23,14 @@ class Added:
     Attributes:
         added: results that were copied.
         present: results that were here already.
+        mixed: result file -> how it differs from other seeds of the same model and task, with which it shares a row.
         refused: result file -> why it was not copied.
         without_predictions: results that were copied without their predictions, which were not there.
     """
 
     added: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
+    mixed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     without_predictions: list[str] = field(default_factory=list)
 
@@ -39,7 +43,8 @@ def add_results(source: str | Path, results_dir: str | Path = "results", *, dry_
     """Copy the results of another folder, with their predictions, into a folder of results.
 
     Each is checked first: its checksums, and its score from its predictions. A result that is there already is left as
-    it is; one that differs from the result in its place is refused, never replaced.
+    it is; one that differs from the result in its place is refused, never replaced. Intervals that lie beside the
+    results are taken along.
 
     Args:
         source: a folder of results.
@@ -65,6 +70,10 @@ def add_results(source: str | Path, results_dir: str | Path = "results", *, dry_
             _add(file, source, target, outcome, dry_run)
         except RequestError as error:
             outcome.refused[str(file)] = "; ".join(error.problems)
+    numbers = {**read_kept(source), **read_kept(target)}
+    if numbers and not dry_run:
+        # Their names depend on the predictions behind them, so that those of two folders do not collide.
+        write_kept(target, numbers)
     return outcome
 
 
@@ -79,6 +88,8 @@ def _add(file: Path, source: Path, target: Path, outcome: Added, dry_run: bool) 
             raise RequestError(f"a different result is in its place, {place}: {', '.join(found)}")
         outcome.present.append(str(place))
         return
+    if found := _differences_of_seeds(result, place.parent):
+        outcome.mixed[str(place)] = ", ".join(found)
     predictions = predictions_path(source, result)
     there = predictions is not None and predictions.is_file()
     if not dry_run:
@@ -86,6 +97,16 @@ def _add(file: Path, source: Path, target: Path, outcome: Added, dry_run: bool) 
     outcome.added.append(str(place))
     if not there:
         outcome.without_predictions.append(str(place))
+
+
+def _differences_of_seeds(result: Result, folder: Path) -> list[str]:
+    """Return how a result differs from the results of other seeds in a folder, apart from the seed and predictions."""
+    found: dict[str, None] = {}
+    mine = replace(RunIdentity.of(result), seed=None, predictions_sha256=None)
+    for path in sorted(folder.glob("*.json")):
+        other = replace(RunIdentity.of(read_result(path)), seed=None, predictions_sha256=None)
+        found |= dict.fromkeys(mine.differences(other))
+    return list(found)
 
 
 def _other_score(result: Result, stored: Result) -> list[str]:

@@ -69,12 +69,12 @@ class RunIdentity:
             return [f"the result is of {there} there, of {asked} asked for"]
         return [
             f"{name} is {_short(there)} there, {_short(asked)} asked for"
-            for name, asked, there in self._compared(other)
+            for name, asked, there in self.compared(other)
             if asked != there
         ]
 
-    def _compared(self, other: RunIdentity) -> Iterator[tuple[str, Any, Any]]:
-        """Yield (name, value of this identity, value of the other one)."""
+    def compared(self, other: RunIdentity) -> Iterator[tuple[str, Any, Any]]:
+        """Yield (name, value of this identity, value of the other one) of everything that is compared."""
         yield "task", self.task, other.task
         yield "task version", self.task_version, other.task_version
         yield "seed", self.seed, other.seed

@@ -66,6 +66,17 @@ class InspectedRun:
             return None
         return {gold: {given: pairs[gold, given] for given in labels} for gold in labels}
 
+    def texts(self, data_dir: Path) -> dict[str, str]:
+        """Return id -> text of the test examples.
+
+        Args:
+            data_dir: the folder of prepared corpora.
+
+        Raises:
+            RequestError: the corpus is not there, or is not the one that was scored.
+        """
+        return {str(example["id"]): _short_text(example) for example in _examples(self, data_dir)}
+
     def mistakes(self, data_dir: Path, count: int) -> list[tuple[str, Mistake]]:
         """Return (id of the example, mistake), the worst ones first.
 
@@ -85,6 +96,12 @@ class InspectedRun:
             )
         ]
         return sorted(found, key=lambda item: -item[1].severity)[:count]
+
+
+def _short_text(example: Any) -> str:
+    if "tokens" in example:
+        return " ".join(example["tokens"])
+    return " ".join(str(example.get(key) or "") for key in ("text", "text_pair", "question")).strip()
 
 
 def _labels(gold: Any, prediction: Any) -> Iterator[tuple[Any, Any]]:
@@ -117,6 +134,7 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results") -> Inspec
     path, folder = Path(path), Path(results_dir)
     if path.is_dir():
         file, run_dir = _result_file(path, folder), path
+        folder = file.parents[2]
     elif path.is_file():
         file, folder, run_dir = path, path.absolute().parents[2], None
     else:
@@ -149,10 +167,13 @@ def _result_file(folder: Path, results_dir: Path) -> Path:
     record = read_run(folder)
     if not record.is_finished:
         raise RequestError(f"{folder}: the run did not finish; run the same `linkbert finetune` again")
-    file = RunPaths(record.task, str(record.model.get("name")), record.seed, folder, results_dir).result_file
-    if not file.is_file():
-        raise RequestError(f"{folder}: its result {file} is not there; name its folder with --results-dir")
-    return file
+    # Where the folder of runs lies beside a folder `results`, that one is tried as well.
+    beside = folder.absolute().parents[2].with_name("results")
+    for results in (results_dir, beside):
+        file = RunPaths(record.task, str(record.model.get("name")), record.seed, folder, results).result_file
+        if file.is_file():
+            return file
+    raise RequestError(f"{folder}: its result is not in {results_dir}; name its folder of results with --results-dir")
 
 
 @dataclass(frozen=True)
@@ -181,10 +202,11 @@ class RunDifference:
         b: name of the second run.
         scores: their scores.
         settings: setting -> (value of the first, of the second), where they differ.
-        identity: further differences of the two runs: weights, data, precision.
+        identity: further differences of the two runs, such as seed, weights, data and precision.
         versions: package -> (version of the first, of the second), where they differ.
         gained: examples that the second gets right and the first does not.
         lost: examples that the first gets right and the second does not.
+        moved: for tasks whose labels are numbers, the examples whose predictions differ most.
         changed: number of examples with different predictions.
         examples: number of examples; 0 if the predictions are not there.
         missing: what cannot be compared, and why.
@@ -194,10 +216,11 @@ class RunDifference:
     b: str
     scores: tuple[float, float]
     settings: Mapping[str, tuple[Any, Any]]
-    identity: Sequence[str]
+    identity: Mapping[str, tuple[Any, Any]]
     versions: Mapping[str, tuple[Any, Any]]
     gained: Sequence[Flip]
     lost: Sequence[Flip]
+    moved: Sequence[Flip]
     changed: int
     examples: int
     missing: Sequence[str]
@@ -226,11 +249,11 @@ def diff_runs(a: InspectedRun, b: InspectedRun) -> RunDifference:
         for name in {**first.versions, **second.versions}
         if first.versions.get(name) != second.versions.get(name)
     }
-    identity = [
-        text
-        for text in RunIdentity.of(second).differences(RunIdentity.of(first))
-        if text.split(" is ")[0] not in settings
-    ]
+    identity = {
+        name: (one, other)
+        for name, one, other in RunIdentity.of(first).compared(RunIdentity.of(second))
+        if one != other and name not in settings
+    }
     missing = [f"{run.name}: {run.missing[0]}" for run in (a, b) if not run.rows]
     if first.data.get(_TEST) != second.data.get(_TEST):
         missing.append("the test data differ, so that examples cannot be compared")
@@ -246,6 +269,7 @@ def diff_runs(a: InspectedRun, b: InspectedRun) -> RunDifference:
         versions=versions,
         gained=gained,
         lost=lost,
+        moved=sorted((flip for flip in pairs if isinstance(flip.gold, float)), key=lambda flip: -abs(flip.a - flip.b)),
         changed=sum(flip.a != flip.b for flip in pairs),
         examples=len(pairs),
         missing=missing,

@@ -89,6 +89,10 @@ def _text(result: Result) -> str:
     settings = [(key, str(item.get("value")), str(item.get("origin"))) for key, item in result.recipe.items()]
     remarks = [*(f"departs from the recipe: {item}" for item in result.departures), *result.notes]
     remarks += [f"limited: {item}" for item in result.limits]
+    if result.shared_with_train:
+        remarks.append(f"test examples whose text is also in train: {result.shared_with_train}")
+    if result.baseline:
+        remarks.append(f"a constant prediction ({result.baseline['name']}) scores {result.baseline['score']:.2f}")
     data = [(name, item["sha256"], "yes" if item["official"] else "no") for name, item in result.data.items()]
     return "\n".join(
         [

@@ -10,13 +10,13 @@ from typing import Any
 
 from ..errors import RequestError, nearest
 from ..experiments.failed_runs import FailedRun, failed_runs
+from ..experiments.kept_numbers import read_kept, write_kept
 from ..experiments.results import Result
 from ..experiments.store import read_results
 from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES, SUITES
 from .comparison import Comparison, Difference, compare_rows, is_behind
 from .evidence import Evidence, find_evidence
-from .kept import read_kept, write_kept
 from .published import published_rows, select_published
 from .ranks import with_ranks
 from .rows import (
@@ -113,6 +113,9 @@ class Board:
         for key in (name, row_key(name, LIMITED)):
             if key in rows:
                 return rows[key]
+        sources = [key for key, row in rows.items() if row.model == name]
+        if sources:
+            raise RequestError(f"--compare {name}: no measured model of that name; name a source: {', '.join(sources)}")
         raise RequestError(f"--compare {name}: no such row; {nearest(name, rows)}")
 
     def sorted_by(self, column: str) -> Board:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .aggregate import BLURB_TASKS, TYPE_TASKS
+from .marks import unbeaten_baseline
 from .published import published_rows
 from .rows import Cell, Row, published_board_rows
 from .significance import ALPHA, Mean, holm, weighted, welch
@@ -17,7 +18,7 @@ AHEAD, BEHIND, SAME = "ahead", "behind", "cannot be told apart with these data"
 INSIDE = "the published score lies inside the interval"
 ABOVE, BELOW = "the published score lies above the interval", "the published score lies below the interval"
 _REPLICATED = 10  # seeds behind the deviations that stand in
-NO_DEVIATIONS = "cannot be tested: no standard deviations are known"
+NOT_TESTED = "cannot be tested"  # the reason follows after a colon
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Comparison:
         blurb: difference of the BLURB scores; None unless both are complete.
         other_sources: publication -> differences (dataset or `blurb` -> number) that it prints for the same models.
         refused: tasks that could not be compared, with the reason.
+        remarks: what else a reader must know, such as rows that do not beat a constant prediction.
     """
 
     a: str
@@ -66,6 +68,7 @@ class Comparison:
     blurb: Difference | None
     other_sources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as a JSON object."""
@@ -100,10 +103,24 @@ def compare_rows(pairs: Iterable[tuple[Row, Row]], uncertainty: Uncertainty) -> 
     pairs = list(pairs)
     measured = [(a.key, b.key) for a, b in pairs if a.results and b.results]
     found = uncertainty.differences(measured)
-    return [
+    compared = [
         _paired(a, b, found[a.key, b.key], uncertainty) if a.results and b.results else _unpaired(a, b)
         for a, b in pairs
     ]
+    return [replace(one, remarks=tuple(_remarks(one, *pair))) for one, pair in zip(compared, pairs, strict=True)]
+
+
+def _remarks(found: Comparison, a: Row, b: Row) -> Iterator[str]:
+    for row in (a, b):
+        single = [name for name in found.datasets if row.tasks[name].n == 1]
+        if row.results and single and found.paired:
+            names = ", ".join(single)
+            yield f"{row.key} has one run on {names}: the noise of its seeds is unknown, and counted as none"
+        unbeaten = dict.fromkeys(
+            result.task for result in row.results if result.task in found.datasets and unbeaten_baseline(result)
+        )
+        if unbeaten:
+            yield f"{row.key} has runs that do not beat a constant prediction ({', '.join(unbeaten)})"
 
 
 def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) -> Comparison:
@@ -117,13 +134,9 @@ def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) 
             refused[name] = _reason(a, b, name, uncertainty)
             difference = a.tasks[name].mean - b.tasks[name].mean
             datasets[name] = Difference(difference, None, None, None, None, f"not compared: {refused[name]}")
-    alone = all(row.tasks[name].n == 1 for row in (a, b) for name in found.tasks)
     method = "paired, on the same examples: approximate randomisation with the noise of the seeds"
-    if alone:
-        method = (
-            "paired, on the same examples: exact McNemar test for accuracy, else approximate randomisation. Each side "
-            "has one run, so this speaks of these two runs, not of other seeds"
-        )
+    if all(row.tasks[name].n == 1 for row in (a, b) for name in found.tasks):
+        method = "paired, on the same examples: exact McNemar test for accuracy, else approximate randomisation"
     types = {name: _of_paired(paired, None) for name, paired in found.types.items()}
     blurb = None if found.blurb is None else _of_paired(found.blurb, None)
     return Comparison(a.key, b.key, True, method, datasets, types, blurb, refused=refused)
@@ -168,7 +181,7 @@ def _unpaired(a: Row, b: Row) -> Comparison:
         blurb = _aggregate(a, b, None, sides)
     by_welch = any(found.p is not None for found in datasets.values())
     method = (
-        "not paired: Welch's test over seeds, from means, deviations and numbers of runs"
+        "not paired: Welch's test from means, deviations and numbers of runs; it knows seeds, not the finite test set"
         if by_welch
         else "not tested: a published score without deviations is only held against the interval of a measured one"
     )
@@ -188,7 +201,7 @@ def _by_welch(first: Mean, second: Mean) -> Difference:
     total = weighted([(1, first), (-1, second)])
     found = welch(total)
     if found is None:
-        return Difference(total.value, None, None, None, None, NO_DEVIATIONS)
+        return Difference(total.value, None, None, None, None, NOT_TESTED)
     return Difference(total.value, found.interval, found.p, None, found.detectable, _verdict(total.value, found.p))
 
 
@@ -206,11 +219,13 @@ def _aggregate(a: Row, b: Row, kind: str | None, sides: list[Mean]) -> Differenc
 
 def _held_against_interval(found: Difference, a: Row, b: Row, first: Cell, second: Cell) -> Difference:
     """Say where a published score lies beside the interval of a measured one, if that is all that can be said."""
-    if bool(a.results) == bool(b.results):
-        return found
     measured, published = (first, second) if a.results else (second, first)
-    if measured.ci is None:
-        return found
+    if bool(a.results) == bool(b.results) or measured.ci is None:
+        unknown = [row for row, cell in ((a, first), (b, second)) if cell.std is None]
+        printed = " and ".join(row.key for row in unknown if not row.results)
+        reasons = [f"{row.key} has one run" for row in unknown if row.results]
+        reasons += [f"no deviation is printed for {printed}"] if printed else []
+        return replace(found, verdict=f"{NOT_TESTED}: {', '.join(reasons)}" if reasons else NOT_TESTED)
     low, high = measured.ci
     return replace(found, verdict=BELOW if published.mean < low else ABOVE if published.mean > high else INSIDE)
 
@@ -250,7 +265,7 @@ def is_behind(found: Difference | None, row: Row, leader: Row) -> bool:
     """
     if found is None or found.difference is None or found.difference >= 0:
         return False
-    if found.verdict == NO_DEVIATIONS and row.blurb is not None and leader.blurb is not None:
+    if found.verdict.startswith(NOT_TESTED) and row.blurb is not None and leader.blurb is not None:
         tested = welch(weighted([(1, stand_in(row)), (-1, stand_in(leader))]))
         return tested is not None and tested.p < ALPHA
     return found.verdict == BEHIND or found.verdict == (ABOVE if row.results else BELOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..escaping import markdown_text
+from ..escaping import latex_text, markdown_text
 from .aggregate import TYPE_TASKS
 from .comparison import Comparison, Difference
 from .layout import TYPE_TITLES, title_of
@@ -64,13 +64,33 @@ def method_lines(found: Comparison) -> Iterator[str]:
     yield f"Method: {found.method}."
     if any(difference.p is not None for difference in found.datasets.values()):
         yield (
-            "Verdicts on datasets rest on the p-value after Holm's correction, at the 5% level. `detectable` is the "
-            "smallest true difference that would be found with 80% power."
+            "Verdicts on datasets rest on the p-value after Holm's correction, at the 5% level; intervals are not "
+            "corrected. `detectable` is the smallest true difference that would be found with 80% power."
         )
+    yield from found.remarks
     for other in found.other_sources:
         yield f"The column {other} has the difference that this publication prints for the same models."
     for name, reason in found.refused.items():
         yield f"not compared: {name}: {reason}"
+
+
+def comparison_latex(found: Comparison) -> str:
+    """Return the comparison as a LaTeX table for the package booktabs, with its method as a comment."""
+    headers, lines = comparison_lines(found)
+    rows = [" & ".join(map(latex_text, line)) + " \\\\" for line in [headers, *lines]]
+    return "\n".join(
+        [
+            *(f"% {latex_text(line)}" for line in (f"{found.a} minus {found.b}", *method_lines(found))),
+            f"\\begin{{tabular}}{{l{'r' * (len(headers) - 2)}l}}",
+            "\\toprule",
+            rows[0],
+            "\\midrule",
+            *rows[1:],
+            "\\bottomrule",
+            "\\end{tabular}",
+            "",
+        ]
+    )
 
 
 def comparison_markdown(found: Comparison) -> str:

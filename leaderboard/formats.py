@@ -23,8 +23,8 @@ from .layout import (
     rank_text,
     runs_text,
     score_text,
+    shown_rows,
     source_text,
-    with_scores,
 )
 from .rows import Row
 from .uncertainty import Interval
@@ -39,7 +39,7 @@ def to_lines(board: Board, *, detail: bool, width: int) -> list[tuple[list[str],
     A board that is wider than the terminal is continued in further tables, each with the names of the rows.
 
     Args:
-        board: the leaderboard.
+        board: the leaderboard, with the rows that are shown (`layout.shown_rows`).
         detail: whether to show every dataset, and the deviations over seeds.
         width: characters of a line.
 
@@ -47,7 +47,6 @@ def to_lines(board: Board, *, detail: bool, width: int) -> list[tuple[list[str],
         (headers, lines of cells) of each table. The second line of a row has its intervals, with `detail` a third one
         its deviations.
     """
-    board = with_scores(board, columns(board, detail=detail))
     numbers = notes(board)
     fixed = [["rank", *(cell for row in board.rows for cell in _lines(rank_text(row), row, detail))]]
     fixed.append(["model", *(cell for row in board.rows for cell in _lines(name_text(row), row, detail))])
@@ -114,8 +113,7 @@ def note_lines(board: Board) -> list[str]:
 
 def to_markdown(board: Board, *, detail: bool) -> str:
     """Return the leaderboard as a Markdown table with its notes."""
-    shown = columns(board, detail=detail)
-    board = with_scores(board, shown)
+    shown, board = columns(board, detail=detail), shown_rows(board, detail=detail)
     numbers = notes(board)
     headers = ["rank", "model", "source", *(column.title for column in shown), "n", "marks"]
     lines = [headers, ["---", "---", "---", *("---:" for _ in headers[3:-1]), "---"]]
@@ -166,20 +164,21 @@ def _csv_cell(value: Any) -> Any:
 
 def to_latex(board: Board, *, detail: bool) -> str:
     """Return the leaderboard as a LaTeX table for the package booktabs: the best score bold, the second underlined."""
-    shown = columns(board, detail=detail)
-    board = with_scores(board, shown)
+    shown, board = columns(board, detail=detail), shown_rows(board, detail=detail)
     places = {column.name: _best_two(column, board) for column in shown}
-    headers = ["Model", "Source", *(latex_text(column.title) for column in shown)]
+    headers = ["Rank", "Model", "Source", *(latex_text(column.title) for column in shown), "Runs"]
     lines = [
-        "% needs \\usepackage{booktabs}; intervals are 95% confidence intervals over seeds and test documents",
-        f"\\begin{{tabular}}{{ll{'r' * len(shown)}}}",
+        "% needs \\usepackage{booktabs}; brackets hold 95% confidence intervals over seeds and test documents",
+        *(f"% {latex_text(name_text(row))}: {latex_text('; '.join(row.marks))}" for row in board.rows),
+        f"\\begin{{tabular}}{{lll{'r' * len(shown)}r}}",
         "\\toprule",
         " & ".join(headers) + " \\\\",
         "\\midrule",
     ]
     for row in board.rows:
         cells = [_latex_cell(column, row, places[column.name]) for column in shown]
-        lines.append(" & ".join([latex_text(name_text(row)), latex_text(source_text(row)), *cells]) + " \\\\")
+        first = [rank_text(row), latex_text(name_text(row)), latex_text(source_text(row))]
+        lines.append(" & ".join([*first, *cells, runs_text(row)]).replace("–", "--") + " \\\\")
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
 
 
@@ -193,5 +192,5 @@ def _latex_cell(column: Column, row: Row, best: list[str]) -> str:
     text = latex_text(score_text(column, row))
     if row.ranked and text in best:
         text = f"\\textbf{{{text}}}" if text == best[0] else f"\\underline{{{text}}}"
-    ci = interval_text(column, row).replace("–", "--")
+    ci = interval_text(column, row).replace(" to ", ", ")
     return f"{text} {{\\scriptsize [{ci}]}}" if ci else text

@@ -19,7 +19,8 @@ _TASK_TITLES = {"pubmedqa": "PubMedQA", "bioasq": "BioASQ", "medqa": "MedQA", "m
 
 
 RANK_NOTE = (
-    "Rows with the same range of ranks cannot be told apart. Where a publication prints no deviations, those of the "
+    "A row shares the ranks of a group unless it is significantly behind the first row of that group. Neighbours in "
+    "two groups may still not differ: see --compare. Where a publication prints no deviations, those of the "
     "replication with ten seeds stand in."
 )
 
@@ -88,7 +89,7 @@ def number(value: float | None) -> str:
 
 def interval(ci: Interval | None) -> str:
     """Return a confidence interval as text, with one digit."""
-    return "" if ci is None else f"{ci[0]:.1f}–{ci[1]:.1f}"
+    return "" if ci is None else f"{ci[0]:.1f} to {ci[1]:.1f}"
 
 
 def score_text(column: Column, row: Row) -> str:
@@ -126,8 +127,9 @@ def name_text(row: Row) -> str:
     return row.model if row.publication else row.key
 
 
-def with_scores(board: Board, shown: Sequence[Column]) -> Board:
+def shown_rows(board: Board, *, detail: bool) -> Board:
     """Return the board without the published rows that have no score in any of the columns that are shown."""
+    shown = columns(board, detail=detail)
     rows = [row for row in board.rows if not row.publication or any(column.cell(row) for column in shown)]
     return replace(board, rows=rows)
 

@@ -39,7 +39,9 @@ from .plots import column_plot, themed
 from .published import published_rows
 from .rows import Row
 
-_DIGITS = 3  # of the numbers in the comparisons that the page carries
+# The pair of rows that the page compares at first: what this project exists for.
+_FIRST_SHOWN = (("biolinkbert-base@indus", "pubmedbert-base@indus"),)
+_DIGITS = 4  # of the numbers in the comparisons that the page carries
 
 
 def to_html(board: Board, output: Path | None = None) -> str:
@@ -200,8 +202,9 @@ def _comparisons(board: Board) -> dict[str, Any]:
     """Return the differences between any two rows, in a compact form for the script of the page.
 
     Returns:
-        `rows`: names; `verdicts`; `titles` by name of a line; `pairs`: "i,j" -> (method, {name: [difference, low, high,
-        p, corrected p, detectable, index of the verdict]}), for i < j.
+        `rows`: names; `start`: the two rows that are compared at first; `verdicts`; `titles` by name of a
+        line; `pairs`: "i,j" -> (method, {name: [difference, low, high, p, corrected p, detectable, index of the
+        verdict]}), for i < j.
     """
     rows = [row for row in board.rows if row.tasks]
     pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
@@ -220,5 +223,14 @@ def _comparisons(board: Board) -> dict[str, Any]:
             lines[name] = [*(None if value is None else round(value, _DIGITS) for value in values), verdict]
         if lines:
             found[f"{i},{j}"] = [methods.setdefault(comparison.method, len(methods)), lines]
+    keys = [row.key for row in rows]
+    start = next(([keys.index(name) for name in pair] for pair in _FIRST_SHOWN if set(pair) <= set(keys)), [0, 1])
     names = [f"{visible(name_text(row))} ({source_text(row)})" for row in rows]
-    return {"rows": names, "verdicts": list(verdicts), "methods": list(methods), "titles": titles, "pairs": found}
+    return {
+        "rows": names,
+        "start": start,
+        "verdicts": list(verdicts),
+        "methods": list(methods),
+        "titles": titles,
+        "pairs": found,
+    }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .board import Board
 from .comparison import Comparison
 from .comparison_formats import short_verdict, titled
-from .layout import Column, columns, name_text, source_text, with_scores
+from .layout import Column, columns, name_text, shown_rows, source_text
 from .rows import Row
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ CURVES = (MEASURED, PUBLISHED, "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 # The same colours as the page calls them.
 _THEME = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", MEASURED: "var(--measured)"}
 _THEME |= {PUBLISHED: "var(--published)"}
+_LEGEND = "dot: mean; thick line: 95% confidence interval; thin line: one standard deviation over seeds, each side"
 _ROW_HEIGHT, _PANEL_WIDTH = 0.26, 3.4  # inches
 _PER_LINE = 3  # panels side by side
 _DPI = 200
@@ -48,12 +49,13 @@ def board_plot(board: Board, file_format: str, *, detail: bool = True) -> bytes:
         detail: whether to draw the datasets in which there are measured rows; else task types.
     """
     shown = [column for column in columns(board, detail=detail) if _is_drawn(column, board)]
-    board = with_scores(board, shown)
+    board = shown_rows(board, detail=detail)
     figure = _figure(len(shown), len(board.rows))
     for place, column in enumerate(shown):
         lines = -(-len(shown) // _PER_LINE)
         axes = figure.add_subplot(lines, min(_PER_LINE, len(shown)), place + 1)
         draw_column(axes, column, board.rows)
+    figure.supxlabel(_LEGEND, color=MUTED, fontsize=7)
     return saved(figure, file_format)
 
 
@@ -143,7 +145,11 @@ def comparison_plot(found: Comparison, file_format: str) -> bytes:
     axes.set_yticks(range(len(lines)), [title for title, _, _ in lines])
     axes.set_ylim(-0.6, max(len(lines), 2) - 0.4)
     axes.set_title(f"{found.a} minus {found.b}")
-    axes.set_xlabel("difference of scores, with 95% confidence interval", color=MUTED, fontsize=7)
+    axes.set_xlabel(
+        "difference with its 95% confidence interval; verdicts are corrected for the number of datasets",
+        color=MUTED,
+        fontsize=7,
+    )
     style(axes)
     return saved(figure, file_format)
 

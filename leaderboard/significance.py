@@ -88,8 +88,13 @@ def mcnemar(first: Sample, second: Sample) -> float | None:
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def detectable(difference: Estimate) -> float:
-    """Return the smallest true difference that a repetition would find at the 5% level with 80% power."""
+def detectable(difference: Estimate) -> float | None:
+    """Return the smallest true difference that a repetition would find at the 5% level with 80% power.
+
+    It is None where nothing varies, as when both models give the same constant answer: the data then tell nothing.
+    """
+    if not difference.variance > 0:
+        return None
     quantiles = stats.t.ppf(1 - ALPHA / 2, difference.df) + stats.norm.ppf(POWER)
     return float(quantiles * math.sqrt(difference.variance))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestError
 from .aggregate import TYPE_TASKS
 from .evidence import Evidence, Problem
-from .kept import digest_of, from_cache, into_cache
+from .number_cache import digest_of, from_cache, into_cache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,13 +47,13 @@ class Paired:
         difference: first minus second, x100.
         ci: its 95% confidence interval; None if nothing varies.
         p: p-value of the paired test.
-        detectable: the smallest true difference that would be found with 80% power.
+        detectable: the smallest true difference that would be found with 80% power; None if nothing varies.
     """
 
     difference: float
     ci: Interval | None
     p: float
-    detectable: float
+    detectable: float | None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@
       return;
     }
     const [method, entries] = found;
-    find("#method-line").textContent = `Method: ${data.methods[method]}.`;
+    find("#method-line").textContent = `Method: ${data.methods[method]}. Intervals are not corrected; verdicts on datasets rest on p (Holm).`;
     const values = Object.values(entries).flatMap((entry) => entry.slice(0, 3)).filter((value) => value !== null);
     const scale = Math.max(1e-6, ...values.map(Math.abs));
     const counts = {};
@@ -122,7 +122,7 @@
   first.addEventListener("change", show);
   second.addEventListener("change", show);
   if (data.rows.length > 1) {
-    second.value = "1";
+    [first.value, second.value] = data.start.map(String);
     show();
   }
 })();

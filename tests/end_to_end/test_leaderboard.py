@@ -24,7 +24,8 @@ def test_a_comparison_is_printed_in_each_format(cli, results, tmp_path):
     assert "| gad |" in cli("leaderboard", "--compare", "good", "poor", "--format", "markdown").stdout
     assert cli("leaderboard", "--compare", "good", "poor", "--format", "png", "--output", "c.png").exit_code == 0
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
-    assert cli("leaderboard", "--compare", "good", "poor", "--format", "latex").exit_code == 2
+    assert "\\toprule" in cli("leaderboard", "--compare", "good", "poor", "--format", "latex").stdout
+    assert cli("leaderboard", "--compare", "good", "poor", "--format", "csv").exit_code == 2
 
 
 def test_missing_predictions_are_named_and_the_others_go_on(cli, results):

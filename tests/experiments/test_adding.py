@@ -71,3 +71,21 @@ def test_a_wrong_folder_is_refused(cli, other, tmp_path):
     assert add(cli, "nowhere")[0].exit_code == 2
     assert add(cli, "empty")[0].exit_code == 2
     assert add(cli, other, "--results-dir", other)[0].exit_code == 2
+
+
+def test_seeds_of_another_recipe_are_named(cli, other):
+    path = other / "gad/tiny/seed-1.json"
+    document = json.loads(path.read_text())
+    document["recipe"]["epochs"]["value"], document["seed"], document["result_file"] = 99, 2, ""
+    del document["checksum"]
+    path.with_name("seed-2.json").write_text(json.dumps(document))
+    done, found = add(cli, other)
+    assert done.exit_code == 0 and len(found["added"]) == 8 and "epochs" in next(iter(found["mixed"].values()))
+    assert "shares a row with other seeds" in cli("results", "add", other, "--results-dir", "third").stderr
+
+
+def test_intervals_beside_the_results_are_taken_along(cli, other, tmp_path):
+    cli("leaderboard", "--results-dir", other, "--keep-intervals")
+    assert (other / "intervals.json").is_file()
+    add(cli, other)
+    assert (tmp_path / "results/intervals.json").read_bytes() == (other / "intervals.json").read_bytes()

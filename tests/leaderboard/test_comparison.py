@@ -6,7 +6,7 @@ import logging
 import pytest
 from linkbert.errors import RequestError
 from linkbert.leaderboard.board import leaderboard
-from linkbert.leaderboard.comparison import ABOVE, AHEAD, BEHIND, BELOW, INSIDE, NO_DEVIATIONS, SAME
+from linkbert.leaderboard.comparison import ABOVE, AHEAD, BEHIND, BELOW, INSIDE, NOT_TESTED, SAME
 
 from .simulated import store_one, store_simulated
 from .test_board import result, store
@@ -85,7 +85,8 @@ def test_published_rows_with_deviations_are_tested_by_welch(tmp_path):
 def test_published_rows_without_deviations_are_not_tested(tmp_path):
     found = leaderboard(tmp_path).compare("biolinkbert-base@linkbert", "pubmedbert-base@linkbert")
     assert found.blurb.difference == pytest.approx(2.29, abs=0.01) and found.blurb.p is None
-    assert {line.verdict for line in found.datasets.values()} == {NO_DEVIATIONS}
+    reason = "no deviation is printed for biolinkbert-base@linkbert and pubmedbert-base@linkbert"
+    assert {line.verdict for line in found.datasets.values()} == {f"{NOT_TESTED}: {reason}"}
     assert found.other_sources["indus"]["blurb"] == pytest.approx(0.31, abs=0.01)
     assert found.other_sources["indus"]["gad"] == pytest.approx(-0.3)
 

@@ -1,43 +1,17 @@
-"""Where computed intervals and tests are kept: in the user's cache, and, to be published, beside the results."""
+"""Intervals and tests that lie beside results, for readers who do not have the predictions."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from ..experiments.results import to_text
-from ..files import atomic_write_text, cache_dir, write_output
-from .aggregate import BLURB_TASKS
+from ..files import write_output
+from .results import to_text
 
 FILE = "intervals.json"  # in a folder of results
-_VERSION = 2  # of the method; a new one computes everything again
-
-
-def digest_of(key: Sequence[Any]) -> str:
-    """Return the name under which a number is kept: it depends on the method, and on all predictions behind it."""
-    return hashlib.sha256(json.dumps([_VERSION, BLURB_TASKS, key]).encode()).hexdigest()[:32]
-
-
-def from_cache(key: Sequence[Any]) -> Any:
-    """Return what the cache has under a key; None if it is not there, or cannot be read."""
-    with suppress(OSError, ValueError):
-        return json.loads(_path(key).read_text(encoding="utf-8"))
-    return None
-
-
-def into_cache(key: Sequence[Any], document: Any) -> None:
-    """Keep a JSON document in the cache, as far as that can be written."""
-    with suppress(OSError):  # The cache saves time, and is not needed.
-        atomic_write_text(_path(key), json.dumps(document))
-
-
-def _path(key: Sequence[Any]) -> Path:
-    return cache_dir() / "uncertainty" / f"{digest_of(key)}.json"
 
 
 def read_kept(folder: Path) -> Mapping[str, Any]:
