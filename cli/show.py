@@ -189,6 +189,8 @@ def _show_flips(title: str, flips: Sequence[Flip], count: int, texts: dict[str, 
 
 def _short(value: Any) -> str:
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        text = f"{value:.4g}"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 
