@@ -12,7 +12,7 @@ from .console import print_table
 def command(
     repetitions: Annotated[int, typer.Option(min=1, help="Simulated experiments of each kind.")] = 500,
 ) -> None:
-    """Simulate experiments with a known truth, and print coverage and errors in percent (about two minutes)."""
+    """Simulate experiments with a known truth, and print coverage and errors in percent (about three minutes)."""
     from ..leaderboard.simulation import simulate
 
     headers = (
