@@ -127,27 +127,27 @@ def atomic_write_text(path: Path, text: str) -> None:
         handle.write(text.encode())
 
 
-def write_output(path: Path, content: bytes, flag: str) -> None:
+def write_output(path: Path, content: bytes, flag: str = "") -> None:
     """Write a file that a user asked for, completely or not at all.
 
     Args:
         path: the file. A device or a pipe, such as /dev/stdout, is written to and not replaced.
         content: its content.
-        flag: the option that named it, for messages.
+        flag: the option that named it, for messages; empty if none did.
 
     Raises:
         RequestError: it is a folder, or cannot be written.
     """
     try:
         if path.is_dir():
-            raise RequestError(f"{flag} {path}: expected a file, found a folder")
+            raise RequestError(f"{flag} {path}: expected a file, found a folder; name another".strip())
         if path.exists() and not path.is_file():
             path.write_bytes(content)
         else:
             with atomic_write(path.resolve()) as handle:
                 handle.write(content)
     except OSError as error:
-        raise RequestError(f"{flag} {path}: cannot be written ({error.strerror})") from error
+        raise RequestError(f"{flag} {path}: cannot be written ({error.strerror}); name another".strip()) from error
 
 
 def sha256_of(path: Path) -> str:

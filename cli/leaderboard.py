@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -170,7 +171,7 @@ def print_leaderboard(board: Board, *, detail: bool = False) -> None:
         print_table(headers, lines)
         print_text("")
     for note in note_lines(board):
-        print_text(note)
+        print_text(textwrap.fill(note, width, break_long_words=False, break_on_hyphens=False))
 
 
 def _show_comparison(found: Comparison, chosen: str, output: Path | None) -> None:

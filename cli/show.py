@@ -63,7 +63,8 @@ def _plot(runs: Sequence[InspectedRun], file: Path) -> None:
     file_format = file.suffix.removeprefix(".")
     if file_format not in ("png", "svg"):
         raise RequestError(f"--plot {file}: expected a name that ends in .png or .svg")
-    picture = draw_curves([(run.name, losses(run.log)) for run in runs if run.log], file_format)
+    curves = [(run.name, losses(run.log)) for run in runs]
+    picture = draw_curves([(name, points) for name, points in curves if points], file_format)
     if picture is None:
         raise RequestError("none of these runs has its training log, so that there is nothing to draw")
     write_output(file, picture, "--plot")

@@ -110,4 +110,6 @@ def _differences_of_seeds(result: Result, folder: Path) -> list[str]:
 
 
 def _other_score(result: Result, stored: Result) -> list[str]:
-    return [] if result.score == stored.score else [f"score {stored.score:.4f} there, {result.score:.4f} in the source"]
+    if result.score != stored.score:
+        return [f"score {stored.score:.4f} there, {result.score:.4f} in the source"]
+    return [] if result.predictions_sha256 == stored.predictions_sha256 else ["other predictions"]

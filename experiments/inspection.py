@@ -118,6 +118,8 @@ def _examples(run: InspectedRun, data_dir: Path) -> Any:
         raise RequestError(
             f"{data_dir}: the test data of {run.task.name} are not those that were scored; name others with --data-dir"
         )
+    if len(split.examples) != len(run.rows):
+        raise RequestError(f"{data_dir}: {len(split.examples)} test examples for {len(run.rows)} predictions")
     return split.examples
 
 
@@ -136,6 +138,8 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results") -> Inspec
         file, run_dir = _result_file(path, folder), path
         folder = file.parents[2]
     elif path.is_file():
+        if len(path.absolute().parents) < 3:
+            raise RequestError(f"{path}: no result file in a folder of results (RESULTS/TASK/MODEL/seed-N.json)")
         file, folder, run_dir = path, path.absolute().parents[2], None
     else:
         raise RequestError(f"{path}: no such run; name a run folder (RUNS/TASK/MODEL/seed-N) or a result file")
@@ -153,10 +157,26 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results") -> Inspec
         missing.append(f"{predictions}: edited or damaged, so that mistakes and confusions cannot be shown")
     else:
         rows = read_stored_predictions(predictions)
+        if problem := _malformed(result, rows):
+            missing.append(f"{predictions}: {problem}, so that mistakes and confusions cannot be shown")
+            rows = []
     log = read_training_log(run_dir) if run_dir is not None else []
     if not log:
         missing.append("its training log is not there, so that losses cannot be shown")
     return InspectedRun(result, run_dir, log, rows, tuple(missing))
+
+
+def _malformed(result: Result, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what is wrong with the lines of a predictions file; None if they can be shown."""
+    from ..metrics.counts import counts
+
+    task = TASKS[result.task]
+    try:
+        counts(task.metric, [row["prediction"] for row in rows], [row["gold"] for row in rows], task.labels)
+        hash(tuple(label for row in rows for pair in _labels(row["gold"], row["prediction"]) for label in pair))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        return f"malformed ({type(error).__name__}: {error})"
+    return None if all("id" in row for row in rows) else "malformed (a line without `id`)"
 
 
 def _result_file(folder: Path, results_dir: Path) -> Path:
@@ -257,6 +277,8 @@ def diff_runs(a: InspectedRun, b: InspectedRun) -> RunDifference:
     missing = [f"{run.name}: {run.missing[0]}" for run in (a, b) if not run.rows]
     if first.data.get(_TEST) != second.data.get(_TEST):
         missing.append("the test data differ, so that examples cannot be compared")
+    elif [row["id"] for row in a.rows] != [row["id"] for row in b.rows]:
+        missing.append("the predictions are of other examples, or in another order, so that they cannot be compared")
     pairs = [] if missing else list(_aligned(a, b))
     gained = [flip for flip in pairs if flip.b == flip.gold != flip.a]
     lost = [flip for flip in pairs if flip.a == flip.gold != flip.b]

@@ -21,11 +21,13 @@ def read_kept(folder: Path) -> Mapping[str, Any]:
         RequestError: the file is damaged.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content["numbers"])
+        numbers = json.loads(path.read_text(encoding="utf-8"))["numbers"]
+        if not isinstance(numbers, dict):
+            raise ValueError("`numbers` should be an object")
+        return numbers
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(
             f"{path}: cannot be read ({type(error).__name__}: {error}); remove it, or write it again with "
@@ -41,5 +43,5 @@ def write_kept(folder: Path, numbers: Mapping[str, Any]) -> Path:
     """
     path = folder / FILE
     about = "intervals and tests, computed from predictions that are not published; the names depend on the predictions"
-    write_output(path, to_text({"about": about, "numbers": dict(sorted(numbers.items()))}).encode(), FILE)
+    write_output(path, to_text({"about": about, "numbers": dict(sorted(numbers.items()))}).encode())
     return path

@@ -59,12 +59,12 @@ def push_run(
     from huggingface_hub.utils import validate_repo_id
 
     folder = Path(run)
+    if repo.count("/") != 1:
+        raise RequestError(f"--repo {repo}: expected owner/name")
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise RequestError(f"--repo {repo}: {error}; write owner/name") from error
-    if repo.count("/") != 1:
-        raise RequestError(f"--repo {repo}: expected owner/name")
     read_run(folder)
     inspected = inspect_run(folder, results_dir)
     if not dry_run:

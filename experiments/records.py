@@ -98,6 +98,14 @@ def check_parts(record: Any) -> None:
     for split, counts in (record.truncation or {}).items():
         if not all(type(counts.get(name)) is int for name in _COUNTS):
             raise ValueError(f"truncation.{split} should hold the numbers {', '.join(_COUNTS)}")
+    for name in ("metrics", "dev"):
+        found = getattr(record, name, None) or {}
+        numbers = found.get("metrics") or {} if name == "dev" else found
+        if not isinstance(numbers, dict) or not all(type(value) in (int, float) for value in numbers.values()):
+            raise ValueError(f"{name} should hold numbers")
+    trained = (record.cost or {}).get("train")
+    if not isinstance(trained, dict | None) or type((trained or {}).get("seconds")) not in (int, float, type(None)):
+        raise ValueError("cost.train should hold numbers")
     baseline = getattr(record, "baseline", None)
     if baseline is not None and (
         not isinstance(baseline.get("name"), str) or type(baseline.get("score")) not in (int, float)

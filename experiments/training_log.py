@@ -15,6 +15,7 @@ from ..training.state import State
 from .results import now
 
 LOG_FILE = "training-log.jsonl"  # in a run folder
+_LARGEST = 1e30  # no loss or number of updates is larger
 _LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
 
 
@@ -30,12 +31,19 @@ def read_training_log(folder: Path) -> list[dict[str, Any]]:
         The records in order; an empty list if there is no log. A line that was cut off by a crash ends the log.
     """
     records: list[dict[str, Any]] = []
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         for line in (folder / LOG_FILE).read_bytes().splitlines():
             record = json.loads(line)
-            if isinstance(record, dict):
+            if isinstance(record, dict) and all(map(_is_plain, record.values())):
                 records.append(record)
     return records
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value can be one that this package logged: a number of ordinary size, a text, or nothing."""
+    if isinstance(value, int | float):
+        return abs(value) < _LARGEST  # false for NaN as well
+    return value is None or isinstance(value, str)
 
 
 class TrainingLog(Reporter):

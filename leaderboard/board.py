@@ -20,6 +20,7 @@ from .evidence import Evidence, find_evidence
 from .published import published_rows, select_published
 from .ranks import with_ranks
 from .rows import (
+    BASELINE,
     LIMITED,
     Cell,
     Row,
@@ -29,6 +30,7 @@ from .rows import (
     problem_of,
     published_board_rows,
     row_key,
+    unique_keys,
 )
 from .uncertainty import Uncertainty
 
@@ -82,6 +84,10 @@ class Board:
             RequestError: there is no such row, or the two have no task in common.
         """
         first, second = self.find(a), self.find(b)
+        if BASELINE in (first.key, second.key):
+            raise RequestError(
+                "--compare: a trivial baseline is no model with runs; rows that do not beat it carry a mark"
+            )
         if first.key == second.key:
             raise RequestError(f"--compare {a} {b}: both are the same row")
         (found,) = compare_rows([(first, second)], self.uncertainty)
@@ -175,9 +181,10 @@ def leaderboard(
     known = _comparable_results(folder)
     tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
     groups = group_results(known, tasks)
-    evidence = {row_key(*name): _evidence(members, folder) for name, members in groups.items()}
+    keys = unique_keys(groups)
+    evidence = {keys[name]: _evidence(members, folder, keys[name]) for name, members in groups.items()}
     uncertainty = Uncertainty(evidence, _published_numbers(folder))
-    measured = [measured_row(*name, members, tasks) for name, members in groups.items()]
+    measured = [measured_row(keys[name], *name, members, tasks) for name, members in groups.items()]
     rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
     if baselines and (row := baseline_row(tasks, known)):
         rows.append(row)
@@ -212,10 +219,10 @@ def _published_numbers(folder: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _evidence(results: Sequence[Result], folder: Path) -> dict[str, Evidence]:
+def _evidence(results: Sequence[Result], folder: Path, key: str) -> dict[str, Evidence]:
     """Return task -> predictions of the results of one row."""
     tasks = dict.fromkeys(result.task for result in results)
-    return {task: find_evidence([result for result in results if result.task == task], folder) for task in tasks}
+    return {task: find_evidence([r for r in results if r.task == task], folder, key) for task in tasks}
 
 
 def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:

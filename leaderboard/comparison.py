@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..tasks.registry import TASKS
 from .aggregate import BLURB_TASKS, TYPE_TASKS
 from .marks import unbeaten_baseline
+from .numbers import Interval, Paired, PairedDifferences
 from .published import published_rows
 from .rows import Cell, Row, published_board_rows
 from .significance import ALPHA, Mean, holm, weighted, welch
-from .uncertainty import Interval, Paired, PairedDifferences, Uncertainty
+from .uncertainty import Uncertainty
 
 AHEAD, BEHIND, SAME = "ahead", "behind", "cannot be told apart with these data"
 INSIDE = "the published score lies inside the interval"
@@ -144,7 +146,7 @@ def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) 
 
 def _reason(a: Row, b: Row, task: str, uncertainty: Uncertainty) -> str:
     problems = [problem for row in (a, b) if (problem := uncertainty.problems.get((row.key, task)))]
-    return "; ".join(problems) or "the test data of the two differ"
+    return "; ".join(problems) or "the two were not tested on the same examples"
 
 
 def _of_paired(found: Paired, p_corrected: float | None) -> Difference:
@@ -162,6 +164,8 @@ def _verdict(difference: float, p: float) -> str:
 def _unpaired(a: Row, b: Row) -> Comparison:
     shared = [name for name in a.tasks if name in b.tasks]
     means = [{name: _mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
+    if a.other_data or b.other_data:
+        return _refused(a, b, shared, "the data are not those of the other rows")
     tested = {name: _by_welch(means[0][name], means[1][name]) for name in shared}
     corrected = holm({name: found.p for name, found in tested.items() if found.p is not None})
     datasets = {}
@@ -186,6 +190,14 @@ def _unpaired(a: Row, b: Row) -> Comparison:
         else "not tested: a published score without deviations is only held against the interval of a measured one"
     )
     return Comparison(a.key, b.key, False, method, datasets, types, blurb)
+
+
+def _refused(a: Row, b: Row, tasks: Sequence[str], reason: str) -> Comparison:
+    datasets = {
+        name: Difference(a.means[name] - b.means[name], None, None, None, None, f"not compared: {reason}")
+        for name in tasks
+    }
+    return Comparison(a.key, b.key, False, "none", datasets, {}, None, refused=dict.fromkeys(tasks, reason))
 
 
 def _mean_of(cell: Cell) -> Mean:
@@ -236,6 +248,8 @@ def stand_in(row: Row) -> Mean:
     The replication with ten seeds has deviations. Those of the same model stand in, or else the median over its models;
     a score without a number of runs counts as one run. This serves ranks alone; a comparison says that it cannot test.
     """
+    if row.blurb is None:
+        return _by_test_set(row)
     own = _blurb_mean({name: _mean_of(cell) for name, cell in row.tasks.items()})
     if own.parts:
         return own
@@ -249,6 +263,13 @@ def stand_in(row: Row) -> Mean:
     variance = variances.get(row.model, statistics.median(variances.values()))
     runs = min((cell.n or 1 for cell in row.tasks.values()), default=1)
     return Mean(own.value, ((variance / runs, _REPLICATED - 1),))
+
+
+def _by_test_set(row: Row) -> Mean:
+    """Return the only score of a row, an accuracy, with the binomial variance of its finite test set."""
+    name, cell = next(iter(row.tasks.items()))
+    size = TASKS[name].official["test"]
+    return Mean(cell.mean, ((cell.mean * (100 - cell.mean) / size, size - 1),))
 
 
 def _blurb_mean(means: Mapping[str, Mean]) -> Mean:
@@ -265,7 +286,7 @@ def is_behind(found: Difference | None, row: Row, leader: Row) -> bool:
     """
     if found is None or found.difference is None or found.difference >= 0:
         return False
-    if found.verdict.startswith(NOT_TESTED) and row.blurb is not None and leader.blurb is not None:
+    if found.p is None and found.verdict not in (ABOVE, BELOW, INSIDE):
         tested = welch(weighted([(1, stand_in(row)), (-1, stand_in(leader))]))
         return tested is not None and tested.p < ALPHA
     return found.verdict == BEHIND or found.verdict == (ABOVE if row.results else BELOW)

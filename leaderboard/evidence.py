@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 from ..errors import RequestError
 from ..experiments.results import Result
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .resampling import Sample
 
-_VERSION = 1  # of the counts in the cache
+_VERSION = 2  # of the counts in the cache
 _TOLERANCE = 1e-6  # The counts give the same score up to rounding; an edited score differs by far more.
 
 
@@ -49,14 +50,14 @@ class Evidence:
 
     Attributes:
         task: the task's name.
-        model: the model's name.
+        row: the name of the row on the leaderboard.
         results: the results of its runs, in the order of their seeds.
         files: their predictions files.
         problem: why intervals and tests cannot be computed; None if they can.
     """
 
     task: str
-    model: str
+    row: str
     results: tuple[Result, ...]
     files: tuple[Path, ...]
     problem: Problem | None
@@ -65,7 +66,7 @@ class Evidence:
     def key(self) -> list[str]:
         """What the numbers that are computed from it depend on."""
         runs = [f"{result.predictions_sha256} {result.score}" for result in self.results]
-        return [self.task, self.model, str(self.test_data), *runs]
+        return [self.task, self.row, str(self.test_data), *runs]
 
     @property
     def test_data(self) -> str | None:
@@ -82,8 +83,15 @@ class Evidence:
 
         from .resampling import Sample
 
-        counts = [_counts(result, path) for result, path in zip(self.results, self.files, strict=True)]
-        sample = Sample(self.task, self.model, self.results[0].metric, np.stack(counts))
+        runs = [_counts(result, path) for result, path in zip(self.results, self.files, strict=True)]
+        for run, path in zip(runs, self.files, strict=True):
+            if run.examples != runs[0].examples or run.counts.shape != runs[0].counts.shape:
+                raise RequestError(
+                    f"{path}: its examples, their order or their gold labels are not those of {self.files[0]}; score "
+                    "the predictions again"
+                )
+        counts = np.stack([run.counts for run in runs])
+        sample = Sample(self.task, self.row, self.results[0].metric, counts, runs[0].examples)
         for result, path, score in zip(self.results, self.files, sample.scores(), strict=True):
             if not math.isclose(result.score, float(score), abs_tol=_TOLERANCE):
                 raise RequestError(
@@ -98,19 +106,20 @@ def test_data(result: Result) -> str | None:
     return (result.data.get("test") or {}).get("sha256")
 
 
-def find_evidence(results: Sequence[Result], folder: Path) -> Evidence:
+def find_evidence(results: Sequence[Result], folder: Path, row: str) -> Evidence:
     """Look for the predictions of one model on one task, and compare their checksums with those of the results.
 
     Args:
         results: the results of the model's runs on the task.
         folder: the folder of results.
+        row: the name of the row on the leaderboard.
     """
     results = sorted(results, key=lambda result: (result.seed is None, result.seed or 0))
     files = [predictions_path(folder, result) for result in results]
     problems = [_problem_with(result, path) for result, path in zip(results, files, strict=True)]
     problem = next(filter(None, problems), None)
     found = tuple(path for path in files if path is not None)
-    return Evidence(results[0].task, results[0].name, tuple(results), found, problem)
+    return Evidence(results[0].task, row, tuple(results), found, problem)
 
 
 def _problem_with(result: Result, path: Path | None) -> Problem | None:
@@ -127,22 +136,38 @@ def _problem_with(result: Result, path: Path | None) -> Problem | None:
     return None
 
 
-def _counts(result: Result, path: Path) -> np.ndarray:
-    """Return the summands of each document, shape (documents, sums), from the cache or from the predictions."""
+@dataclass(frozen=True)
+class _Counts:
+    """The predictions of one run as counts.
+
+    Attributes:
+        counts: summands of each document, shape (documents, sums).
+        examples: checksum of the ids and gold labels, in order: runs are paired only if it is the same.
+    """
+
+    counts: np.ndarray
+    examples: str
+
+
+def _counts(result: Result, path: Path) -> _Counts:
+    """Return the counts of one run, from the cache or from its predictions."""
     import numpy as np
 
     key = [_VERSION, result.task, result.task_version, result.metric, result.predictions_sha256, test_data(result)]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-    cached = cache_dir() / "counts" / f"{result.task}-{digest[:24]}.npy"
-    with suppress(OSError, ValueError):  # A file that is not there, or was damaged, is made again.
-        return np.load(cached, allow_pickle=False)
-    counts = _count(result, path)
+    cached = cache_dir() / "counts" / f"{result.task}-{digest[:24]}.npz"
+    # A file that is not there, or was damaged, is made again.
+    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(cached, allow_pickle=False) as stored:
+        found = _Counts(stored["counts"].astype(np.float64), str(stored["examples"]))
+        if found.counts.ndim == 2 and np.isfinite(found.counts).all():
+            return found
+    found = _count(result, path)
     with suppress(OSError), atomic_write(cached) as handle:  # The cache saves time, and is not needed.
-        np.save(handle, counts, allow_pickle=False)
-    return counts
+        np.savez(handle, counts=found.counts, examples=np.array(found.examples))
+    return found
 
 
-def _count(result: Result, path: Path) -> np.ndarray:
+def _count(result: Result, path: Path) -> _Counts:
     import numpy as np
 
     from ..metrics.counts import counts
@@ -154,11 +179,12 @@ def _count(result: Result, path: Path) -> np.ndarray:
             raise ValueError(f"{len(rows)} lines, the result counts {result.n_examples}")
         predictions, gold = [row["prediction"] for row in rows], [row["gold"] for row in rows]
         each = counts(task.metric, predictions, gold, task.labels, task.negative)
-        numbers = document_numbers(task, [str(row["id"]) for row in rows], test_data(result))
+        ids = [str(row["id"]) for row in rows]
+        numbers = document_numbers(task, ids, test_data(result))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise RequestError(
             f"{path}: the predictions cannot be counted ({type(error).__name__}: {error}); score them again"
         ) from error
     summed = np.zeros((int(numbers.max(initial=-1)) + 1, each.shape[1]))
     np.add.at(summed, numbers, each)
-    return summed
+    return _Counts(summed, hashlib.sha256(json.dumps([ids, gold]).encode()).hexdigest())

@@ -26,8 +26,8 @@ from .layout import (
     shown_rows,
     source_text,
 )
+from .numbers import Interval
 from .rows import Row
-from .uncertainty import Interval
 
 _GAP = 2  # blanks between two columns
 _FIXED = 3  # columns that every part of a wide table begins with: rank, model and source

@@ -10,8 +10,8 @@ from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES, EXTRA
 from .aggregate import BLURB_TASKS, TYPE_TASKS
 from .board import Board
+from .numbers import Interval
 from .rows import Cell, Row
-from .uncertainty import Interval
 
 TYPE_TITLES: dict[str, str] = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
 # Tasks that are not called by their name in a title.

@@ -12,7 +12,7 @@ from typing import Any
 from ..files import atomic_write_text, cache_dir
 from .aggregate import BLURB_TASKS
 
-_VERSION = 3  # of the method; a new one computes everything again
+_VERSION = 4  # of the method; a new one computes everything again
 
 
 def digest_of(key: Sequence[Any]) -> str:
@@ -22,7 +22,7 @@ def digest_of(key: Sequence[Any]) -> str:
 
 def from_cache(key: Sequence[Any]) -> Any:
     """Return what the cache has under a key; None if it is not there, or cannot be read."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         return json.loads(_path(key).read_text(encoding="utf-8"))
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._version import __version__
 from ..escaping import visible
+from ..experiments.paths import RunPaths
 from ..experiments.reproduction import command_of
 from ..experiments.results import Result
 from ..tasks.recipe import RECIPES, load_recipes
@@ -120,8 +121,8 @@ def _link(result: Result, board: Board, output: Path | None) -> str | None:
     """Return the way from the page to a result file, or None if the page lies nowhere."""
     if output is None:
         return None
-    file = board.folder / result.task / result.name / Path(result.result_file or "").name
-    return Path(os.path.relpath(file.resolve(), output.resolve().parent)).as_posix() if result.result_file else None
+    file = RunPaths(result.task, result.name, result.seed, board.folder, board.folder).result_file
+    return Path(os.path.relpath(file.resolve(), output.resolve().parent)).as_posix()
 
 
 def _panel(column: Column, board: Board) -> dict[str, Any] | None:

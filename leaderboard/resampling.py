@@ -32,15 +32,17 @@ class Sample:
 
     Attributes:
         task: the task's name; samples of one task have the same documents.
-        model: the model's name on the leaderboard.
+        row: the name of the row on the leaderboard.
         metric: name of the metric.
         counts: summands of the metric (`metrics.counts`), shape (seeds, documents, sums).
+        examples: checksum of the ids and gold labels; samples with another one are not paired.
     """
 
     task: str
-    model: str
+    row: str
     metric: str
     counts: np.ndarray
+    examples: str = ""
 
     @property
     def seeds(self) -> int:
@@ -104,7 +106,9 @@ class Estimate:
     @property
     def df(self) -> float:
         """Degrees of freedom of the variance, by Satterthwaite's rule."""
-        terms = sum(float(part.var()) ** 2 / (len(self.influence[task]) - 1) for task, part in self.documents.items())
+        terms = sum(
+            float(part.var()) ** 2 / max(1, len(self.influence[task]) - 1) for task, part in self.documents.items()
+        )
         if self.seed_variance:
             terms += sum(part.raw**2 / part.df for part in self.seeds)
         return max(1.0, self.variance**2 / terms) if terms else math.inf
@@ -165,7 +169,9 @@ def combine(terms: Iterable[tuple[float, Estimate]]) -> Estimate:
     )
 
 
-def clipped(interval: tuple[float, float] | None, low: float = -100, high: float = 100) -> tuple[float, float] | None:
+def clipped(
+    interval: tuple[float, float] | None, low: float = -100.0, high: float = 100.0
+) -> tuple[float, float] | None:
     """Return an interval without the part that no score can have."""
     return None if interval is None else (max(low, interval[0]), min(high, interval[1]))
 
@@ -173,7 +179,7 @@ def clipped(interval: tuple[float, float] | None, low: float = -100, high: float
 def estimates(samples: Sequence[Sample], resamples: int = RESAMPLES) -> list[Estimate]:
     """Estimate the scores of several models on one test set, all on the same resampled documents.
 
-    The random numbers depend on the task alone for documents, and on task and model for seeds. A model's estimate is
+    The random numbers depend on the task alone for documents, and on task and row for seeds. A row's estimate is
     therefore the same whatever other models are beside it.
 
     Args:
@@ -223,7 +229,7 @@ def _estimate(sample: Sample, drawn: np.ndarray) -> Estimate:
         shared = float(deviations.var())
         interaction = max(0.0, (scale**2 * float(drawn.var(axis=0).mean()) - shared) * seeds / (seeds - 1))
         parts = (SeedVariance((own - interaction) / seeds, own / seeds, seeds - 1),)
-        random = np.random.default_rng([crc32(sample.task.encode()), crc32(sample.model.encode()), 1])
+        random = np.random.default_rng([crc32(sample.task.encode()), crc32(sample.row.encode()), 1])
         noise = math.sqrt(max(0.0, parts[0].variance)) * random.standard_normal(len(drawn))
     without = score_of_sums(sample.metric, sample.counts.sum(axis=1, keepdims=True) - sample.counts).mean(axis=0)
     return Estimate(value, {sample.task: deviations}, {sample.task: without.mean() - without}, noise, parts)

@@ -13,8 +13,8 @@ from ..tasks.data import checksums
 from ..tasks.registry import TASKS
 from .aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
 from .marks import marks_of_row
-from .published import Publication, PublishedRow
-from .uncertainty import NO_INTERVALS, Interval, Intervals
+from .numbers import NO_INTERVALS, Interval, Intervals
+from .published import Publication, PublishedRow, published_rows
 
 BASELINE = "(trivial baseline)"  # The brackets keep it apart from the names of models.
 
@@ -50,6 +50,7 @@ class Row:
         tasks: task -> score.
         intervals: the confidence intervals of a measured row.
         results: the results of a measured row.
+        other_data: whether it was tested or trained on other data than the other rows.
         rank: first and last rank of the rows from which this one cannot be told apart; None without a rank.
     """
 
@@ -62,6 +63,7 @@ class Row:
     tasks: dict[str, Cell]
     intervals: Intervals = NO_INTERVALS
     results: tuple[Result, ...] = ()
+    other_data: bool = False
     rank: tuple[int, int] | None = field(default=None, compare=False)
 
     @property
@@ -147,8 +149,8 @@ def group_results(results: Sequence[Result], tasks: Sequence[str]) -> dict[tuple
     """Return the results of each measured row. Results of different data never share a row.
 
     Returns:
-        (model, kind of row) -> results. The kind is empty for the rows that are ranked, else `limited`, or
-        `other data` where the test or training data are not those of the other rows.
+        (model, kind of row) -> results. The kind is empty for the rows that are ranked; else it says `limited`, or
+        `other data` with the beginning of their checksum where they are not those of the other rows.
     """
     reference = _reference_data(results)
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
@@ -158,17 +160,27 @@ def group_results(results: Sequence[Result], tasks: Sequence[str]) -> dict[tuple
     return groups
 
 
-def measured_row(model: str, kind: str, results: Sequence[Result], tasks: Sequence[str]) -> Row:
-    """Return a measured row without its intervals."""
+def measured_row(key: str, model: str, kind: str, results: Sequence[Result], tasks: Sequence[str]) -> Row:
+    """Return a measured row without its intervals.
+
+    Args:
+        key: the row's name in `--compare`.
+        model: the model's name.
+        kind: the kind of row (see `group_results`).
+        results: its results.
+        tasks: the tasks of the board.
+    """
     cells = {}
     for name in tasks:
         scores = [result.score for result in results if result.task == name]
         if scores:
             cells[name] = Cell(*over_seeds(scores), len(scores))
     marks = marks_of_row(results)
-    if kind == OTHER_DATA:
+    other_data = OTHER_DATA in kind
+    if other_data:
         marks.insert(0, f"data differ from other rows ({', '.join(cells)})")
-    return Row(row_key(model, kind), model, "measured", None, not kind, marks, cells, results=tuple(results))
+    found = tuple(results)
+    return Row(key, model, "measured", None, not kind, marks, cells, results=found, other_data=other_data)
 
 
 LIMITED, OTHER_DATA = "limited", "other data"
@@ -179,11 +191,26 @@ def row_key(model: str, kind: str) -> str:
     return f"{model} ({kind})" if kind else model
 
 
+def unique_keys(groups: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the key of each measured row. A model may be named like a published row, or like another kind of row."""
+    taken = {row.name for row in published_rows()}
+    keys: dict[tuple[str, str], str] = {}
+    for group in sorted(groups, key=lambda group: group[1]):
+        key = row_key(*group)
+        while key in taken:
+            key += " (measured)"
+        taken.add(key)
+        keys[group] = key
+    return keys
+
+
 def _kind_of_row(result: Result, reference: Mapping[tuple[str, str], str]) -> str:
+    odd = [sha256 for split, sha256 in _data(result) if reference[result.task, split] != sha256]
+    # A limited run may train on another split, so that only its test data tell whether it is of other data.
     if result.limits:
-        return LIMITED
-    odd = [split for split, sha256 in _data(result) if reference[result.task, split] != sha256]
-    return OTHER_DATA if odd else ""
+        odd = [sha256 for split, sha256 in _data(result) if split == "test" and reference[result.task, split] != sha256]
+    parts = [*([LIMITED] if result.limits else []), *(f"{OTHER_DATA} {sha256[:6]}" for sha256 in odd)]
+    return ", ".join(parts)
 
 
 def _data(result: Result) -> list[tuple[str, str]]:

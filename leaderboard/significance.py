@@ -95,7 +95,7 @@ def detectable(difference: Estimate) -> float | None:
     """
     if not difference.variance > 0:
         return None
-    quantiles = stats.t.ppf(1 - ALPHA / 2, difference.df) + stats.norm.ppf(POWER)
+    quantiles = stats.t.ppf(1 - ALPHA / 2, difference.df) + stats.t.ppf(POWER, difference.df)
     return float(quantiles * math.sqrt(difference.variance))
 
 
@@ -153,4 +153,4 @@ def welch(difference: Mean) -> Welch | None:
     error, quantile = math.sqrt(variance), stats.t.ppf(1 - ALPHA / 2, df)
     low, high = (difference.value + sign * quantile * error for sign in (-1, 1))
     p = 2 * stats.t.sf(abs(difference.value) / error, df)
-    return Welch((float(low), float(high)), float(p), float((quantile + stats.norm.ppf(POWER)) * error))
+    return Welch((float(low), float(high)), float(p), float((quantile + stats.t.ppf(POWER, df)) * error))

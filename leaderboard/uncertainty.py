@@ -4,65 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
+from ..tasks.registry import TASKS
 from .aggregate import TYPE_TASKS
 from .evidence import Evidence, Problem
 from .number_cache import digest_of, from_cache, into_cache
+from .numbers import (
+    NO_INTERVALS,
+    Interval,
+    Intervals,
+    Paired,
+    PairedDifferences,
+    differences_in,
+    intervals_in,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .resampling import Estimate, Sample
 
+# The lowest score of each task: a correlation may be negative.
+_LOWEST = {name: -100.0 if task.metric == "pearson" else 0.0 for name, task in TASKS.items()}
 _log = logging.getLogger(__name__)
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """The 95% confidence intervals of one row, x100; None where something is missing or nothing varies.
-
-    Attributes:
-        tasks: task -> interval.
-        types: BLURB task type -> interval.
-        blurb: interval of the BLURB score.
-    """
-
-    tasks: Mapping[str, Interval | None]
-    types: Mapping[str, Interval | None]
-    blurb: Interval | None
-
-
-NO_INTERVALS = Intervals({}, dict.fromkeys(TYPE_TASKS), None)
-
-
-@dataclass(frozen=True)
-class Paired:
-    """A difference between two measured models on the same examples.
-
-    Attributes:
-        difference: first minus second, x100.
-        ci: its 95% confidence interval; None if nothing varies.
-        p: p-value of the paired test.
-        detectable: the smallest true difference that would be found with 80% power; None if nothing varies.
-    """
-
-    difference: float
-    ci: Interval | None
-    p: float
-    detectable: float | None
-
-
-@dataclass(frozen=True)
-class PairedDifferences:
-    """All differences between two measured rows: per task, per BLURB task type, and of the BLURB score."""
-
-    tasks: Mapping[str, Paired]
-    types: Mapping[str, Paired]
-    blurb: Paired | None
 
 
 class Uncertainty:
@@ -94,19 +61,26 @@ class Uncertainty:
     def intervals(self) -> dict[str, Intervals]:
         """Return the intervals of every row."""
         keys = {name: _key_of_intervals(tasks.values()) for name, tasks in self._rows.items()}
-        found = {name: self._beside_results(_key_of_intervals(self._described[name].values()), name) for name in keys}
-        found |= {name: from_cache(keys[name]) for name, known in found.items() if known is None and self._rows[name]}
+        found = {
+            name: intervals_in(self._beside_results(_key_of_intervals(self._described[name].values()), name))
+            for name in keys
+        }
+        for name, known in found.items():
+            if known is None and self._rows[name]:
+                cached = intervals_in(from_cache(keys[name]))
+                found[name] = cached if cached is not None and set(cached.tasks) == set(self._rows[name]) else None
         missing = [name for name, known in found.items() if known is None and self._rows[name]]
         if missing:
             _log.info("computing confidence intervals of %d rows from their predictions", len(missing))
             self._require(missing)
         for name in missing:
-            found[name] = asdict(self._intervals_of(name))
-            self._cache(keys[name], found[name], [name])
+            computed = self._intervals_of(name)
+            found[name] = computed
+            self._cache(keys[name], asdict(computed), [name])
         for name, known in found.items():
             if known is not None:
-                self.computed[digest_of(_key_of_intervals(self._described[name].values()))] = known
-        return {name: _read_intervals(known) if known else NO_INTERVALS for name, known in found.items()}
+                self.computed[digest_of(_key_of_intervals(self._described[name].values()))] = asdict(known)
+        return {name: known or NO_INTERVALS for name, known in found.items()}
 
     def differences(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PairedDifferences]:
         """Return the differences between pairs of rows, first minus second, for the tasks where both have predictions.
@@ -116,17 +90,25 @@ class Uncertainty:
         """
         keys = {pair: _key_of_differences(self._shared(self._rows, pair)) for pair in pairs}
         published = {pair: _key_of_differences(self._shared(self._described, pair)) for pair in pairs}
-        found = {pair: self._beside_results(key, *pair) for pair, key in published.items()}
-        found |= {pair: from_cache(keys[pair]) for pair, known in found.items() if known is None}
+        found = {pair: differences_in(self._beside_results(key, *pair)) for pair, key in published.items()}
+        for pair, known in found.items():
+            if known is None:
+                cached = differences_in(from_cache(keys[pair]))
+                tasks = {first.task for first, _ in self._shared(self._rows, pair)}
+                found[pair] = cached if cached is not None and set(cached.tasks) == tasks else None
         missing = [pair for pair, known in found.items() if known is None]
         if missing:
             self._require(sorted({name for pair in missing for name in pair}))
             exchanged = self._exchanged(missing)
             for pair in missing:
-                found[pair] = asdict(self._differences_of(pair, exchanged))
-                self._cache(keys[pair], found[pair], pair)
-        self.computed |= {digest_of(published[pair]): known for pair, known in found.items()}
-        return {pair: _read_differences(known) for pair, known in found.items() if known}
+                computed = self._differences_of(pair, exchanged)
+                found[pair] = computed
+                self._cache(keys[pair], asdict(computed), pair)
+        for pair, known in found.items():
+            if known is not None:
+                key = _key_of_differences(self._shared(self._described, pair))
+                self.computed[digest_of(key)] = asdict(known)
+        return {pair: known for pair, known in found.items() if known is not None}
 
     def _beside_results(self, key: Sequence[Any], *names: str) -> Any:
         """Return a number that lies beside the results, if the predictions of one of the rows are not there."""
@@ -138,15 +120,17 @@ class Uncertainty:
         if not any(row in names and not problem.is_absence for (row, _), problem in self.problems.items()):
             into_cache(key, document)
 
-    def shared_tasks(self, pair: tuple[str, str]) -> list[str]:
-        """Return the tasks where both rows have predictions for the same test data."""
-        return [first.task for first, _ in self._shared(self._rows, pair)]
+    def _paired_tasks(self, pair: tuple[str, str]) -> list[str]:
+        """Return the tasks where both rows have predictions for the same examples in the same order."""
+        tasks = [first.task for first, _ in self._shared(self._rows, pair)]
+        samples = {task: [self._sample_of(name, task) for name in pair] for task in tasks}
+        return [task for task, (one, other) in samples.items() if one.examples == other.examples]
 
     @staticmethod
     def _shared(rows: Mapping[str, Mapping[str, Evidence]], pair: tuple[str, str]) -> list[tuple[Evidence, Evidence]]:
         first, second = (rows[name] for name in pair)
         shared = [(found, second[task]) for task, found in first.items() if task in second]
-        return [(one, other) for one, other in shared if one.test_data == other.test_data]
+        return [(one, other) for one, other in shared if one.test_data == other.test_data is not None]
 
     def _require(self, names: Iterable[str]) -> None:
         """Resample the test sets of these rows, all rows of a task at once."""
@@ -174,6 +158,7 @@ class Uncertainty:
                 self._samples[name, task] = None
                 self.problems[name, task] = Problem(error)
                 del self._rows[name][task]
+                self._described[name].pop(task, None)
         return self._samples[name, task]
 
     def _sample_of(self, name: str, task: str) -> Sample:
@@ -185,21 +170,23 @@ class Uncertainty:
     def _intervals_of(self, name: str) -> Intervals:
         from .resampling import clipped
 
-        def interval(estimate: Estimate | None) -> Interval | None:
-            return None if estimate is None else clipped(estimate.interval())
+        def interval(estimate: Estimate | None, low: float) -> Interval | None:
+            return None if estimate is None else clipped(estimate.interval(), low)
 
         own = {task: self._estimates[task][name] for task in self._rows[name]}
         types = {kind: _mean(own, tasks) for kind, tasks in TYPE_TASKS.items()}
-        tasks = {task: interval(estimate) for task, estimate in own.items()}
-        return Intervals(tasks, {kind: interval(found) for kind, found in types.items()}, interval(_blurb(types)))
+        tasks = {task: interval(estimate, _LOWEST[task]) for task, estimate in own.items()}
+        lowest = {kind: sum(_LOWEST[task] for task in members) / len(members) for kind, members in TYPE_TASKS.items()}
+        of_types = {kind: interval(found, lowest[kind]) for kind, found in types.items()}
+        return Intervals(tasks, of_types, interval(_blurb(types), sum(lowest.values()) / len(lowest)))
 
     def _exchanged(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, tuple[str, str]], np.ndarray]:
         """Return, for each task and pair, differences after random exchange."""
         from .significance import exchanged
 
         found: dict[tuple[str, tuple[str, str]], np.ndarray] = {}
-        for task in sorted({task for pair in pairs for task in self.shared_tasks(pair)}):
-            members = [pair for pair in pairs if task in self.shared_tasks(pair)]
+        for task in sorted({task for pair in pairs for task in self._paired_tasks(pair)}):
+            members = [pair for pair in pairs if task in self._paired_tasks(pair)]
             samples = [(self._sample_of(first, task), self._sample_of(second, task)) for first, second in members]
             found.update({(task, pair): null for pair, null in zip(members, exchanged(samples), strict=True)})
         return found
@@ -210,7 +197,7 @@ class Uncertainty:
         from .resampling import combine
         from .significance import mcnemar
 
-        tasks = self.shared_tasks(pair)
+        tasks = self._paired_tasks(pair)
         first, second = pair
         differences = {
             task: combine([(1, self._estimates[task][first]), (-1, self._estimates[task][second])]) for task in tasks
@@ -261,19 +248,3 @@ def _paired(difference: Estimate, null: np.ndarray, exact: float | None = None) 
 
     p = exchange_p(difference, null) if exact is None else exact
     return Paired(difference.value, clipped(difference.interval(), -200, 200), p, detectable(difference))
-
-
-def _read_intervals(stored: Mapping[str, Any]) -> Intervals:
-    def pair(value: Any) -> Interval | None:
-        return None if value is None else (value[0], value[1])
-
-    tasks, types = ({name: pair(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
-    return Intervals(tasks, types, pair(stored["blurb"]))
-
-
-def _read_differences(stored: Mapping[str, Any]) -> PairedDifferences:
-    def paired(value: Mapping[str, Any]) -> Paired:
-        return Paired(**{**value, "ci": None if value["ci"] is None else tuple(value["ci"])})
-
-    tasks, types = ({name: paired(value) for name, value in stored[part].items()} for part in ("tasks", "types"))
-    return PairedDifferences(tasks, types, None if stored["blurb"] is None else paired(stored["blurb"]))

@@ -137,7 +137,7 @@ def test_results_of_other_data_have_a_row_of_their_own_which_is_not_ranked(tmp_p
     assert full["tasks"]["gad"]["n"] == 2 and full["ranked"]
     assert odd["tasks"]["gad"]["mean"] == 81.0 and not odd["ranked"]
     assert "data differ from other rows (gad)" in odd["marks"]
-    assert leaderboard(tmp_path).find("m (other data)").model == "m"
+    assert leaderboard(tmp_path).find("m (other data 000000)").model == "m"
 
 
 def test_seeds_with_different_recipes_are_marked(tmp_path):

@@ -70,8 +70,8 @@ def test_results_of_other_data_are_not_compared_example_by_example(tmp_path):
     store_one(tmp_path, "b", "biosses", 1, 0.7, 60)
     board = leaderboard(tmp_path)
     assert set(board.compare("a", "b").datasets) == {"biosses"}
-    found = board.compare("a", "b (other data)")
-    assert found.refused == {"gad": "the test data of the two differ"}
+    found = board.compare("a", "b (other data 000000)")
+    assert found.refused == {"gad": "the two were not tested on the same examples"}
 
 
 def test_published_rows_with_deviations_are_tested_by_welch(tmp_path):
