@@ -16,7 +16,8 @@ from .console import print_json, print_remark, print_table, print_text, set_up_l
 from .summary import remarks
 
 if TYPE_CHECKING:
-    from ..experiments.inspection import Flip, InspectedRun
+    from ..experiments.inspection import InspectedRun
+    from ..experiments.run_difference import Flip
 
 _WORST = 10  # mistakes, or flipped examples, that are shown
 _CURVE = (80, 16)  # characters of a loss curve, and its lines
@@ -145,7 +146,8 @@ def diff(
     Example: linkbert diff runs/gad/minilm/seed-1 runs/gad/minilm/seed-2
     """
     set_up_logging(quiet=quiet)
-    from ..experiments.inspection import diff_runs, inspect_run
+    from ..experiments.inspection import inspect_run
+    from ..experiments.run_difference import diff_runs
 
     first = inspect_run(run_a, results_dir)
     found = diff_runs(first, inspect_run(run_b, results_dir))
