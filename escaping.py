@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 # Control characters except tab and line feed; U+2028 and U+2029, which some programs read as the end of a line; marks
@@ -46,6 +47,11 @@ def markdown_text(text: str) -> str:
     """Return text for a cell of a Markdown table: one line, with HTML, `|` and most Markdown characters escaped."""
     escaped = html.escape(visible(text).replace("\n", " "), quote=False)
     return _MARKDOWN.sub(lambda found: "\\" + found[0], escaped)
+
+
+def markdown_line(cells: Iterable[str]) -> str:
+    """Return one line of a Markdown table, with its cells escaped."""
+    return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
 
 def latex_text(text: str) -> str:

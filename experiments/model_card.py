@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..escaping import markdown_text
+from ..escaping import markdown_line, markdown_text
 from ..files import atomic_write_text
 from ..tasks.registry import TASKS
 from .reproduction import command_of
@@ -131,4 +131,4 @@ def _text(result: Result) -> str:
 def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     headers = list(headers)
     lines = [headers, ["---"] * len(headers), *rows]
-    return ["| " + " | ".join(markdown_text(cell) for cell in line) + " |" for line in lines]
+    return [markdown_line(line) for line in lines]

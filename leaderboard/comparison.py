@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from ..tasks.registry import TASKS
@@ -12,7 +13,7 @@ from .aggregate import BLURB_TASKS, TYPE_TASKS
 from .marks import unbeaten_baseline
 from .numbers import Interval, Paired, PairedDifferences
 from .published import published_rows
-from .rows import Cell, Row, published_board_rows
+from .rows import Cell, Row
 from .significance import ALPHA, Mean, holm, weighted, welch
 from .uncertainty import Uncertainty
 
@@ -163,9 +164,9 @@ def _verdict(difference: float, p: float) -> str:
 
 def _unpaired(a: Row, b: Row) -> Comparison:
     shared = [name for name in a.tasks if name in b.tasks]
-    means = [{name: _mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
     if a.other_data or b.other_data:
         return _refused(a, b, shared, "the data are not those of the other rows")
+    means = [{name: _mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
     tested = {name: _by_welch(means[0][name], means[1][name]) for name in shared}
     corrected = holm({name: found.p for name, found in tested.items() if found.p is not None})
     datasets = {}
@@ -253,16 +254,22 @@ def stand_in(row: Row) -> Mean:
     own = _blurb_mean({name: _mean_of(cell) for name, cell in row.tasks.items()})
     if own.parts:
         return own
-    known = {
-        other.model: _blurb_mean({name: Mean.of(cell.mean, cell.std, 2) for name, cell in other.tasks.items()})
-        for other in published_board_rows(published_rows(), BLURB_TASKS)
-        if all(cell.std is not None for cell in other.tasks.values())
-    }
-    # With two runs per mean, the variance of the mean is half of that of one run.
-    variances = {model: 2 * sum(part for part, _ in mean.parts) for model, mean in known.items()}
+    variances = _replicated_variances()
     variance = variances.get(row.model, statistics.median(variances.values()))
     runs = min((cell.n or 1 for cell in row.tasks.values()), default=1)
     return Mean(own.value, ((variance / runs, _REPLICATED - 1),))
+
+
+@cache
+def _replicated_variances() -> dict[str, float]:
+    """Return the variance of the BLURB score of one run, for each model whose published cells all have deviations."""
+    known = {
+        row.model: _blurb_mean({name: Mean.of(score, row.stds[name], 2) for name, score in row.scores.items()})
+        for row in published_rows()
+        if set(row.stds) >= set(BLURB_TASKS)
+    }
+    # With two runs per mean, the variance of the mean is half of that of one run.
+    return {model: 2 * sum(part for part, _ in mean.parts) for model, mean in known.items()}
 
 
 def _by_test_set(row: Row) -> Mean:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..escaping import latex_text, markdown_text
+from ..escaping import latex_text, markdown_line, markdown_text
 from .aggregate import TYPE_TASKS
 from .comparison import Comparison, Difference
 from .layout import TYPE_TITLES, title_of
@@ -97,6 +97,6 @@ def comparison_markdown(found: Comparison) -> str:
     """Return the comparison as a Markdown table with its explanation."""
     headers, lines = comparison_lines(found)
     table = [headers, ["---", *("---:" for _ in headers[1:-1]), "---"], *lines]
-    text = "".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |\n" for line in table)
+    text = "".join(markdown_line(line) + "\n" for line in table)
     title = f"{markdown_text(found.a)} minus {markdown_text(found.b)}\n\n"
     return title + text + "".join(f"\n{markdown_text(line)}\n" for line in method_lines(found))

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from ..escaping import csv_text, latex_text, markdown_text
+from ..escaping import csv_text, latex_text, markdown_line, markdown_text
 from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES
 from .board import Board
@@ -106,9 +106,14 @@ def _table(parts: list[list[str]]) -> tuple[list[str], list[list[str]]]:
     return lines[0], [line for line in lines[1:] if line[0] or any(line[_FIXED:])]
 
 
-def note_lines(board: Board) -> list[str]:
-    """Return the legend, and the marks with the numbers by which the rows refer to them."""
-    return [*legend(board), *(f"{number}: {mark}" for mark, number in notes(board).items())]
+def note_lines(board: Board, intervals: str = "The second line of a measured row has") -> list[str]:
+    """Return the legend, and the marks with the numbers by which the rows refer to them.
+
+    Args:
+        board: the leaderboard.
+        intervals: where intervals are shown; begins the sentence that explains them.
+    """
+    return [*legend(board, intervals), *(f"{number}: {mark}" for mark, number in notes(board).items())]
 
 
 def to_markdown(board: Board, *, detail: bool) -> str:
@@ -122,9 +127,8 @@ def to_markdown(board: Board, *, detail: bool) -> str:
         lines.append(
             [rank_text(row), name_text(row), source_text(row), *scores, runs_text(row), marks_text(row, numbers)]
         )
-    text = "".join("| " + " | ".join(markdown_text(cell) for cell in line) + " |\n" for line in lines)
-    explained = [line.replace("The second line of a measured row has", "Brackets hold") for line in note_lines(board)]
-    return text + "".join(f"\n{markdown_text(note)}\n" for note in explained)
+    text = "".join(markdown_line(line) + "\n" for line in lines)
+    return text + "".join(f"\n{markdown_text(note)}\n" for note in note_lines(board, "Brackets hold"))
 
 
 def _full_text(column: Column, row: Row, *, detail: bool) -> str:

@@ -165,15 +165,18 @@ def marks_text(row: Row, numbers: dict[str, int]) -> str:
     return ",".join(str(a) if a == b else f"{a},{b}" if b == a + 1 else f"{a}-{b}" for a, b in ranges)
 
 
-def legend(board: Board) -> list[str]:
-    """Return the lines that explain a board's ranks and intervals, as far as it has any."""
+def legend(board: Board, intervals: str) -> list[str]:
+    """Return the lines that explain a board's ranks and intervals, as far as it has any.
+
+    Args:
+        board: the leaderboard.
+        intervals: where intervals are shown; begins the sentence that explains them.
+    """
     lines = []
     if any(row.rank for row in board.rows):
         lines.append(RANK_NOTE)
     if any(row.intervals.tasks for row in board.rows):
-        lines.append(
-            "The second line of a measured row has 95% confidence intervals for new seeds and new test documents."
-        )
+        lines.append(f"{intervals} 95% confidence intervals for new seeds and new test documents.")
     return lines + failed_lines(board)
 
 

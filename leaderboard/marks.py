@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from ..experiments.results import Result
+from ..metrics.baselines import Baseline
 from ..tasks.corpus_facts import corpus_facts
 from ..tasks.data import checksums
 from ..tasks.recipe import RECIPES, load_recipes
@@ -57,10 +58,10 @@ def shared_line(result: Result) -> str | None:
 def unbeaten_baseline(result: Result) -> str | None:
     """Return a warning if a result is not above what a constant prediction scores, or None."""
     facts = corpus_facts(result.task, (result.data.get("test") or {}).get("sha256"))
-    known = result.baseline or ({"name": facts.baseline.name, "score": facts.baseline.score} if facts else None)
-    if known is None or result.score > known["score"]:
+    known = Baseline(**result.baseline) if result.baseline else facts.baseline if facts else None
+    if known is None or result.score > known.score:
         return None
-    return f"does not beat the trivial baseline: {known['name']} scores {known['score']:.2f}"
+    return f"does not beat the trivial baseline: {known.name} scores {known.score:.2f}"
 
 
 def borrows_recipe(result: Result) -> bool:

@@ -178,7 +178,7 @@ def _run(result: Result) -> dict[str, str]:
     }
 
 
-def _classes(runs: Sequence[Result]) -> list[tuple[str, str, str, str, str]]:
+def _classes(runs: Sequence[Result]) -> list[list[str]]:
     """Return (model, class, F1, precision, recall) as means over seeds, where a metric has classes."""
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for result in runs:
@@ -187,13 +187,13 @@ def _classes(runs: Sequence[Result]) -> list[tuple[str, str, str, str, str]]:
             if label:
                 found.setdefault((result.name, label), {}).setdefault(measure, []).append(value)
     return [
-        (
+        [
             visible(model),
             visible(label),
             *(number(sum(values) / len(values)) if (values := measures.get(m)) else "" for m in _MEASURES),
-        )
+        ]
         for (model, label), measures in found.items()
-    ]  # type: ignore[misc]  # three measures make the tuple complete
+    ]
 
 
 _MEASURES = ("f1", "precision", "recall")

@@ -37,8 +37,8 @@ _SIZE = re.compile(r' (?:width|height)="[\d.]+pt"(?: (?:width|height)="[\d.]+pt"
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
-def board_plot(board: Board, file_format: str, *, detail: bool = True) -> bytes:
-    """Draw one panel per column of the board: a dot per row, with its 95% interval.
+def board_plot(board: Board, file_format: str) -> bytes:
+    """Draw one panel per dataset in which there are measured rows: a dot per row, with its 95% interval.
 
     Published rows without an interval are hollow dots; where deviations over seeds are printed, a thin line shows one
     deviation on each side.
@@ -46,10 +46,9 @@ def board_plot(board: Board, file_format: str, *, detail: bool = True) -> bytes:
     Args:
         board: the leaderboard.
         file_format: `svg` or `png`.
-        detail: whether to draw the datasets in which there are measured rows; else task types.
     """
-    shown = [column for column in columns(board, detail=detail) if _is_drawn(column, board)]
-    board = shown_rows(board, detail=detail)
+    shown = [column for column in columns(board, detail=True) if _is_drawn(column, board)]
+    board = shown_rows(board, detail=True)
     figure = _figure(len(shown), len(board.rows))
     for place, column in enumerate(shown):
         lines = -(-len(shown) // _PER_LINE)

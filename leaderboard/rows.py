@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..experiments.results import Result
+from ..metrics.baselines import Baseline
 from ..tasks.corpus_facts import canonical_facts
 from ..tasks.data import checksums
 from ..tasks.registry import TASKS
@@ -134,14 +135,14 @@ def baseline_row(tasks: Sequence[str], results: Iterable[Result]) -> Row | None:
         tasks: the tasks of the board.
         results: all results; each knows the baseline of its own test data.
     """
-    known = {result.task: result.baseline for result in results if result.baseline is not None}
+    known = {result.task: Baseline(**result.baseline) for result in results if result.baseline is not None}
     cells, marks = {}, []
     for name in tasks:
         facts = canonical_facts(name)
-        found = {"name": facts.baseline.name, "score": facts.baseline.score} if facts else known.get(name)
+        found = facts.baseline if facts else known.get(name)
         if found is not None:
-            cells[name] = Cell(found["score"], None, None)
-            marks.append(f"{found['name']} ({name})")
+            cells[name] = Cell(found.score, None, None)
+            marks.append(f"{found.name} ({name})")
     return Row(BASELINE, BASELINE, "measured", None, False, marks, cells) if cells else None
 
 
