@@ -17,9 +17,9 @@ from ..leaderboard.board import Board, leaderboard
 from ..models.loading import inspect_model
 from ..models.sources import find_model
 from ..tasks.data import require_split
-from ..tasks.recipe import published_recipe, recipe_seed
-from ..tasks.registry import TASKS, get_task
-from ..tasks.task import SUITES
+from ..tasks.recipe import default_recipe, recipe_seed
+from ..tasks.registry import TASKS, get_task, is_task_file
+from ..tasks.task import SUITES, Task
 from ..training.reporters import Reporter
 
 SUITE_NAMES = (*SUITES, "all")
@@ -33,6 +33,7 @@ class PlannedRun:
 
     Attributes:
         task: the task's name.
+        request: the task as the user named it: its name, or a task file.
         model: the model as the user named it.
         name: the model's name in paths.
         seed: the seed.
@@ -42,6 +43,7 @@ class PlannedRun:
     """
 
     task: str
+    request: str
     model: str
     name: str
     seed: int
@@ -104,7 +106,7 @@ def benchmark(
     """Run what is missing of a suite. A failure is recorded and does not stop the other runs.
 
     Args:
-        suite: `blurb`, `medqa`, `mmlu` or `all`.
+        suite: `blurb`, `medqa`, `mmlu`, `all`, or a task file.
         models: presets, folders or hub ids.
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
@@ -139,12 +141,12 @@ def benchmark(
 
 def _execute(run: PlannedRun, options: RunOptions, reporters: Sequence[Reporter]) -> Result:
     if run.action == "train":
-        result = finetune(replace(options, task=run.task, model=run.model, seeds=(run.seed,)), reporters=reporters)
+        result = finetune(replace(options, task=run.request, model=run.model, seeds=(run.seed,)), reporters=reporters)
         assert isinstance(result, Result)  # a list is returned for several seeds only
         return result
-    trained_on = TASKS[run.task].trained_on or run.task
+    trained_on = get_task(run.request).trained_on or run.task
     return evaluate(
-        run.task,
+        run.request,
         model=RunPaths(trained_on, run.name, run.seed, options.runs_dir, options.results_dir).run_dir,
         precision=options.precision,
         data_dir=options.data_dir,
@@ -162,7 +164,7 @@ def plan_suite(
     Raises:
         RequestError: a suite, task or model is unknown, or a task is not in the suite.
     """
-    names = _tasks_of(suite, tasks)
+    chosen = {name: get_task(name) for name in _tasks_of(suite, tasks)}
     if seeds < 1:
         raise RequestError(f"--seeds should be at least 1, found {seeds}")
     if seeds > _MAX_SEEDS:
@@ -170,20 +172,29 @@ def plan_suite(
     plan = []
     for model in models:
         source = find_model(model)
-        recipe = options.recipe or published_recipe(inspect_model(source).hidden_size)
-        for name in names:
-            first = recipe_seed(TASKS[name].recipe_section, recipe)
-            action = "score" if TASKS[name].trained_on else "train"
-            missing = _missing_data(name, action, options)
+        width = inspect_model(source).hidden_size
+        for request, task in chosen.items():
+            name = task.name
+            first = recipe_seed(task, options.recipe or default_recipe(task, width))
+            action = "score" if task.trained_on else "train"
+            missing = _missing_data(task, action, options)
             for seed in range(first, first + seeds):
                 paths = RunPaths(name, source.name, seed, options.runs_dir, options.results_dir)
-                plan.append(PlannedRun(name, model, source.name, seed, action, paths.result_file.exists(), missing))
+                plan.append(
+                    PlannedRun(name, request, model, source.name, seed, action, paths.result_file.exists(), missing)
+                )
     return plan
 
 
 def _tasks_of(suite: str, tasks: Sequence[str]) -> list[str]:
+    if is_task_file(suite):
+        if tasks:
+            raise RequestError("--task names tasks of a suite; a task file is one task")
+        return [suite]
     if suite not in SUITE_NAMES:
-        raise RequestError(f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)}")
+        raise RequestError(
+            f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)} (or a task file, which ends in .toml)"
+        )
     members = [name for name, task in TASKS.items() if suite in ("all", task.suite)]
     for name in tasks:
         if get_task(name).name not in members:
@@ -193,11 +204,11 @@ def _tasks_of(suite: str, tasks: Sequence[str]) -> list[str]:
     return [*needed, *chosen]
 
 
-def _missing_data(name: str, action: str, options: RunOptions) -> str | None:
+def _missing_data(task: Task, action: str, options: RunOptions) -> str | None:
     """Return which data of a task are missing and how to get them, or None if all that a run needs are there."""
     for split in options.splits if action == "train" else ("test",):
         try:
-            require_split(TASKS[name], split, options.data_dir)
+            require_split(task, split, options.data_dir)
         except RequestError as error:
             return str(error)
     return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="blurb, medqa, mmlu or all.")],
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="blurb, medqa, mmlu, all, or a task file.")],
     model: Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")],
     seeds: Annotated[
         int,

@@ -114,7 +114,7 @@ def _print_plan(plan: dict[str, Any]) -> None:
         f"{plan['steps']} in all, {plan['warmup_steps']} of warm-up; seeds {', '.join(map(str, plan['seeds']))}"
     )
     for departure in plan["departures"]:
-        print_text(departure_line(plan["task"], departure))
+        print_text(departure_line(plan["suite"], departure))
     print_text("")
     print_table(
         ("split", *_TRUNCATION.values()),

@@ -83,6 +83,7 @@ ResultsDir = Annotated[
 
 
 def command(
+    tasks: options.Tasks = None,
     output_format: Format = "table",
     output: Output = None,
     detail: Detail = False,
@@ -113,6 +114,7 @@ def command(
 
     board = leaderboard(
         results_dir,
+        tasks=tasks or (),
         suite=suite,
         published="all" if chosen == "html" and published is None else published,
         baselines=baselines,

@@ -14,8 +14,14 @@ from ..experiments.options import RunOptions
 # The groups of options in the help text, in this order.
 RECIPE, LIMITS, OUTPUT, DEVICE = "Recipe", "Limits (such runs are not ranked)", "Data and output", "Device"
 
-Task = Annotated[str, typer.Argument(metavar="TASK", help="A dataset; `linkbert tasks` lists them.")]
-Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Datasets; all of them by default.")]
+Task = Annotated[
+    str,
+    typer.Argument(metavar="TASK", help="A dataset (`linkbert tasks` lists them), or a task file of your own data."),
+]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]...", help="Datasets or task files; all datasets by default."),
+]
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A preset, a folder, or a hub id.")]
 DataDir = Annotated[
     Path,

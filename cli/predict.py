@@ -37,13 +37,13 @@ def command(
     """
     set_up_logging(quiet=quiet)
     from ..experiments.prediction import predict, read_inputs
-    from ..tasks.registry import get_task
+    from ..experiments.run_record import task_of_run
 
     name = "standard input" if file == "-" else file
     if file != "-":
         # A file is checked to its end before anything is printed; standard input is answered as it comes.
         with _lines(file) as lines:
-            for _ in read_inputs(get_task(task), lines, name):
+            for _ in read_inputs(task_of_run(task, Path(model))[0], lines, name):
                 pass
     with _lines(file) as lines:
         for item in predict(task, model=model, lines=lines, name=name, precision=precision):

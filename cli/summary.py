@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..tasks.registry import TASKS
 from ..tasks.task import SUITES
 from .console import print_table, print_text
 
@@ -31,9 +30,9 @@ def print_results(results: list[Result]) -> None:
             print_text(line)
 
 
-def departure_line(task: str, departure: str) -> str:
+def departure_line(suite: str, departure: str) -> str:
     """Return the line that tells a departure. Only the tasks of the benchmark have a published recipe."""
-    return f"departs from the {'published recipe' if TASKS[task].suite in SUITES else 'recipe'}: {departure}"
+    return f"departs from the {'published recipe' if suite in SUITES else 'recipe'}: {departure}"
 
 
 def remarks(result: Result) -> Iterator[str]:
@@ -41,7 +40,7 @@ def remarks(result: Result) -> Iterator[str]:
     from ..leaderboard.marks import BORROWED_RECIPE, borrows_recipe, shared_line, unbeaten_baseline
 
     yield from (f"limited, so it is not ranked: {item}" for item in result.limits)
-    yield from (departure_line(result.task, item) for item in result.departures)
+    yield from (departure_line(result.suite, item) for item in result.departures)
     if borrows_recipe(result):
         yield f"note: {BORROWED_RECIPE}"
     yield from (f"note: {item}" for item in result.notes)

@@ -93,10 +93,10 @@ def _print_examples(task: Task, model: str, data_dir: Path) -> None:
     from ..models.sources import find_model
     from ..models.tokenizer_loading import load_tokenizer
     from ..tasks.data import require_split
-    from ..tasks.recipe import published_recipe, recipe_settings
+    from ..tasks.recipe import default_recipe, recipe_settings
 
     source = find_model(model)
-    recipe = recipe_settings(task.recipe_section, published_recipe(inspect_model(source).hidden_size))
+    recipe = recipe_settings(task.recipe_section, default_recipe(task, inspect_model(source).hidden_size))
     max_length = recipe["max_length"]
     tokenizer = load_tokenizer(source.path, words=task.head.per_word)
     path = require_split(task, task.splits[0], data_dir)

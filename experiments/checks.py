@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import LinkbertError, RequestError
 from ..files import sha256_of
 from ..models.sources import weights_sha256
-from ..tasks.registry import TASKS
 from .results import Result
 from .scoring import score_lists
 from .store import predictions_path, read_result_in, read_stored_predictions
@@ -114,7 +113,7 @@ def _check_predictions(item: Checked, result: Result, folder: Path) -> None:
         return
     if sha256_of(path) != result.predictions_sha256:
         item.problems.append(f"{path}: edited or damaged: its SHA-256 is not the one that the result names")
-    task = TASKS.get(result.task)
+    task = result.known_task
     if task is None or task.version != result.task_version:
         item.unverified.append(f"{result.task} version {result.task_version} is not known here: not scored again")
         return

@@ -114,6 +114,7 @@ def _train(plan: RunPlan, seed: int, trainer: Trainer, log: TrainingLog) -> Resu
         seed=seed,
         data={name: split.as_json() for name, split in plan.splits.items()},
         run_dir=str(paths.run_dir),
+        definition=None if plan.task.definition is None else dict(plan.task.definition),
     )
     if trainer.is_main:
         record = begin_run(paths, record, restart=plan.options.restart)

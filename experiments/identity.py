@@ -27,6 +27,7 @@ class RunIdentity:
         recipe: setting -> value, including the limits of the run; empty if predictions from elsewhere were scored.
         seed: the run's seed.
         data: split -> SHA-256 of its prepared file.
+        definition: for a task of a user's own, what its task file says; empty for the built-in tasks.
         precision: the number format; None to accept any.
         predictions_sha256: SHA-256 of the predictions, which identify a result that no run made.
         conditions: what a checkpoint depends on beyond the run, such as versions and number of processes.
@@ -39,6 +40,7 @@ class RunIdentity:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     data: Mapping[str, str] = field(default_factory=dict)
+    definition: Mapping[str, Any] = field(default_factory=dict)
     precision: str | None = None
     predictions_sha256: str | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class RunIdentity:
             recipe={key: item.get("value") for key, item in record.recipe.items()},
             seed=record.seed,
             data={split: str(item.get("sha256")) for split, item in record.data.items()},
+            definition=record.definition or {},
             precision=record.precision,
             predictions_sha256=record.predictions_sha256 if isinstance(record, Result) else None,
         )
@@ -84,6 +87,9 @@ class RunIdentity:
         for key in {**self.recipe, **other.recipe}:
             default = _DEFAULTS.get(key)
             yield key, self.recipe.get(key, default), other.recipe.get(key, default)
+        for key in {**self.definition, **other.definition}:
+            if key != "recipe":  # Its settings are compared with the others of the run.
+                yield f"{key} of the task", self.definition.get(key), other.definition.get(key)
         for split in {**self.data, **other.data}:
             yield f"{split} data", self.data.get(split), other.data.get(split)
         if self.precision is not None and other.precision is not None:

@@ -13,7 +13,6 @@ from ..errors import RequestError
 from ..files import sha256_of
 from ..tasks.data import load_split
 from ..tasks.mistakes import Mistake
-from ..tasks.registry import TASKS
 from ..tasks.task import Task
 from .paths import RunPaths
 from .results import Result
@@ -46,7 +45,7 @@ class InspectedRun:
     @property
     def task(self) -> Task:
         """The task of the run."""
-        return TASKS[self.result.task]
+        return self.result.of_task
 
     @property
     def name(self) -> str:
@@ -143,7 +142,7 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results") -> Inspec
     else:
         raise RequestError(f"{path}: no such run; name a run folder (RUNS/TASK/MODEL/seed-N) or a result file")
     result = read_result(file)
-    if result.task not in TASKS:
+    if result.known_task is None:
         raise RequestError(f"{file}: a result of the unknown task {result.task!r}")
     if run_dir is None and result.run_dir and Path(result.run_dir).is_dir():
         run_dir = Path(result.run_dir)
@@ -169,7 +168,7 @@ def _malformed(result: Result, rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return what is wrong with the lines of a predictions file; None if they can be shown."""
     from ..metrics.counts import counts
 
-    task = TASKS[result.task]
+    task = result.of_task
     try:
         counts(task.metric, [row["prediction"] for row in rows], [row["gold"] for row in rows], task.labels)
         hash(tuple(label for row in rows for pair in _labels(row["gold"], row["prediction"]) for label in pair))

@@ -9,7 +9,6 @@ from typing import Any
 from .._version import __version__
 from ..escaping import markdown_line, markdown_text
 from ..files import atomic_write_text
-from ..tasks.registry import TASKS
 from .reproduction import command_of
 from .results import Result
 
@@ -20,7 +19,11 @@ _HUB_METRICS = {
     "word_macro_f1": "f1",
     "micro_f1": "f1",
     "multi_label_micro_f1": "f1",
+    "macro_f1": "f1",
     "pearson": "pearsonr",
+    "spearman": "spearmanr",
+    "squad_f1": "squad",
+    "exact_match": "exact_match",
     "accuracy": "accuracy",
 }
 _LANGUAGE = "en"
@@ -40,7 +43,7 @@ def model_card(result: Result) -> str:
     """Return the model card of a run, with a `model-index` that holds the scores of its result."""
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-    task = TASKS[result.task]
+    task = result.of_task
     scores = [EvalResult(**_index_entry(result, name, value)) for name, value in _scores(result).items()]
     source = str(result.model.get("source"))
     data = ModelCardData(
@@ -67,7 +70,7 @@ def _scores(result: Result) -> dict[str, float]:
 
 
 def _index_entry(result: Result, name: str, value: float) -> dict[str, Any]:
-    task = TASKS[result.task]
+    task = result.of_task
     return {
         "task_type": task.head.pipeline_tag,
         "dataset_type": task.name,
@@ -81,7 +84,7 @@ def _index_entry(result: Result, name: str, value: float) -> dict[str, Any]:
 
 
 def _text(result: Result) -> str:
-    task = TASKS[result.task]
+    task = result.of_task
     dev = (result.dev or {}).get("metrics") or {}
     scores = [
         (name, f"{dev[name]:.2f}" if name in dev else "", f"{value:.2f}") for name, value in result.metrics.items()

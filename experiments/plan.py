@@ -15,7 +15,7 @@ from ..files import require_writable
 from ..models.loading import ModelInfo, inspect_model
 from ..models.sources import ModelSource, find_model, name_problem, settings_sha256, weights_sha256
 from ..tasks.data import Split, encode_split, load_split, require_split
-from ..tasks.recipe import departures, published_recipe, recipe_seed, resolve_recipe
+from ..tasks.recipe import default_recipe, departures, recipe_seed, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Recipe, Task, Truncation
 from .identity import RunIdentity
@@ -71,6 +71,7 @@ class RunPlan:
             recipe={key: item["value"] for key, item in self.settings().items()},
             seed=seed,
             data={name: split.sha256 for name, split in self.splits.items()},
+            definition=self.task.definition or {},
             precision=None if precision == "auto" else precision,
         )
 
@@ -87,8 +88,8 @@ class RunPlan:
     @cached_property
     def departures(self) -> list[str]:
         """In what the run departs from the published protocol."""
-        published = published_recipe(self.model.hidden_size)
-        found = departures(self.recipe, self.task.recipe_section, self.recipe_name, published, self.model.dropouts)
+        published = default_recipe(self.task, self.model.hidden_size)
+        found = departures(self.recipe, self.task, self.recipe_name, published, self.model.dropouts)
         if self.options.select != "last":
             found.append(f"select {self.options.select} instead of last")
         return found
@@ -140,6 +141,8 @@ class RunPlan:
         steps = self.steps()
         return {
             "task": self.task.name,
+            "suite": self.task.suite,
+            "labels": list(self.task.labels),
             "model": self.model_record,
             "seeds": list(self.seeds),
             "recipe_name": self.recipe_name,
@@ -189,9 +192,9 @@ def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
         )
     source = _checked_source(options, task, writes)
     model = inspect_model(source)
-    recipe_name = options.recipe or published_recipe(model.hidden_size)
+    recipe_name = options.recipe or default_recipe(task, model.hidden_size)
     overrides = {key: (value, setting_flag(key)) for key, value in options.settings.items()}
-    recipe = resolve_recipe(task.recipe_section, recipe_name, overrides, model.dropouts)
+    recipe = resolve_recipe(task, recipe_name, overrides, model.dropouts)
     if model.max_positions is not None and recipe.max_length > model.max_positions:
         raise RequestError(
             f"maximum length {recipe.max_length} ({recipe.origin['max_length']}) is beyond the {model.max_positions} "
@@ -204,7 +207,7 @@ def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
         model_record=describe_model(model),
         recipe=recipe,
         recipe_name=recipe_name,
-        seeds=options.seeds or (recipe_seed(task.recipe_section, recipe_name),),
+        seeds=options.seeds or (recipe_seed(task, recipe_name),),
         splits={name: load_split(task, name, options.data_dir) for name in options.splits},
     )
 

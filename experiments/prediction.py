@@ -11,9 +11,8 @@ from ..corpora.json_files import parse_object
 from ..corpora.sources import Row
 from ..errors import RequestError
 from ..tasks.encoding import encoded_schema
-from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
-from .run_record import finished_run
+from .run_record import task_of_run
 
 _CHUNK = 256  # examples that are predicted at a time
 
@@ -52,8 +51,8 @@ def predict(
     from ..models.tokenizer_loading import load_tokenizer
     from ..training.predictor import Predictor
 
-    found, folder = get_task(task), Path(model)
-    record = finished_run(folder, found)
+    folder = Path(model)
+    found, record = task_of_run(task, folder)
     tokenizer = load_tokenizer(folder, words=found.head.per_word)
     predictor = Predictor(found.head, tokenizer, record.scoring_precision(precision))
     encoder = load_model(folder, found.head, found.labels, fine_tuned=True)
@@ -63,7 +62,7 @@ def predict(
         rows = list(found.family.encode(found, tokenizer, examples, record.max_length, Truncation()))
         table = pa.Table.from_pylist(rows, schema=encoded_schema(found))
         for item, output in zip(chunk, predictor.predict_rows(encoder, table), strict=True):
-            yield found.family.describe(found, *item, *found.family.decode(found, output))
+            yield found.family.describe(found, *item, *found.family.decode(found, output, item.example))
 
 
 def read_inputs(task: Task, lines: Iterable[str], name: str) -> Iterator[Input]:

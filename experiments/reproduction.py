@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Iterator
 
 from ..models.presets import PRESETS
-from ..tasks.registry import TASKS
 from .results import Result
 
 
 def command_of(result: Result) -> str:
     """Return the `linkbert` command that makes a result again, without the folders of data, runs and results."""
-    task = TASKS.get(result.task)
+    task = result.known_task
     if not result.recipe:
         words = [
             "linkbert",

@@ -6,11 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import combinations
 from typing import Any
 
 from ..tasks.data import SplitRecord
+from ..tasks.registry import known_task
+from ..tasks.task import Task
 from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
 
 SCHEMA_VERSION = 1
@@ -73,6 +76,8 @@ class Result:
             versions.
         shared_with_train: number of test examples whose text is also in the split that was trained on; None where no
             such split was used, and in results of early versions.
+        definition: for a task of a user's own, everything about it but its data (`tasks.custom.definition`), else
+            None.
         checksum: the checksum as it was stored; None before a result is stored, and in results of early versions.
         stored_score: the score that is stored for the same run, if a run was scored again.
         extra: fields that this version does not know.
@@ -110,6 +115,7 @@ class Result:
     trained_weights_sha256: str | None = None
     baseline: dict[str, Any] | None = None
     shared_with_train: int | None = None
+    definition: dict[str, Any] | None = None
     checksum: str | None = None
     stored_score: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -129,6 +135,22 @@ class Result:
             raise ValueError(f"the score {result.score} is not between -100 and 100")
         check_parts(result)
         return result
+
+    @cached_property
+    def known_task(self) -> Task | None:
+        """The task: a built-in one, or the one that the result describes; None if this version does not know it."""
+        return known_task(self.task, self.definition)
+
+    @property
+    def of_task(self) -> Task:
+        """The task, where it is known to be known.
+
+        Raises:
+            KeyError: it is not.
+        """
+        if self.known_task is None:
+            raise KeyError(self.task)
+        return self.known_task
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of this result."""

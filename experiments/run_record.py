@@ -12,6 +12,7 @@ from ..files import atomic_write_text
 from ..models.sources import safe_name
 from ..tasks.data import SplitRecord
 from ..tasks.recipe import problem_with
+from ..tasks.registry import get_task, is_task_file, known_task
 from ..tasks.task import Task
 from .options import seed_is_valid
 from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
@@ -19,6 +20,8 @@ from .results import to_text
 
 RUN_FILE = "run.json"
 # The fields that a finished run has, and that scoring it again reads.
+# What the model of a task of a user's own depends on.
+_SAME_FOR_A_MODEL = ("family", "labels", "negative", "marks", "pairs", "directed")
 _OF_FINISHED = ("departures", "truncation", "cost", "precision")
 
 
@@ -47,6 +50,7 @@ class RunRecord:
         dev: score and metrics on dev.
         trained_weights_sha256: SHA-256 of the trained weights.
         shared_with_train: number of test examples whose text is also in the split that was trained on.
+        definition: for a task of a user's own, everything about it but its data (`tasks.custom.definition`).
         extra: fields that this version does not know.
     """
 
@@ -70,6 +74,7 @@ class RunRecord:
     dev: dict[str, Any] | None = None
     trained_weights_sha256: str | None = None
     shared_with_train: int | None = None
+    definition: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -118,6 +123,11 @@ class RunRecord:
         """The maximum length of the run's recipe, in word pieces."""
         return self.recipe.get("max_length", {}).get("value")
 
+    @property
+    def known_task(self) -> Task | None:
+        """The task of the run; None if this version does not know it."""
+        return known_task(self.task, self.definition)
+
     def scoring_precision(self, requested: str) -> str:
         """Return the number format in which the run is scored again.
 
@@ -161,6 +171,39 @@ def finished_run(folder: Path, task: Task) -> RunRecord:
     if record.task not in (task.name, task.trained_on):
         wanted = task.trained_on or task.name
         raise RequestError(f"{folder}: a run of {record.task}, not of {wanted}; name a run folder of {wanted}")
+    own, asked = record.definition or {}, task.definition or {}
+    if wrong := [key for key in _SAME_FOR_A_MODEL if own.get(key) != asked.get(key)]:
+        key = wrong[0]
+        raise RequestError(
+            f"{folder}: its model was trained for another {task.name}: {key} {own.get(key)}, now {asked.get(key)}; "
+            "train anew, or name the task file of the run"
+        )
     if not record.is_finished:
         raise RequestError(f"{folder}: the run did not finish; run the same `linkbert finetune` again")
     return record
+
+
+def task_of_run(name: str, folder: Path) -> tuple[Task, RunRecord]:
+    """Return the task for which a finished run was trained, and the run.
+
+    A task of a user's own is made from what the run says about it, so that its task file and data need not be there.
+
+    Args:
+        name: the task as the user named it: the name of a task, or a task file.
+        folder: the run folder.
+
+    Raises:
+        RequestError: see `finished_run`.
+    """
+    record = read_run(folder)
+    own = record.known_task if record.definition is not None else None
+    if own is None:
+        task = get_task(name)
+        return task, finished_run(folder, task)
+    if is_task_file(name) and Path(name).is_file():
+        from ..tasks.custom.task_file import read_task_file
+
+        name = read_task_file(Path(name)).name
+    if name != own.name:
+        raise RequestError(f"{folder}: a run of {own.name}, not of {name}; name a run folder of {name}")
+    return own, finished_run(folder, own)

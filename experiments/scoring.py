@@ -48,7 +48,8 @@ class Predicted:
 
 def decode_split(task: Task, split: Split, outputs: Iterable[np.ndarray]) -> Predicted:
     """Decode the outputs of a model for a split."""
-    decoded = [task.family.decode(task, output) for output in outputs]
+    examples: Any = split.examples  # pyright does not know what iterating a dataset yields
+    decoded = [task.family.decode(task, output, example) for output, example in zip(outputs, examples, strict=True)]
     return Predicted(split, [prediction for prediction, _ in decoded], [scores for _, scores in decoded])
 
 
@@ -98,6 +99,7 @@ def scored_fields(task: Task, predicted: Predicted) -> dict[str, Any]:
         "task_version": task.version,
         "split": predicted.split.name,
         "suite": task.suite,
+        "definition": None if task.definition is None else dict(task.definition),
         "score": scored.score,
         "metric": task.metric,
         "metrics": scored.metrics,

@@ -12,9 +12,9 @@ from ..errors import RequestError, nearest
 from ..experiments.failed_runs import FailedRun, failed_runs
 from ..experiments.kept_numbers import read_kept, write_kept
 from ..experiments.results import Result
-from ..experiments.store import read_results
 from ..tasks.registry import TASKS
-from ..tasks.task import BLURB_TYPES, SUITES
+from ..tasks.task import BLURB_TYPES, SUITES, Task
+from .comparable import comparable_results, covered_tasks
 from .comparison import Comparison, Difference, compare_rows, is_behind
 from .evidence import Evidence, find_evidence
 from .published import published_rows, select_published
@@ -27,7 +27,6 @@ from .rows import (
     baseline_row,
     group_results,
     measured_row,
-    problem_of,
     published_board_rows,
     row_key,
     unique_keys,
@@ -45,7 +44,8 @@ class Board:
 
     Attributes:
         rows: the rows, best first.
-        tasks: the tasks that it covers, in order: those of the chosen suite, and any other task with a result.
+        tasks: the tasks that it covers, in order: those that were chosen or, without a choice, the built-in ones and
+            the users' own ones that have a result.
         suite: the chosen suite; None for all tasks.
         folder: the folder of results.
         failed: runs that failed and have no result.
@@ -68,10 +68,15 @@ class Board:
         return replace(self, rows=[row for row in self.rows if row.source == "measured"])
 
     def score(self, row: Row) -> float | None:
-        """Return the score by which rows are ranked: the BLURB score, or that of a suite of one task."""
-        if self.suite in ("medqa", "mmlu"):
+        """Return the score by which rows are ranked: the BLURB score, or that of the only task."""
+        if len(self.tasks) == 1:
             return next((cell.mean for cell in row.tasks.values()), None)
         return row.blurb
+
+    def task(self, name: str) -> Task:
+        """Return a task of the board."""
+        found = (result.of_task for row in self.rows for result in row.results if result.task == name)
+        return TASKS[name] if name in TASKS else next(found)
 
     def compare(self, a: str, b: str) -> Comparison:
         """Compare two rows, first beside second.
@@ -149,6 +154,7 @@ class Board:
 def leaderboard(
     results_dir: str | Path | None = None,
     *,
+    tasks: Sequence[str] = (),
     suite: str | None = None,
     published: str | None = None,
     baselines: bool = False,
@@ -163,6 +169,7 @@ def leaderboard(
 
     Args:
         results_dir: the folder of results; `results`, which may be missing, if None.
+        tasks: only these tasks, by name or task file.
         suite: `blurb`, `medqa` or `mmlu` for its tasks only, ranked by its score; None or `all` for all tasks.
         published: `all`, `linkbert`, `gu`, `indus` or `none`; None for the five rows of
             the LinkBERT paper's comparison.
@@ -178,37 +185,20 @@ def leaderboard(
     folder = Path(_DEFAULT_FOLDER if results_dir is None else results_dir)
     if not folder.is_dir() and (results_dir is not None or folder.exists()):
         raise RequestError(f"{folder}: no such folder of results; name one with --results-dir")
-    known = _comparable_results(folder)
-    tasks = tuple(name for name, task in TASKS.items() if suite in (None, "all", task.suite))
-    groups = group_results(known, tasks)
+    known = comparable_results(folder)
+    covered = covered_tasks(tasks, suite, known)
+    groups = group_results(known, covered)
     keys = unique_keys(groups)
     evidence = {keys[name]: _evidence(members, folder, keys[name]) for name, members in groups.items()}
     uncertainty = Uncertainty(evidence, _published_numbers(folder))
-    measured = [measured_row(keys[name], *name, members, tasks) for name, members in groups.items()]
-    rows = [*published_board_rows(chosen, tasks), *_with_intervals(measured, uncertainty)]
-    if baselines and (row := baseline_row(tasks, known)):
+    measured = [measured_row(keys[name], *name, members, covered) for name, members in groups.items()]
+    rows = [*published_board_rows(chosen, covered), *_with_intervals(measured, uncertainty)]
+    if baselines and (row := baseline_row(covered, known)):
         rows.append(row)
     failed = tuple(failed_runs(Path(runs_dir), folder)) if runs_dir is not None else ()
-    board = Board([], tasks, None if suite == "all" else suite, folder, failed, uncertainty)
+    board = Board([], covered, None if suite == "all" else suite, folder, failed, uncertainty)
     rows.sort(key=lambda row: _order(row, board.score(row)))
     return replace(board, rows=_ranked(rows, board))
-
-
-def _comparable_results(folder: Path) -> list[Result]:
-    """Read the results that can stand on the board; name the others in the log."""
-    results, problems = read_results(folder)
-    if not results and not problems:
-        _log.info("%s: no results there; these are the published scores alone", folder)
-    known = []
-    for result in results:
-        problem = problem_of(result)
-        if problem:
-            problems.append(f"{result.task} {result.name} seed {result.seed}: {problem}")
-        else:
-            known.append(result)
-    for problem in problems:
-        _log.warning("left out: %s", problem)
-    return known
 
 
 def _published_numbers(folder: Path) -> Mapping[str, Any]:
@@ -268,7 +258,7 @@ def _ranked(rows: list[Row], board: Board) -> list[Row]:
 
 def _decisive(found: Comparison, board: Board) -> Difference | None:
     """Return the difference that decides about ranks."""
-    return next(iter(found.datasets.values()), None) if board.suite in ("medqa", "mmlu") else found.blurb
+    return next(iter(found.datasets.values()), None) if len(board.tasks) == 1 else found.blurb
 
 
 def _other_sources(a: Row, b: Row) -> Mapping[str, Mapping[str, float]]:

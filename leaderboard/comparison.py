@@ -273,9 +273,9 @@ def _replicated_variances() -> dict[str, float]:
 
 
 def _by_test_set(row: Row) -> Mean:
-    """Return the only score of a row, an accuracy, with the binomial variance of its finite test set."""
+    """Return the only score of a row with the binomial variance of an accuracy on its finite test set."""
     name, cell = next(iter(row.tasks.items()))
-    size = TASKS[name].official["test"]
+    size = TASKS[name].official["test"] if name in TASKS else row.results[0].n_examples
     return Mean(cell.mean, ((cell.mean * (100 - cell.mean) / size, size - 1),))
 
 

@@ -17,7 +17,6 @@ from ..experiments.results import Result
 from ..experiments.store import predictions_path, read_stored_predictions
 from ..files import atomic_write, cache_dir, sha256_of
 from ..tasks.corpus_facts import document_numbers
-from ..tasks.registry import TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +171,7 @@ def _count(result: Result, path: Path) -> _Counts:
 
     from ..metrics.counts import counts
 
-    task = TASKS[result.task]
+    task = result.of_task
     try:
         rows = read_stored_predictions(path)
         if len(rows) != result.n_examples:

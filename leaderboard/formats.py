@@ -142,7 +142,8 @@ def to_csv(board: Board) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     parts = ("", "_std", "_n", "_ci_low", "_ci_high")
-    per_task = [f"{name}{suffix}" for name in TASKS for suffix in parts]
+    tasks = dict.fromkeys((*TASKS, *board.tasks))
+    per_task = [f"{name}{suffix}" for name in tasks for suffix in parts]
     first = ["model", "source", "publication", "ranked", "rank_first", "rank_last"]
     blurb = ["blurb", "blurb_ci_low", "blurb_ci_high", "blurb_datasets"]
     writer.writerow([*first, *blurb, *BLURB_TYPES, *per_task, "marks"])
@@ -151,7 +152,7 @@ def to_csv(board: Board) -> str:
         values: list[Any] = [row.model, row.source, publication, str(row.ranked).lower(), *(row.rank or (None, None))]
         values += [row.blurb, *_ends(row.intervals.blurb), row.blurb_datasets]
         values += [row.types[kind] for kind in BLURB_TYPES]
-        for name in TASKS:
+        for name in tasks:
             cell = row.tasks.get(name)
             values += [None] * len(parts) if cell is None else [cell.mean, cell.std, cell.n, *_ends(cell.ci)]
         writer.writerow([_csv_cell(value) for value in [*values, "; ".join(row.marks)]])

@@ -79,7 +79,8 @@ def _tells_all(column: Column, task: str, rows: Sequence[Row]) -> bool:
 
 def title_of(task: str) -> str:
     """Return the header of a task's column; a `+` marks a dataset beyond the published benchmark."""
-    return f"+{task}" if TASKS[task].suite == EXTRA else _TASK_TITLES.get(task, task)
+    beyond = task in TASKS and TASKS[task].suite == EXTRA
+    return f"+{task}" if beyond else _TASK_TITLES.get(task, task)
 
 
 def number(value: float | None) -> str:

@@ -15,8 +15,7 @@ from ..experiments.paths import RunPaths
 from ..experiments.reproduction import command_of
 from ..experiments.results import Result
 from ..tasks.recipe import RECIPES, load_recipes
-from ..tasks.registry import TASKS
-from ..tasks.task import BLURB_TYPES
+from ..tasks.task import BLURB_TYPES, Task
 from .board import Board
 from .comparison import compare_rows
 from .comparison_formats import short_verdict, titled
@@ -128,34 +127,34 @@ def _link(result: Result, board: Board, output: Path | None) -> str | None:
 def _panel(column: Column, board: Board) -> dict[str, Any] | None:
     """Return what the panel of one dataset shows."""
     rows = [row for row in board.rows if column.cell(row)]
-    task = TASKS[column.name]
+    task = board.task(column.name)
     runs = [result for row in rows for result in row.results if result.task == column.name]
     curve = curve_plot(runs, "svg")
     return {
         "name": column.name,
         "title": task.title,
-        "facts": list(_facts(column.name)),
+        "facts": list(_facts(task)),
         "plot": themed(column_plot(column, rows, "svg"), f"plot-{column.name}", f"Scores on {column.name}"),
-        "recipes": list(_recipes(column.name)),
+        "recipes": list(_recipes(task)),
         "runs": [_run(result) for result in runs],
         "classes": _classes(runs),
         "curve": themed(curve, f"curve-{column.name}", f"Training losses on {column.name}") if curve else "",
     }
 
 
-def _facts(name: str) -> Iterator[tuple[str, str]]:
-    task = TASKS[name]
+def _facts(task: Task) -> Iterator[tuple[str, str]]:
     yield "family", task.family.name
     yield "score", f"{task.metric} x100"
-    yield "size", ", ".join(f"{split} {count}" for split, count in task.official.items()) + f" ({task.unit})"
+    if task.official:
+        yield "size", ", ".join(f"{split} {count}" for split, count in task.official.items()) + f" ({task.unit})"
     yield "access", task.access
 
 
-def _recipes(name: str) -> Iterator[tuple[str, str]]:
+def _recipes(task: Task) -> Iterator[tuple[str, str]]:
     """Yield (name of the recipe, its settings for a task in words)."""
     for recipe in RECIPES:
         content = load_recipes(recipe)
-        settings: Mapping[str, Any] = {**content.get("defaults", {}), **content.get(TASKS[name].recipe_section, {})}
+        settings: Mapping[str, Any] = {**content.get("defaults", {}), **content.get(task.recipe_section, {})}
         yield (
             recipe,
             ", ".join(

@@ -11,7 +11,6 @@ from ..experiments.results import Result
 from ..metrics.baselines import Baseline
 from ..tasks.corpus_facts import canonical_facts
 from ..tasks.data import checksums
-from ..tasks.registry import TASKS
 from .aggregate import BLURB_TASKS, blurb_score, over_seeds, type_means
 from .marks import marks_of_row
 from .numbers import NO_INTERVALS, Interval, Intervals
@@ -235,7 +234,7 @@ def _first(found: Counter[str], canonical: str | None) -> str:
 
 def problem_of(result: Result) -> str | None:
     """Return why a result cannot stand in the same column as the others, or None if it can."""
-    task = TASKS.get(result.task)
+    task = result.known_task
     if task is None:
         return "unknown task"
     if result.task_version != task.version:

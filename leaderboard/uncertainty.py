@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from .resampling import Estimate, Sample
 
-# The lowest score of each task: a correlation may be negative.
-_LOWEST = {name: -100.0 if task.metric == "pearson" else 0.0 for name, task in TASKS.items()}
+_CORRELATIONS = ("pearson", "spearman")  # The only scores that may be negative.
 _log = logging.getLogger(__name__)
 
 
@@ -175,8 +174,14 @@ class Uncertainty:
 
         own = {task: self._estimates[task][name] for task in self._rows[name]}
         types = {kind: _mean(own, tasks) for kind, tasks in TYPE_TASKS.items()}
-        tasks = {task: interval(estimate, _LOWEST[task]) for task, estimate in own.items()}
-        lowest = {kind: sum(_LOWEST[task] for task in members) / len(members) for kind, members in TYPE_TASKS.items()}
+        tasks = {
+            task: interval(estimate, _lowest(self._rows[name][task].results[0].metric))
+            for task, estimate in own.items()
+        }
+        lowest = {
+            kind: sum(_lowest(TASKS[task].metric) for task in members) / len(members)
+            for kind, members in TYPE_TASKS.items()
+        }
         of_types = {kind: interval(found, lowest[kind]) for kind, found in types.items()}
         return Intervals(tasks, of_types, interval(_blurb(types), sum(lowest.values()) / len(lowest)))
 
@@ -212,6 +217,10 @@ class Uncertainty:
             {kind: _paired(found, type_null[kind]) for kind, found in types.items() if found is not None},
             None if blurb is None else _paired(blurb, _mean_null(type_null, list(TYPE_TASKS))),
         )
+
+
+def _lowest(metric: str) -> float:
+    return -100.0 if metric in _CORRELATIONS else 0.0
 
 
 def _key_of_intervals(evidence: Iterable[Evidence]) -> list[Any]:

@@ -76,6 +76,10 @@ def _majority(gold: Sequence[Any], positive: list[str]) -> tuple[str, list[Any]]
     return f"majority class ({label})", [label] * len(gold)
 
 
+def _no_answer(gold: Sequence[Any], positive: list[str]) -> tuple[str, list[Any]]:
+    return "no answer", [""] * len(gold)
+
+
 def _most_common(values: Sequence[Any]) -> Any:
     return Counter(values).most_common(1)[0][0]
 
@@ -85,7 +89,11 @@ _CONSTANTS: dict[str, Callable[[Sequence[Any], list[str]], tuple[str, list[Any]]
     "entity_f1": _entities,
     "word_macro_f1": _words,
     "micro_f1": _classes,
+    "macro_f1": _classes,
     "multi_label_micro_f1": _flags,
     "pearson": _mean,
+    "spearman": _mean,
     "accuracy": _majority,
+    "squad_f1": _no_answer,
+    "exact_match": _no_answer,
 }

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from .answer_texts import exact_match, word_f1
+
 Labels = Sequence[str]
 
 
@@ -117,6 +119,15 @@ def _label_counts(predictions, gold, labels: Labels, negative: str | None) -> np
     return np.array(rows, dtype=np.float64).reshape(len(gold), 3)
 
 
+def _macro_counts(predictions, gold, labels: Labels, negative: str | None) -> np.ndarray:
+    """Count examples of each positive class: true positives, predicted, gold, for one class after the other."""
+    given, true = (np.array(values, dtype=object) for values in (predictions, gold))
+    columns = []
+    for label in _positive(labels, negative):
+        columns += [(given == label) & (true == label), given == label, true == label]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
 def _flag_counts(predictions, gold, labels: Labels, negative: str | None) -> np.ndarray:
     """Count decisions for a label: true positives, predicted, gold."""
     given, true = np.array(predictions, dtype=bool), np.array(gold, dtype=bool)
@@ -132,6 +143,26 @@ def _moments(predictions, gold, labels: Labels, negative: str | None) -> np.ndar
     """Return 1, x, y, xx, yy, xy. The values are standardised first, which r does not depend on, for exact sums."""
     given, true = (_standardised(np.array(values, dtype=np.float64)) for values in (predictions, gold))
     return np.stack([np.ones(len(true)), given, true, given**2, true**2, given * true], axis=1)
+
+
+def _rank_moments(predictions, gold, labels: Labels, negative: str | None) -> np.ndarray:
+    """Return the moments of ranks. The ranks are those in the whole test set, also where a part of it is drawn."""
+    from scipy.stats import rankdata
+
+    return _moments(rankdata(predictions), rankdata(gold), labels, negative)
+
+
+def _answer_counts(predictions, gold, labels: Labels, negative: str | None) -> np.ndarray:
+    return _means(word_f1, predictions, gold)
+
+
+def _exact_counts(predictions, gold, labels: Labels, negative: str | None) -> np.ndarray:
+    return _means(exact_match, predictions, gold)
+
+
+def _means(score: Callable[[str, Sequence[str]], float], predictions, gold) -> np.ndarray:
+    values = [score(given, true) for given, true in zip(predictions, gold, strict=True)]
+    return np.stack([np.array(values, dtype=np.float64), np.ones(len(gold))], axis=1)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
@@ -182,7 +213,11 @@ _SUMS = {
     "entity_f1": _Sums(_entity_counts, _f1),
     "word_macro_f1": _Sums(_word_counts, _macro_f1),
     "micro_f1": _Sums(_label_counts, _f1),
+    "macro_f1": _Sums(_macro_counts, _macro_f1),
     "multi_label_micro_f1": _Sums(_flag_counts, _f1),
     "pearson": _Sums(_moments, _pearson),
+    "spearman": _Sums(_rank_moments, _pearson),
     "accuracy": _Sums(_hits, _accuracy),
+    "squad_f1": _Sums(_answer_counts, _accuracy),
+    "exact_match": _Sums(_exact_counts, _accuracy),
 }

@@ -8,26 +8,24 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
-import evaluate
 import numpy as np
 import scipy.stats
 import seqeval.metrics
 import sklearn.metrics
 
 from . import METRICS
+from .answers import ExactMatch, SquadF1
+from .metric import Labels, Metric, Numbers
 
 # The type annotations of these libraries are missing or wrong, so type checkers must not look at them.
 _SCIPY_STATS: Any = scipy.stats
 _SEQEVAL_METRICS: Any = seqeval.metrics
 _SKLEARN_METRICS: Any = sklearn.metrics
-
-Labels = Sequence[str]
-Numbers = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,9 @@ def score(
     """Return the scores of predictions, compared with gold labels in the same order.
 
     A prediction and a gold label have the form of the prepared corpus: a list of tags, one per word (`entity_f1`,
-    `word_macro_f1`), a label (`micro_f1`, `accuracy`), a list of 0 and 1, one per label (`multi_label_micro_f1`), or a
-    number (`pearson`).
+    `word_macro_f1`), a label (`micro_f1`, `macro_f1`, `accuracy`), a list of 0 and 1, one per label
+    (`multi_label_micro_f1`), a number (`pearson`, `spearman`), or a text and its list of accepted answers (`squad_f1`,
+    `exact_match`).
 
     Args:
         name: name of the metric, one of `METRICS`.
@@ -86,41 +85,7 @@ def score(
     return Scored(result[name], result, notes)
 
 
-class _Metric(evaluate.Metric):
-    """Base class of the metrics. It connects a method `score` with the interface of `evaluate`.
-
-    Attributes:
-        feature: the type of one prediction or gold label, a feature of `datasets`.
-        convert: turns a prediction or gold label in its prepared form into that type.
-    """
-
-    feature: Any
-    convert: Callable[[Any], Any] = staticmethod(lambda value: value)
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=type(self).__doc__ or "",
-            citation="",
-            inputs_description="predictions and references in the prepared form, one per example",
-            features=datasets.Features({"predictions": self.feature, "references": self.feature}),
-        )
-
-    def _compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> Numbers:
-        return self.score(list(predictions), list(references), options["labels"], options["negative"])
-
-    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
-        """Return all numbers by name, x100, and under `notes` a list of remarks.
-
-        Args:
-            predictions: one per example, each of the type `feature`.
-            references: the gold labels, of the same type and in the same order.
-            labels: all labels in the task's order.
-            negative: the label that is left out of F1, or None.
-        """
-        raise NotImplementedError
-
-
-class EntityF1(_Metric):
+class EntityF1(Metric):
     """Micro F1 over entities. Entities are counted by seqeval in its default mode, which agrees with conlleval."""
 
     feature = datasets.Sequence(datasets.Value("string"))
@@ -150,7 +115,7 @@ class EntityF1(_Metric):
 _SEQEVAL = {"f1": "f1-score", "precision": "precision", "recall": "recall"}
 
 
-class WordMacroF1(_Metric):
+class WordMacroF1(Metric):
     """Mean of the F1 of each positive class over words (for PICO: participants, interventions and outcomes)."""
 
     feature = datasets.Sequence(datasets.Value("string"))
@@ -167,7 +132,7 @@ class WordMacroF1(_Metric):
         return _f1("word_macro_f1", "macro", predicted, gold, labels, negative)
 
 
-class MicroF1(_Metric):
+class MicroF1(Metric):
     """Micro F1 over the positive classes. If there is only one, this is the F1 of that class."""
 
     feature = datasets.Value("string")
@@ -177,7 +142,17 @@ class MicroF1(_Metric):
         return _f1("micro_f1", "micro", predictions, references, labels, negative)
 
 
-class MultiLabelMicroF1(_Metric):
+class MacroF1(Metric):
+    """Mean of the F1 of each positive class, in which rare classes count as much as frequent ones."""
+
+    feature = datasets.Value("string")
+
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """Return `macro_f1`, mean `precision` and `recall`, and F1, precision and recall of each class."""
+        return _f1("macro_f1", "macro", predictions, references, labels, negative)
+
+
+class MultiLabelMicroF1(Metric):
     """Micro F1 over all decisions whether a document has a label."""
 
     feature = datasets.Sequence(datasets.Value("int8"))
@@ -196,22 +171,36 @@ class MultiLabelMicroF1(_Metric):
         }
 
 
-class Pearson(_Metric):
+class Pearson(Metric):
     """Pearson correlation of predicted and gold scores."""
 
     feature = datasets.Value("float64")
 
     def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
         """Return the correlation as `pearson`."""
-        if len(predictions) < 2 or _constant(predictions) or _constant(references):
-            return {"pearson": 0.0, "notes": ["Pearson's r is undefined for constant values: counted as 0"]}
-        r = float(_SCIPY_STATS.pearsonr(predictions, references).statistic)
-        if not math.isfinite(r):
-            return {"pearson": 0.0, "notes": ["Pearson's r is not finite: counted as 0"]}
-        return {"pearson": 100 * r, "notes": []}
+        return _correlation("pearson", "Pearson's r", _SCIPY_STATS.pearsonr, predictions, references)
 
 
-class Accuracy(_Metric):
+class Spearman(Metric):
+    """Spearman's rank correlation of predicted and gold scores."""
+
+    feature = datasets.Value("float64")
+
+    def score(self, predictions: list[Any], references: list[Any], labels: Labels, negative: str | None) -> Numbers:
+        """Return the correlation as `spearman`."""
+        return _correlation("spearman", "Spearman's rho", _SCIPY_STATS.spearmanr, predictions, references)
+
+
+def _correlation(name: str, title: str, function: Any, predictions: list[Any], references: list[Any]) -> Numbers:
+    if len(predictions) < 2 or _constant(predictions) or _constant(references):
+        return {name: 0.0, "notes": [f"{title} is undefined for constant values: counted as 0"]}
+    value = float(function(predictions, references).statistic)
+    if not math.isfinite(value):
+        return {name: 0.0, "notes": [f"{title} is not finite: counted as 0"]}
+    return {name: 100 * value, "notes": []}
+
+
+class Accuracy(Metric):
     """Share of the examples whose predicted label equals the gold label."""
 
     feature = datasets.Value("string")
@@ -272,13 +261,17 @@ def _constant(values: Sequence[float]) -> bool:
     return max(values) == min(values)
 
 
-_CLASSES: dict[str, type[_Metric]] = {
+_CLASSES: dict[str, type[Metric]] = {
     "entity_f1": EntityF1,
     "word_macro_f1": WordMacroF1,
     "micro_f1": MicroF1,
+    "macro_f1": MacroF1,
     "multi_label_micro_f1": MultiLabelMicroF1,
     "pearson": Pearson,
+    "spearman": Spearman,
     "accuracy": Accuracy,
+    "squad_f1": SquadF1,
+    "exact_match": ExactMatch,
 }
 if tuple(_CLASSES) != METRICS:
     raise RuntimeError(f"metrics.METRICS must list the names {tuple(_CLASSES)} in this order; found {METRICS}")

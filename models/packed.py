@@ -103,7 +103,7 @@ def packed_inputs(row: PackedRow, options: int | None) -> dict[str, Any]:
 
     Args:
         row: the sequences.
-        options: number of sequences per example if the head scores options, else None.
+        options: number of sequences per example if the head scores options, else None; 1 where it differs.
     """
     seen = row.input_ids
     if not row.every_token:
@@ -196,27 +196,28 @@ def can_pack(model: PreTrainedModel, head: Head) -> bool:
     # Inside a padded batch, the padding token would be masked, and some models would shift positions after it.
     ids = np.where(ids == model.config.pad_token_id, (ids + 1) % model.config.vocab_size, ids)
     options = _PROBE_OPTIONS if head.per_option else None
+    sequences = np.full(len(lengths) // (options or 1), options or 1)
     training = model.training
     model.eval()
     try:
         with torch.inference_mode(), torch.autocast(model.device.type, enabled=False):
-            padded = _probe_padded(model, ids, lengths, options)
+            padded = head.logits(_probe_padded(model, ids, lengths, options), sequences)
             with running_packed(model):
-                row = pack(ids, None, lengths, model.config.num_attention_heads, every_token=head.per_word)
-                packed = model(**packed_inputs(row.to(model.device), options)).logits
+                row = pack(ids, None, lengths, model.config.num_attention_heads, every_token=head.every_token)
+                packed = head.logits(model(**packed_inputs(row.to(model.device), options)), sequences)
     except (NotImplementedError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         _log.debug("%s cannot run packed: %s", model.config.model_type, error)
         return False
     finally:
         model.train(training)
-    if head.per_word:
+    if head.every_token:
         packed = packed[0, : len(ids)]
         padded = torch.cat([rows[:length] for rows, length in zip(padded, _PROBE_LENGTHS, strict=True)])
     difference = (packed.flatten() - padded.flatten()).abs().max()
     return bool(difference <= _PROBE_TOLERANCE * padded.abs().max().clamp(min=1))
 
 
-def _probe_padded(model: PreTrainedModel, ids: np.ndarray, lengths: np.ndarray, options: int | None) -> torch.Tensor:
+def _probe_padded(model: PreTrainedModel, ids: np.ndarray, lengths: np.ndarray, options: int | None) -> Any:
     shape = (len(lengths), int(lengths.max()))
     inside = np.arange(shape[1]) < lengths[:, None]
     padded = np.full(shape, model.config.pad_token_id or 0)
@@ -224,7 +225,7 @@ def _probe_padded(model: PreTrainedModel, ids: np.ndarray, lengths: np.ndarray, 
     inputs = {"input_ids": torch.from_numpy(padded), "attention_mask": torch.from_numpy(inside).long()}
     if options:
         inputs = {name: tensor.view(-1, options, shape[1]) for name, tensor in inputs.items()}
-    return model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}).logits
+    return model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
 
 
 def _row(values: np.ndarray, size: int, fill: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ from ..errors import RequestError, RunError
 from ..models.loading import inspect_model
 from ..models.sources import find_model
 from ..tasks.data import require_split
-from ..tasks.recipe import published_recipe, resolve_recipe
+from ..tasks.recipe import default_recipe, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task
 from .worker import CONTENDERS, OURS, Job, Round, serve
@@ -146,15 +146,17 @@ def measure_speed(
     """
     source = find_model(model)
     info = inspect_model(source)
-    found = [(task, *_split_of(task, Path(data_dir))) for task in map(get_task, tasks)]
+    found = [(name, get_task(name)) for name in tasks]
+    splits = {name: _split_of(task, Path(data_dir)) for name, task in found}
     unknown = set(works) - set(WORKS)
     if unknown or rounds < 1 or tokens < 1:
         raise RequestError(f"expected works among {', '.join(WORKS)}, and rounds and tokens of at least 1")
-    for task, split, score_split in found:
-        recipe = resolve_recipe(task.recipe_section, published_recipe(info.hidden_size), {}, info.dropouts)
+    for request, task in found:
+        split, score_split = splits[request]
+        recipe = resolve_recipe(task, default_recipe(task, info.hidden_size), {}, info.dropouts)
         for work in works:
             job = Job(
-                task=task.name,
+                task=request,
                 work=work,
                 model=str(source.path),
                 data_dir=str(data_dir),

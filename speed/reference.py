@@ -40,14 +40,14 @@ def reference_score(
     from ..models.sources import find_model
     from ..models.tokenizer_loading import load_tokenizer
     from ..tasks.data import encode_split, load_split
-    from ..tasks.recipe import published_recipe, resolve_recipe
+    from ..tasks.recipe import default_recipe, resolve_recipe
     from ..tasks.registry import get_task
     from . import peer
 
     found, source = get_task(task), find_model(model)
     info = inspect_model(source)
     overrides = {} if epochs is None else {"epochs": (epochs, "--epochs")}
-    recipe = resolve_recipe(found.recipe_section, published_recipe(info.hidden_size), overrides, info.dropouts)
+    recipe = resolve_recipe(found, default_recipe(found, info.hidden_size), overrides, info.dropouts)
     tokenizer = load_tokenizer(source.path, words=found.head.per_word)
     splits = {name: load_split(found, name, Path(data_dir)) for name in ("train", "test")}
     encoded = {name: encode_split(found, split, tokenizer, recipe.max_length)[0] for name, split in splits.items()}

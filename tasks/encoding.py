@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # part of the cache key; raise it when encoding changes
 _CHUNK, _CHARACTERS = 256, 1_000_000  # examples and characters that are encoded at a time
-_TEXTS = ("tokens", "text", "text_pair", "question", "options")
+_TEXTS = ("tokens", "text", "text_pair", "question", "options", "context")
 _MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
 
 
@@ -32,10 +32,13 @@ def encoded_schema(task: Task) -> pa.Schema:
     }
     if task.head.per_word:
         fields |= {"word_index": pa.list_(pa.list_(pa.int32())), "n_words": pa.int32()}
+    if task.head.finds_spans:
+        fields["token_spans"] = pa.list_(pa.list_(pa.int32()))  # start and end of each token, one after the other
     return pa.schema(fields)
 
 
-def _chunks(examples: Iterable[Row]) -> Iterator[list[Row]]:
+def chunks(examples: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield lists of some hundred examples, fewer where their texts are long."""
     chunk: list[Row] = []
     size = 0
     for example in examples:
@@ -67,7 +70,7 @@ def encode_words(
     numbers = {label: index for index, label in enumerate(task.labels)}
     capacity = max_length - tokenizer.num_special_tokens_to_add(pair=False)
     step = max(1, min(max_length // 2, capacity))
-    for chunk in _chunks(examples):
+    for chunk in chunks(examples):
         encoded = tokenizer(
             [example["tokens"] for example in chunk],
             is_split_into_words=True,
@@ -82,7 +85,7 @@ def encode_words(
         for window, owner in enumerate(encoded["overflow_to_sample_mapping"]):
             windows[owner].append(window)
         for example, indices in zip(chunk, windows, strict=True):
-            row = _sequences(encoded, indices)
+            row = sequences_of(encoded, indices)
             row["word_index"] = place_words([encoded.word_ids(index) for index in indices], step)
             row["n_words"] = len(example["tokens"])
             tags = example.get("label")
@@ -144,7 +147,7 @@ def encode_texts(
 
     The label is stored as it is (a number, or one flag per label); `encode_classes` replaces a label by its index.
     """
-    for chunk in _chunks(examples):
+    for chunk in chunks(examples):
         texts = [(example["text"], example["text_pair"]) for example in chunk]
         for example, (row, cut, lost) in zip(chunk, _encode_pairs(tokenizer, texts, max_length), strict=True):
             truncation.examples += 1
@@ -175,7 +178,7 @@ def encode_choices(
     truncation: Truncation,
 ) -> Iterator[Row]:
     """Encode each (question, option) as a pair: one sequence per option, each truncated "longest first"."""
-    for chunk in _chunks(examples):
+    for chunk in chunks(examples):
         pairs = [(example["question"], option) for example in chunk for option in example["options"]]
         encoded = iter(list(_encode_pairs(tokenizer, pairs, max_length)))
         for example in chunk:
@@ -205,7 +208,7 @@ def _encode_pairs(
     for index, (first, second) in enumerate(texts):
         length = len(encoded["input_ids"][index])
         if length <= max_length:
-            yield _sequences(encoded, [index]), 0, False
+            yield sequences_of(encoded, [index]), 0, False
             continue
         cut = tokenizer(
             [first],
@@ -218,10 +221,10 @@ def _encode_pairs(
         )
         offsets, owners = cut["offset_mapping"][0], cut.sequence_ids(0)
         kept = max((end for (_, end), owner in zip(offsets, owners, strict=True) if owner == 0), default=0)
-        yield _sequences(cut, [0]), length - max_length, any(m.end() > kept for m in _MASK.finditer(first))
+        yield sequences_of(cut, [0]), length - max_length, any(m.end() > kept for m in _MASK.finditer(first))
 
 
-def _sequences(encoded: Any, indices: list[int]) -> Row:
+def sequences_of(encoded: Any, indices: list[int]) -> Row:
     """Collect sequences of one example; a model without token types gets empty lists."""
     types = encoded.get("token_type_ids")
     return {

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..corpora.sources import Row
+from ..metrics.answer_texts import exact_match
 from .spans import group_tags
 
 _AROUND = 4  # words shown on each side of a wrong span
 _SHOWN = 300  # characters of a text
+_TEXTS = ("text", "text_pair", "question", "context")  # the fields that hold the text of an example
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ def wrong_label(example: Row, gold: Any, prediction: Any, scores: Any) -> Iterat
     confidence = _confidence(scores, prediction)
     sure = "" if confidence is None else f" ({confidence:.0%} sure)"
     yield Mistake(confidence or 0.0, f"{prediction} instead of {gold}{sure}", tuple(_texts(example)))
+
+
+def wrong_answer(example: Row, gold: Sequence[str], prediction: str, scores: Any) -> Iterator[Mistake]:
+    """Yield the mistake if a predicted answer has other words than all accepted ones; the most confident are worst."""
+    if exact_match(prediction, gold):
+        return
+    confidence = scores.get("score") if isinstance(scores, Mapping) else None
+    true = " or ".join(dict.fromkeys(gold)) or "no answer"
+    what = f"{prediction or 'no answer'} instead of {true}"
+    yield Mistake(confidence or 0.0, what, tuple(_texts(example)))
 
 
 def wrong_flags(labels: Sequence[str], gold: Sequence[int], prediction: Sequence[int], example: Row) -> list[Mistake]:
@@ -98,7 +110,7 @@ def _confidence(scores: Any, prediction: Any) -> float | None:
 def _texts(example: Row) -> Iterator[str]:
     """Yield the texts of an example, shortened."""
     options = example.get("options")
-    for value in (example.get("text"), example.get("text_pair"), example.get("question"), *(options or ())):
+    for value in (*(example.get(name) for name in _TEXTS), *(options or ())):
         if isinstance(value, str) and value:
             line = " ".join(value.split())
             yield line if len(line) <= _SHOWN else f"{line[:_SHOWN]} [...]"

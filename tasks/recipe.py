@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError, nearest
-from .task import Recipe
+from .task import Recipe, Task
 
 RECIPES = ("base", "large", "small")
+SMALL_HIDDEN_SIZE = 384
 LARGE_HIDDEN_SIZE = 1024  # Encoders of this width and more take the published recipe for large models.
 DEFAULT_SEED = 42
 # Schedules of `transformers.get_scheduler` that need nothing but the numbers of warm-up and training updates. Named
@@ -73,23 +74,29 @@ def recipe_settings(task: str, name: str) -> dict[str, Any]:
     return data.get("defaults", {}) | data[task] if task in data else {}
 
 
-def published_recipe(hidden_size: int) -> str:
-    """Return the name of the published recipe for an encoder of this width."""
+def default_recipe(task: Task, hidden_size: int) -> str:
+    """Return the name of the recipe for an encoder of this width: the published one, unless the task is a user's own.
+
+    The benchmark's published recipe for small encoders is that of the base models, which they learn little with. A task
+    of a user's own has no published recipe, so that small encoders take the one made for them.
+    """
+    if task.definition is not None and hidden_size <= SMALL_HIDDEN_SIZE:
+        return "small"
     return "large" if hidden_size >= LARGE_HIDDEN_SIZE else "base"
 
 
-def recipe_seed(task: str, name: str) -> int:
-    """Return the seed that a recipe names for a task, or 42 if it names none."""
-    return recipe_settings(task, name).get("seed", DEFAULT_SEED)
+def recipe_seed(task: Task, name: str) -> int:
+    """Return the seed that the task file or the recipe names for a task, or 42 if neither names one."""
+    return {**recipe_settings(task.recipe_section, name), **task.recipe}.get("seed", DEFAULT_SEED)
 
 
 def resolve_recipe(
-    task: str, name: str, overrides: Mapping[str, tuple[Any, str]], checkpoint: Mapping[str, float]
+    task: Task, name: str, overrides: Mapping[str, tuple[Any, str]], checkpoint: Mapping[str, float]
 ) -> Recipe:
     """Resolve every setting for one task.
 
     Args:
-        task: the section of the recipe (`Task.recipe_section`).
+        task: the task.
         name: the recipe's name.
         overrides: setting -> (value, origin), from flags.
         checkpoint: the dropout rates of the model's configuration (`ModelInfo.dropouts`).
@@ -97,11 +104,13 @@ def resolve_recipe(
     Raises:
         RequestError: some overrides are wrong; all problems are reported together.
     """
-    title = f"recipe {name} ({'published' if load_recipes(name)['published'] else 'ours'})"
+    published = load_recipes(name)["published"] and task.definition is None
+    title = f"recipe {name} ({'published' if published else 'ours'})"
     layers: list[tuple[Mapping[str, Any], str]] = [
         (_DEFAULTS, "default"),
         (checkpoint, "checkpoint"),
-        (recipe_settings(task, name), title),
+        (recipe_settings(task.recipe_section, name), title),
+        (task.recipe, "task file"),
     ]
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
@@ -163,19 +172,19 @@ def parse_setting(text: str) -> tuple[str, Any]:
     raise RequestError(f"--set {text}: {value!r} is neither a number nor true or false")
 
 
-def departures(recipe: Recipe, task: str, name: str, published: str, checkpoint: Mapping[str, float]) -> list[str]:
-    """Return in which settings a run departs from the published recipe for a model of its size.
+def departures(recipe: Recipe, task: Task, name: str, published: str, checkpoint: Mapping[str, float]) -> list[str]:
+    """Return in which settings a run departs from the recipe for a model of its size.
 
     Args:
         recipe: the settings of the run.
-        task: the section of the recipe (`Task.recipe_section`).
+        task: the task.
         name: the recipe with which the run began.
-        published: the published recipe for a model of this size.
+        published: the recipe for a model of this size (`default_recipe`).
         checkpoint: the dropout rates of the model's configuration.
     """
     found = []
     if name != published:
-        ours = "" if load_recipes(name)["published"] else " (ours)"
+        ours = "" if load_recipes(name)["published"] or task.definition is not None else " (ours)"
         found.append(f"recipe {name}{ours} instead of {published}")
     reference = resolve_recipe(task, name, {}, checkpoint)
     for key, expected in reference.values().items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from ..errors import RequestError, nearest
 from . import (
     bioasq,
@@ -40,12 +43,48 @@ def _register() -> dict[str, Task]:
 TASKS = _register()
 
 
+def is_task_file(name: str) -> bool:
+    """Return whether a name stands for a task file, not for a built-in task."""
+    return name.endswith(".toml")
+
+
 def get_task(name: str) -> Task:
-    """Return the task of this name.
+    """Return the built-in task of this name, or the task of a task file, whose data are then prepared.
+
+    Capitals, and `_` for `-`, are forgiven.
 
     Raises:
-        RequestError: there is no such task; the message names the nearest ones.
+        RequestError: there is no such task, and the message names the nearest ones; or the task file or its data are
+            wrong.
     """
-    if name not in TASKS:
-        raise RequestError(f"unknown task {name!r}; {nearest(name, TASKS)}")
-    return TASKS[name]
+    if is_task_file(name):
+        from .custom.prepare import load_task_file
+
+        return load_task_file(Path(name), tuple(TASKS))
+    plain = name.lower().replace("_", "-")
+    if plain not in TASKS:
+        raise RequestError(
+            f"unknown task {name!r}; {nearest(plain, TASKS)} (a task of your own is named by its task file, which ends "
+            "in .toml; `linkbert init FILE|FOLDER` writes one)"
+        )
+    return TASKS[plain]
+
+
+def known_task(name: str, definition: Any) -> Task | None:
+    """Return the task of a run or result: a built-in one, or the one that its definition describes.
+
+    Args:
+        name: the task's name.
+        definition: what the run or result says about a task of a user's own, else None.
+
+    Returns:
+        The task; None if it is neither built in nor described.
+    """
+    if definition is None:
+        return TASKS.get(name)
+    from .custom.definition import Definition
+
+    try:
+        return Definition.from_json(definition).task()
+    except ValueError:
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpora.download import Remote
@@ -126,7 +127,7 @@ class Family:
         encode: (task, tokenizer, examples, maximum length, truncation counts to fill) -> encoded rows in the same
             order, with `input_ids` and `token_type_ids` as one list per sequence and `labels`. Heads that read words
             also need `word_index` (the word that is predicted at each word piece, else -1) and `n_words`.
-        decode: (task, output of one example) -> (prediction in the form of the prepared label, scores).
+        decode: (task, output of one example, the example) -> (prediction in the form of the prepared label, scores).
         describe: (task, input row, example, prediction, scores) -> what `predict` prints for the example.
         mistakes: (task, example, gold label, prediction, scores) -> what is wrong in it; `show` prints the worst.
         text: example -> the text by which splits are compared, or None if it is too short for that.
@@ -143,7 +144,7 @@ class Family:
     parse: Callable[[Task, Row], Row]
     read_label: Callable[[Task, Any, Row], Any]
     encode: Callable[[Task, PreTrainedTokenizerFast, Iterable[Row], int, Truncation], Iterator[Row]]
-    decode: Callable[[Task, np.ndarray], tuple[Any, Any]]
+    decode: Callable[[Task, np.ndarray, Row], tuple[Any, Any]]
     describe: Callable[[Task, Row, Row, Any, Any], Row]
     text: Callable[[Row], str | None]
     from_text: Callable[[Task, str], Row] | None = None
@@ -182,8 +183,14 @@ class Task:
         masks: whether its texts carry entity masks such as `@GENE$`.
         trained_on: the task with whose fine-tuned model it is evaluated; None if it is trained on itself.
         recipe_of: the task whose settings in the recipes it uses; its own if None.
+        unanswerable: whether questions may have no answer in their context.
         document_of: id of an example -> its document, where the ids tell; examples of one document are not independent.
         access: how to get the corpus, in one sentence.
+        recipe: settings that replace those of the recipes.
+        definition: for a task of a user's own, everything about it but its data; runs and results carry it. None for
+            the built-in tasks.
+        prepared: for a task of a user's own, split -> its file in the prepared format; None for the built-in tasks,
+            whose files lie in the data folder.
     """
 
     name: str
@@ -206,8 +213,12 @@ class Task:
     masks: bool = False
     trained_on: str | None = None
     recipe_of: str | None = None
+    unanswerable: bool = False
     document_of: Callable[[str], str] | None = None
     access: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    definition: Mapping[str, Any] | None = None
+    prepared: Callable[[str], Path] | None = None
 
     def __post_init__(self) -> None:
         wrong = [message for fine, message in self._checks() if not fine]
@@ -222,7 +233,8 @@ class Task:
         yield self.task_type in types, f"no task type {self.task_type!r} in the suite {self.suite!r}"
         yield self.negative in (None, *self.labels), f"the negative class {self.negative!r} is not among its labels"
         yield len(set(self.labels)) == len(self.labels), "a label stands twice"
-        yield len(self.counts) == len(self.splits), "counts and splits differ in number"
+        # A task of a user's own has no official counts.
+        yield len(self.counts) == (0 if self.definition else len(self.splits)), "counts and splits differ in number"
         yield not unlabelled, f"no label B-TYPE for {', '.join(unlabelled)}"
 
     @property
@@ -243,7 +255,7 @@ class Task:
     @property
     def official(self) -> dict[str, int]:
         """Official count per split."""
-        return dict(zip(self.splits, self.counts, strict=True))
+        return dict(zip(self.splits, self.counts, strict=bool(self.counts)))
 
     @property
     def corpus(self) -> Corpus:

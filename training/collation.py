@@ -28,6 +28,11 @@ class Batch:
         word_positions: for each word of all examples the index of its logits among the flattened logits, or -1 if the
             word has no word piece; shape (words,). None if the head does not read words.
         n_words: number of words of each example; None if the head does not read words.
+        sequences: number of sequences of each example, shape (examples,).
+        lengths: number of tokens of each sequence, shape (sequences,).
+        token_positions: the index of each token's logits among the flattened logits, shape (tokens,).
+        token_spans: start and end of each token in its context, or -1, shape (tokens, 2); None if the head does not
+            look for spans.
         examples: number of examples.
         tokens: number of real tokens.
         computed: number of tokens including padding.
@@ -37,6 +42,10 @@ class Batch:
     labels: torch.Tensor | None
     word_positions: np.ndarray | None
     n_words: np.ndarray | None
+    sequences: np.ndarray
+    lengths: np.ndarray
+    token_positions: np.ndarray
+    token_spans: np.ndarray | None
     examples: int
     tokens: int
     computed: int
@@ -78,11 +87,16 @@ class Collator:
         width = None if self.packed else int(rows.lengths.max())
         inputs = self._packed(rows) if width is None else self._padded(rows, width)
         computed = width * len(rows.lengths) if width else inputs["packed"].input_ids.numel()
+        positions = _token_positions(rows, width)
         return Batch(
             inputs,
             self._targets(rows, width, computed),
-            _word_positions(rows, width),
+            _word_positions(rows, positions),
             rows.n_words,
+            rows.sequences,
+            rows.lengths,
+            positions,
+            rows.token_spans,
             len(rows.sequences),
             len(rows.input_ids),
             computed,
@@ -90,8 +104,8 @@ class Collator:
 
     def _packed(self, rows: EncodedRows) -> dict[str, Any]:
         types = rows.token_type_ids if self.token_types else None
-        row = pack(self._ids(rows), types, rows.lengths, self.heads, every_token=self.head.per_word)
-        return packed_inputs(row, int(rows.sequences[0]) if self.head.per_option else None)
+        row = pack(self._ids(rows), types, rows.lengths, self.heads, every_token=self.head.every_token)
+        return packed_inputs(row, _options(rows) if self.head.per_option else None)
 
     def _padded(self, rows: EncodedRows, width: int) -> dict[str, Any]:
         pad = self.pad_token_id if self.renumbered is None else int(self.renumbered[self.pad_token_id])
@@ -102,7 +116,7 @@ class Collator:
         if self.token_types:
             inputs["token_type_ids"] = _pad(rows.token_type_ids, rows.lengths, width, 0)
         if self.head.per_option:
-            inputs = {name: tensor.view(len(rows.sequences), -1, width) for name, tensor in inputs.items()}
+            inputs = {name: tensor.view(-1, _options(rows), width) for name, tensor in inputs.items()}
         return inputs
 
     def _ids(self, rows: EncodedRows) -> np.ndarray:
@@ -111,7 +125,7 @@ class Collator:
     def _targets(self, rows: EncodedRows, width: int | None, tokens: int) -> torch.Tensor | None:
         if rows.labels is None:
             return None
-        if self.head.per_word:
+        if self.head.every_token:
             if width is not None:
                 return _pad(rows.labels, rows.lengths, width, IGNORED)
             return _pad(rows.labels, rows.lengths.sum(keepdims=True), tokens, IGNORED)
@@ -124,19 +138,35 @@ def _pad(values: np.ndarray, lengths: np.ndarray, width: int, fill: int) -> torc
     return torch.from_numpy(padded)
 
 
-def _word_positions(rows: EncodedRows, width: int | None) -> np.ndarray | None:
-    """Return the index of each word's logits among the flattened logits, or -1 (see `Batch.word_positions`).
+def _options(rows: EncodedRows) -> int:
+    """Return the number of options of each example, or 1 if they differ: each option then is a row of its own."""
+    smallest, largest = rows.sequences.min(), rows.sequences.max()
+    return int(largest) if smallest == largest else 1
+
+
+def _token_positions(rows: EncodedRows, width: int | None) -> np.ndarray:
+    """Return the index of each token's logits among the flattened logits.
 
     Args:
         rows: the encoded examples.
         width: tokens per row of a padded batch; None for a packed row.
     """
+    indices = np.arange(len(rows.input_ids))
+    if width is None:
+        return indices
+    starts = np.cumsum(rows.lengths) - rows.lengths
+    return indices + np.repeat(np.arange(len(rows.lengths)) * width - starts, rows.lengths)
+
+
+def _word_positions(rows: EncodedRows, indices: np.ndarray) -> np.ndarray | None:
+    """Return the index of each word's logits among the flattened logits, or -1 (see `Batch.word_positions`).
+
+    Args:
+        rows: the encoded examples.
+        indices: the index of each token's logits.
+    """
     if rows.word_index is None or rows.n_words is None:
         return None
-    indices = np.arange(len(rows.word_index))
-    if width is not None:
-        starts = np.cumsum(rows.lengths) - rows.lengths
-        indices = indices + np.repeat(np.arange(len(rows.lengths)) * width - starts, rows.lengths)
     # Words are numbered over all examples: the first word of each example, repeated for each of its tokens.
     first_word = np.repeat(np.repeat(np.cumsum(rows.n_words) - rows.n_words, rows.sequences), rows.lengths)
     scored = rows.word_index != UNSCORED

@@ -27,6 +27,8 @@ class EncodedRows:
         labels: one label per token, or one label or vector per example; None if the examples have no labels.
         word_index: the word that is predicted at each token, or `UNSCORED`; None if the head does not read words.
         n_words: number of words of each example; None if the head does not read words.
+        token_spans: start and end of each token in its context, or -1, shape (tokens, 2); None if the head does not
+            look for spans.
     """
 
     input_ids: np.ndarray
@@ -36,6 +38,7 @@ class EncodedRows:
     labels: np.ndarray | None
     word_index: np.ndarray | None
     n_words: np.ndarray | None
+    token_spans: np.ndarray | None = None
 
     @classmethod
     def read(cls, table: pa.Table) -> EncodedRows:
@@ -51,6 +54,7 @@ class EncodedRows:
             None if columns["labels"].null_count else _labels(columns["labels"]),
             None if words is None else _values(words),
             columns["n_words"].to_numpy(zero_copy_only=False) if words is not None else None,
+            _values(columns["token_spans"]).reshape(-1, 2) if "token_spans" in columns else None,
         )
 
 

@@ -138,7 +138,7 @@ class Predictor:
         """Return (index, output) for a batch, which is split in halves if memory runs out."""
         try:
             batch = collate(table.take(indices)).to(self.device)
-            logits = model(**batch.inputs).logits
+            logits = self.head.logits(model(**batch.inputs), batch.sequences)
             return list(zip(indices.tolist(), self.head.outputs(logits, batch), strict=True))
         except RuntimeError as error:
             if not is_out_of_memory(error) or len(indices) == 1:

@@ -204,7 +204,7 @@ class Trainer(Predictor):
                 raise ValueError("training needs labels")
             with nullcontext() if number == len(update.parts) else self.accelerator.no_sync(model):
                 with self.accelerator.autocast():
-                    logits = model(**batch.inputs).logits
+                    logits = self.head.logits(model(**batch.inputs), batch.sequences)
                 loss = self.head.loss(logits, batch.labels) * (weight / count)
                 # Gradients are averaged over processes, so that a sum needs the factor.
                 self.accelerator.backward(loss * self.processes)

@@ -26,7 +26,7 @@ def test_a_task_that_is_scored_with_the_model_of_another_task_comes_after_it(tin
 
 def test_seeds_are_the_seed_of_the_recipe_and_the_numbers_after_it(tiny, options):
     plan = plan_suite("blurb", [str(tiny)], 3, ("gad",), options)
-    first = recipe_seed(TASKS["gad"].recipe_section, "base")
+    first = recipe_seed(TASKS["gad"], "base")
     assert [run.seed for run in plan] == [first, first + 1, first + 2]
 
 

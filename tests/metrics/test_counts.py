@@ -11,6 +11,7 @@ from linkbert.metrics.scores import score
 TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 WORDS = ("O", "B-PAR", "B-INT", "B-OUT")
 CLASSES = ("0", "a", "b")
+ANSWERS = st.sampled_from(["", "The p53 gene", "p53", "gene p53", "a", "BRCA1, p53"])
 
 
 def pairs(of_one):
@@ -26,9 +27,13 @@ CASES = {
     "entity_f1": (sentences(TAGS), TAGS, None),
     "word_macro_f1": (sentences(WORDS), WORDS, "O"),
     "micro_f1": (st.tuples(*[st.sampled_from(CLASSES)] * 2), CLASSES, "0"),
+    "macro_f1": (st.tuples(*[st.sampled_from(CLASSES)] * 2), CLASSES, "0"),
     "multi_label_micro_f1": (st.tuples(*[st.lists(st.integers(0, 1), min_size=3, max_size=3)] * 2), ("a", "b", "c"), None),
     "pearson": (st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0])] * 2), (), None),
+    "spearman": (st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0])] * 2), (), None),
     "accuracy": (st.tuples(*[st.sampled_from(CLASSES)] * 2), CLASSES, None),
+    "squad_f1": (st.tuples(ANSWERS, st.lists(ANSWERS, max_size=2)), (), None),
+    "exact_match": (st.tuples(ANSWERS, st.lists(ANSWERS, max_size=2)), (), None),
 }  # fmt: skip
 
 
@@ -46,7 +51,8 @@ def test_the_score_of_sums_is_the_score_of_the_predictions(metric, data):
     predictions, gold = map(list, zip(*examples))
     summands = counts(metric, predictions, gold, labels, negative)
     assert summands.shape[0] == len(gold)
-    for members in (range(len(gold)), chosen):  # the test set, and a resampled one
+    # The test set, and a resampled one. Ranks are those in the whole test set, also where a part of it is drawn.
+    for members in (range(len(gold)), range(len(gold)) if metric == "spearman" else chosen):
         given_, true = [predictions[i] for i in members], [gold[i] for i in members]
         expected = score(metric, given_, true, labels, negative).score
         found = float(score_of_sums(metric, summands[list(members)].sum(0)))

@@ -9,7 +9,14 @@ from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
 from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
 
-LABELS = {"token": ("O", "B"), "sequence": ("a", "b", "c"), "regression": (), "multi-label": ("a", "b"), "choice": ()}
+LABELS = {
+    "token": ("O", "B"),
+    "sequence": ("a", "b", "c"),
+    "regression": (),
+    "multi-label": ("a", "b"),
+    "choice": (),
+    "span": (),
+}
 LENGTHS = (9, 3, 30, 1, 17, 5, 2, 12)
 PACKABLE = ("bert", "roberta", "electra", "distilbert")
 
@@ -23,6 +30,10 @@ def tokens():
     return np.random.default_rng(0).integers(5, 100, sum(LENGTHS))
 
 
+def sequences(head):
+    return np.full(2, 4) if head == "choice" else np.ones(len(LENGTHS), dtype=int)
+
+
 def padded_logits(model, head):
     ids, width = tokens(), max(LENGTHS)
     inside = np.arange(width) < np.array(LENGTHS)[:, None]
@@ -31,15 +42,15 @@ def padded_logits(model, head):
     inputs = {"input_ids": torch.from_numpy(padded), "attention_mask": torch.from_numpy(inside).long()}
     if head == "choice":
         inputs = {name: tensor.view(2, 4, width) for name, tensor in inputs.items()}
-    logits = model(**inputs).logits
-    return logits[torch.from_numpy(inside)] if head == "token" else logits
+    logits = HEADS[head].logits(model(**inputs), sequences(head))
+    return logits[torch.from_numpy(inside)] if HEADS[head].every_token else logits
 
 
 def packed_logits(model, head, kernels=None):
-    row = pack(tokens(), None, np.array(LENGTHS), model.config.num_attention_heads, every_token=head == "token")
+    row = pack(tokens(), None, np.array(LENGTHS), model.config.num_attention_heads, every_token=HEADS[head].every_token)
     with running_packed(model, kernels):
-        logits = model(**packed_inputs(row, 4 if head == "choice" else None)).logits
-    return logits[0, : sum(LENGTHS)] if head == "token" else logits
+        logits = HEADS[head].logits(model(**packed_inputs(row, 4 if head == "choice" else None)), sequences(head))
+    return logits[0, : sum(LENGTHS)] if HEADS[head].every_token else logits
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -29,21 +29,21 @@ def test_tags_that_the_task_does_not_have_are_refused(task, tag):
 def test_a_word_without_a_word_piece_is_predicted_as_o():
     task = TASKS["ncbi-disease"]
     output = np.array([[0, 5, 0], [np.nan] * 3, [0, 0, 5]], dtype=np.float32)
-    prediction, scores = task.family.decode(task, output)
+    prediction, scores = task.family.decode(task, output, {})
     assert prediction == ["B-Disease", "O", "I-Disease"] and scores[1] == 0.0 and scores[0] > 0.9
 
 
 def test_hoc_predicts_every_label_with_a_probability_above_one_half():
     task = TASKS["hoc"]
     logits = np.array([-1, 0, 0.01, 9, -9, 0, 0, 0, 0, 0], dtype=np.float32)
-    prediction, scores = task.family.decode(task, logits)
+    prediction, scores = task.family.decode(task, logits, {})
     assert prediction == [0, 0, 1, 1, 0, 0, 0, 0, 0, 0] and scores[task.labels[1]] == 0.5
 
 
 def test_outputs_of_multiple_choice_regression_and_classification_are_decoded():
-    assert TASKS["medqa"].family.decode(TASKS["medqa"], np.array([0.0, 3, 1, 2]))[0] == 1
-    assert TASKS["biosses"].family.decode(TASKS["biosses"], np.array([2.5]))[0] == 2.5
-    assert TASKS["pubmedqa"].family.decode(TASKS["pubmedqa"], np.array([0.0, 1, 5]))[0] == "maybe"
+    assert TASKS["medqa"].family.decode(TASKS["medqa"], np.array([0.0, 3, 1, 2]), {})[0] == 1
+    assert TASKS["biosses"].family.decode(TASKS["biosses"], np.array([2.5]), {})[0] == 2.5
+    assert TASKS["pubmedqa"].family.decode(TASKS["pubmedqa"], np.array([0.0, 1, 5]), {})[0] == "maybe"
 
 
 def test_sent2_is_put_before_every_option_unless_it_is_empty():

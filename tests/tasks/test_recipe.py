@@ -2,7 +2,7 @@
 
 import pytest
 from linkbert.errors import RequestError
-from linkbert.tasks.recipe import departures, load_recipes, parse_setting, published_recipe, recipe_seed, resolve_recipe
+from linkbert.tasks.recipe import default_recipe, departures, load_recipes, parse_setting, recipe_seed, resolve_recipe
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import EXTRA
 
@@ -46,9 +46,9 @@ LARGE = {
 def test_every_setting_of_the_base_and_large_recipes_is_the_published_one(name, table):
     assert {name for name, task in TASKS.items() if task.trained_on is None and task.suite != EXTRA} == set(table)
     for task, expected in table.items():
-        r = resolve_recipe(task, name, {}, CHECKPOINT)
+        r = resolve_recipe(TASKS[task], name, {}, CHECKPOINT)
         found = (r.batch_size, r.learning_rate, r.epochs, r.max_length, r.warmup, r.weight_decay, r.beta2, r.eps)
-        assert (*found, recipe_seed(task, name)) == expected, task
+        assert (*found, recipe_seed(TASKS[task], name)) == expected, task
         assert (r.beta1, r.max_grad_norm, r.group_by_length, r.schedule) == (0.9, 1.0, False, "linear")
         assert load_recipes(name)["published"] is True
 
@@ -59,11 +59,11 @@ def test_the_recipe_for_small_encoders_covers_every_task_and_is_not_a_published_
 
 
 def test_the_hidden_size_selects_the_base_or_large_recipe():
-    assert [published_recipe(size) for size in (384, 768, 1023, 1024)] == ["base", "base", "base", "large"]
+    assert [default_recipe(TASKS["gad"], size) for size in (384, 768, 1023, 1024)] == ["base", "base", "base", "large"]
 
 
 def test_each_setting_records_its_origin():
-    recipe = resolve_recipe("gad", "base", {"epochs": (3, "--epochs")}, CHECKPOINT)
+    recipe = resolve_recipe(TASKS["gad"], "base", {"epochs": (3, "--epochs")}, CHECKPOINT)
     assert recipe.origin["epochs"] == "--epochs"
     assert recipe.origin["learning_rate"] == "recipe base (published)"
     assert recipe.origin["weight_decay"] == "default"
@@ -74,14 +74,14 @@ def test_each_setting_records_its_origin():
     ("warmup", "steps", "expected"), [(100, 500, 100), (0.1, 501, 51), (0.5, 7, 4), (0, 10, 0), (0.1, 10, 1)]
 )
 def test_warm_up_is_a_number_of_updates_or_a_share_that_is_rounded_up(warmup, steps, expected):
-    recipe = resolve_recipe("gad", "base", {"warmup": (warmup, "--set")}, CHECKPOINT)
+    recipe = resolve_recipe(TASKS["gad"], "base", {"warmup": (warmup, "--set")}, CHECKPOINT)
     assert recipe.warmup_steps(steps) == expected
 
 
 def test_departures_from_the_recipe_name_both_values():
     def departures_with(overrides, name="base"):
-        recipe = resolve_recipe("gad", name, overrides, CHECKPOINT)
-        return departures(recipe, "gad", name, "base", CHECKPOINT)
+        recipe = resolve_recipe(TASKS["gad"], name, overrides, CHECKPOINT)
+        return departures(recipe, TASKS["gad"], name, "base", CHECKPOINT)
 
     assert departures_with({}) == []
     assert departures_with({"epochs": (3, "--epochs")}) == ["epochs 3 instead of 10"]
@@ -99,7 +99,9 @@ def test_settings_are_parsed_as_numbers_or_booleans():
 
 def test_all_wrong_overrides_are_reported_together():
     with pytest.raises(RequestError) as error:
-        resolve_recipe("gad", "base", {"epochs": (0, "--epochs"), "eps": (float("nan"), "--set eps")}, CHECKPOINT)
+        resolve_recipe(
+            TASKS["gad"], "base", {"epochs": (0, "--epochs"), "eps": (float("nan"), "--set eps")}, CHECKPOINT
+        )
     assert len(error.value.problems) == 2
 
 

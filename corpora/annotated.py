@@ -1,0 +1,131 @@
+"""Documents with annotated mentions and relations, as BRAT, BioC and PubTator files hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import RequestError
+
+_SHOWN = 40  # characters of a text that a message quotes
+
+
+@dataclass(frozen=True)
+class Mention:
+    """An annotated span of a document.
+
+    Attributes:
+        key: its id in the document, such as `T1`.
+        kind: its type.
+        start: its first character in the document's text, in code points.
+        end: the character after its last one.
+        where: the file and line of the annotation.
+        concepts: the ids of the concepts that it names, in PubTator files; relations there refer to them.
+    """
+
+    key: str
+    kind: str
+    start: int
+    end: int
+    where: str
+    concepts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation between two mentions, or between two concepts.
+
+    Attributes:
+        kind: its type.
+        first: key of the first mention, or a concept.
+        second: key of the second mention, or a concept.
+        where: the file and line of the annotation.
+    """
+
+    kind: str
+    first: str
+    second: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """An annotated document.
+
+    Attributes:
+        key: the document's id.
+        text: its text.
+        where: its file.
+        mentions: its mentions in order of their position.
+        relations: its relations.
+        passages: start and end of its passages, where the format has them.
+    """
+
+    key: str
+    text: str
+    where: str
+    mentions: tuple[Mention, ...]
+    relations: tuple[Relation, ...] = ()
+    passages: tuple[tuple[int, int], ...] = ()
+
+
+def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:
+    """Return a mention after comparing it with its document.
+
+    Args:
+        mention: the mention.
+        text: the document's text.
+        quoted: what the annotation says that the span holds; None if it does not say it.
+
+    Raises:
+        RequestError: the span lies outside the text, is empty, or holds something else.
+    """
+    name = f"{mention.kind} {mention.key}".strip()
+    if not 0 <= mention.start < mention.end:
+        raise RequestError(f"{mention.where}: the span {mention.start} to {mention.end} of {name} is empty; correct it")
+    if mention.end > len(text):
+        raise RequestError(
+            f"{mention.where}: the span {mention.start} to {mention.end} of {name} lies outside its text, which has "
+            f"{len(text)} characters; check that text and annotation belong together"
+        )
+    found = text[mention.start : mention.end]
+    if quoted is not None and " ".join(quoted.split()) != " ".join(found.split()):
+        raise RequestError(
+            f"{mention.where}: {name} should be {quoted[:_SHOWN]!r}, but its text has {found[:_SHOWN]!r} at "
+            f"{mention.start} to {mention.end}; check that text and annotation belong together (spans count characters "
+            "from 0, line ends included)"
+        )
+    return mention
+
+
+def paragraphs(document: Document, *, whole: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the passages of a document, or of its lines; blank ones are left out.
+
+    Neighbours are joined where a mention, or one of the spans `whole`, reaches from one into the other.
+    """
+    spans = [(mention.start, mention.end) for mention in document.mentions]
+    crossing = sorted([*spans, *whole])
+    parts = document.passages or tuple((m.start(), m.end()) for m in re.finditer(r"[^\n]+", document.text))
+    current: tuple[int, int] | None = None
+    position = 0
+    for start, end in parts:
+        if current is None:
+            current = (start, end)
+        else:
+            while position < len(crossing) and crossing[position][1] <= current[1]:
+                position += 1
+            if any(first < current[1] and after > start for first, after in crossing[position:]):
+                current = (current[0], end)
+            else:
+                yield from _stripped(document.text, current)
+                current = (start, end)
+    if current is not None:
+        yield from _stripped(document.text, current)
+
+
+def _stripped(text: str, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    part = text[slice(*span)]
+    if part.strip():
+        start = span[0] + len(part) - len(part.lstrip())
+        yield start, start + len(part.strip())

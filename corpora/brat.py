@@ -1,0 +1,112 @@
+"""Read folders of the annotation tool BRAT: a `.txt` file and an `.ann` file for each document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import RequestError
+from .annotated import Document, Mention, Relation, checked_mention
+from .lines import MAX_LINE, read_lines
+
+_SPAN = re.compile(r"(\S+) (\d+) (\d+)((?:;\d+ \d+)*)")
+_RELATION = re.compile(r"(\S+) [^\s:]+:(\S+) [^\s:]+:(\S+)")
+_MAX_TEXT = 16 * MAX_LINE  # bytes of one document
+
+
+def brat_files(folder: Path) -> list[Path]:
+    """Return the texts of a BRAT folder and its subfolders, in a stable order."""
+    return sorted(path for path in folder.rglob("*.txt") if path.is_file())
+
+
+def read_brat(folder: Path) -> Iterator[Document]:
+    """Yield the documents of a folder, in the order of their names.
+
+    Events, attributes and notes are left out.
+
+    Raises:
+        RequestError: a text has no annotation file, or a line of it is malformed; the message names file and line.
+    """
+    texts = brat_files(folder)
+    if not texts:
+        raise RequestError(f"{folder}: no .txt file in this folder, which a BRAT folder has for each document")
+    for path in texts:
+        annotations = path.with_suffix(".ann")
+        if not annotations.is_file():
+            raise RequestError(
+                f"{path}: its annotation file {annotations.name} is missing; add it (an empty one if nothing is "
+                "annotated), or move the text out of the folder"
+            )
+        yield read_brat_document(path, annotations, path.relative_to(folder).with_suffix("").as_posix())
+
+
+def read_brat_document(path: Path, annotations: Path, key: str) -> Document:
+    """Read one text and its annotations.
+
+    Args:
+        path: the text.
+        annotations: the `.ann` file.
+        key: the document's id.
+
+    Raises:
+        RequestError: see `read_brat`.
+    """
+    text = _read_text(path)
+    mentions, relations = [], []
+    lines = read_lines(annotations) if annotations.stat().st_size else ()
+    for number, line in lines:
+        where = f"{annotations}:{number}"
+        if line.startswith("T"):
+            mentions.append(_mention(line.rstrip("\r"), where, text))
+        elif line.startswith("R"):
+            relations.append(_relation(line.rstrip("\r"), where))
+        elif line.strip() and line[0] not in "EAMN#*":
+            raise RequestError(f"{where}: not a line of a BRAT file: {line[:60]!r}; correct it")
+    known = {mention.key for mention in mentions}
+    for relation in relations:
+        for argument in (relation.first, relation.second):
+            # The argument of a relation may be an event, which this reader leaves out.
+            if argument not in known and not argument.startswith("E"):
+                raise RequestError(f"{relation.where}: the relation names {argument}, which is not in the file")
+    relations = [item for item in relations if {item.first, item.second} <= known]
+    mentions.sort(key=lambda mention: (mention.start, -mention.end))
+    return Document(key, text, str(path), tuple(mentions), tuple(relations))
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    if len(content) > _MAX_TEXT:
+        raise RequestError(f"{path}: larger than {_MAX_TEXT} bytes, which no document is; check the file")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RequestError(
+            f"{path}:{line}: not UTF-8 (byte 0x{content[error.start]:02x}); convert the file to UTF-8"
+        ) from error
+
+
+def _mention(line: str, where: str, text: str) -> Mention:
+    key, _, rest = line.partition("\t")
+    span, tab, quoted = rest.partition("\t")
+    match = _SPAN.fullmatch(span)
+    if match is None:
+        raise RequestError(
+            f"{where}: expected `{key[:20]}<TAB>TYPE START END<TAB>TEXT`, found {line[:60]!r}; correct it"
+        )
+    kind, start, end, more = match.groups()
+    if more:
+        raise RequestError(
+            f"{where}: {kind} {key} is discontinuous ({span}), which tags on words cannot express; make it one span, "
+            "or leave it out"
+        )
+    return checked_mention(Mention(key, kind, int(start), int(end), where), text, quoted if tab else None)
+
+
+def _relation(line: str, where: str) -> Relation:
+    _, _, rest = line.partition("\t")
+    match = _RELATION.fullmatch(rest.strip())
+    if match is None:
+        raise RequestError(f"{where}: expected `R1<TAB>TYPE Arg1:T1 Arg2:T2`, found {line[:60]!r}; correct it")
+    return Relation(match[1], match[2], match[3], where)

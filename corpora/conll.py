@@ -1,0 +1,105 @@
+"""Read token-per-line files with any number of columns: CoNLL and IOB files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import RequestError
+from .lines import read_lines
+
+_MAX_TOKENS = 100_000  # tokens of one sentence
+_PREFIXES = {"B": "B", "I": "I", "S": "B", "U": "B", "E": "I", "L": "I", "M": "I"}  # of BIO, BIOES, BILOU and BMES
+
+
+@dataclass
+class Sentence:
+    """A sentence of a token-per-line file.
+
+    Attributes:
+        rows: the columns of each token.
+        lines: the number of each token's line.
+        document: number of the document, counted from 1 at each `-DOCSTART-`; 0 if the file has none.
+    """
+
+    document: int
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def read_conll(path: Path) -> Iterator[Sentence]:
+    """Yield the sentences of a file, which blank lines separate.
+
+    Columns are separated by tabs if the first token's line has one, else by white space. Lines that begin with `#` and
+    have another number of columns are comments.
+
+    Raises:
+        RequestError: a line has another number of columns than the first one, or a sentence does not end.
+    """
+    expected: int | None = None
+    tabs = False
+    document = 0
+    current = Sentence(document)
+    for number, raw in read_lines(path):
+        line = raw.removesuffix("\r")
+        if line.startswith("-DOCSTART-"):
+            if current.rows:
+                yield current
+            document += 1
+            current = Sentence(document)
+            continue
+        if not line.strip():
+            if current.rows:
+                yield current
+            current = Sentence(document)
+            continue
+        if expected is None and not line.startswith("#"):
+            tabs = "\t" in line
+        fields = line.split("\t") if tabs else line.split()
+        if line.startswith("#") and len(fields) != expected:
+            continue
+        expected = expected or len(fields)
+        if len(fields) != expected or len(fields) < 2:
+            raise RequestError(
+                f"{path}:{number}: expected {max(expected, 2)} columns, separated by {'tabs' if tabs else 'spaces'}, "
+                f"found {len(fields)}; correct the line"
+            )
+        current.rows.append([item.strip() for item in fields])
+        current.lines.append(number)
+        if len(current.rows) > _MAX_TOKENS:
+            raise RequestError(
+                f"{path}:{number}: a sentence of more than {_MAX_TOKENS} tokens; separate sentences by blank lines"
+            )
+    if current.rows:
+        yield current
+
+
+def bio_tags(tags: Sequence[str]) -> list[str]:
+    """Return the tags of a sentence in the BIO scheme, from BIO (IOB2), IOB1, BIOES, BILOU or BMES.
+
+    In IOB1, and wherever an `I` tag does not continue an entity of its type, it begins one. A tag without a type is of
+    the type `Entity`.
+
+    Raises:
+        ValueError: a tag has an unknown prefix; the message names it, its position is `error.args[1]`.
+    """
+    found: list[str] = []
+    previous = ""  # type of the entity that the next tag may continue
+    for position, tag in enumerate(tags):
+        if tag in ("O", "o", "0"):
+            found.append("O")
+            previous = ""
+            continue
+        prefix, dash, kind = tag.partition("-")
+        if prefix.upper() not in _PREFIXES or (dash and not kind):
+            raise ValueError(
+                f"the tag {tag!r} is neither O nor a prefix (B, I, or E, S, L, U, M) and a type, as in B-Disease; "
+                "check which column holds the tags",
+                position,
+            )
+        kind = kind or "Entity"
+        begins = _PREFIXES[prefix.upper()] == "B" or previous != kind
+        found.append(f"{'B' if begins else 'I'}-{kind}")
+        previous = "" if prefix.upper() in ("S", "U", "E", "L") else kind
+    return found

@@ -1,0 +1,44 @@
+"""Read SQuAD files, versions 1.1 and 2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import RequestError
+from .json_files import field, read_json
+from .sources import Row
+
+
+def read_squad(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield (place in the file, question) with `id`, `question`, `context`, `answers`, and `document`, the title.
+
+    Raises:
+        RequestError: the file is not JSON in the form of SQuAD; the message names the place.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "data" not in content:
+        raise RequestError(f"{path}: not a SQuAD file, it has no field 'data'; check that it is one")
+    for number, article in enumerate(field(content, "data", list, str(path)), start=1):
+        title = str(article.get("title", number)) if isinstance(article, dict) else str(number)
+        place = f"{path}: article {number}"
+        for position, paragraph in enumerate(field(article, "paragraphs", list, place), start=1):
+            here = f"{place}, paragraph {position}"
+            context = field(paragraph, "context", str, here)
+            for item in field(paragraph, "qas", list, here):
+                where = f"{here}, question {item.get('id') if isinstance(item, dict) else ''}"
+                impossible = item.get("is_impossible", False) if isinstance(item, dict) else False
+                answers = [] if impossible else field(item, "answers", list, where)
+                yield (
+                    where,
+                    {
+                        "id": str(field(item, "id", (str, int), where)),
+                        "question": field(item, "question", str, where),
+                        "context": context,
+                        "answers": {
+                            "text": [field(answer, "text", str, where) for answer in answers],
+                            "answer_start": [field(answer, "answer_start", int, where) for answer in answers],
+                        },
+                        "document": title,
+                    },
+                )

@@ -1,0 +1,222 @@
+"""Read tables of any origin: CSV and TSV with any dialect, JSON lines, JSON lists, and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from .json_files import read_json, read_json_lines
+from .lines import MAX_LINE, decode_lines, open_binary
+from .sources import Row
+
+_DELIMITERS = (",", "\t", ";", "|")
+_QUOTES = ('"', "'", "")
+_SAMPLE = 200  # records by which the dialect is judged
+_NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file separates and quotes its fields.
+
+    Attributes:
+        delimiter: the character between fields.
+        quote: the character around fields that hold a delimiter or a line end; empty if there is none.
+        encoding: the encoding of the file.
+        header: whether the first record names the columns.
+    """
+
+    delimiter: str
+    quote: str = '"'
+    encoding: str = "utf-8-sig"
+    header: bool = True
+
+    def __str__(self) -> str:
+        quote = f"quoted by {self.quote}" if self.quote else "not quoted"
+        return f"separated by {_NAMES.get(self.delimiter, repr(self.delimiter))}, {quote}"
+
+
+def sniff(path: Path, encoding: str | None = None) -> Dialect:
+    """Return the dialect in which the first records of a file have the same number of columns, and the most of them.
+
+    Raises:
+        RequestError: the file cannot be read or is empty.
+    """
+    lines = list(islice(text_lines(path, encoding), 2 * _SAMPLE))
+    if not lines:
+        raise RequestError(f"{path}: the file is empty; get it again")
+    best, columns = Dialect("\t" if path.suffix.startswith(".tsv") else ","), 1
+    for quote in _QUOTES:
+        for delimiter in _DELIMITERS:
+            count = _columns(lines, delimiter, quote)
+            # A quote must be seen to be believed; the plainest dialect wins where several fit.
+            if count > columns and (quote != "'" or any(line.startswith("'") for line in lines)):
+                best, columns = Dialect(delimiter, quote), count
+        if columns > 1:
+            break
+    return Dialect(best.delimiter, best.quote, encoding or "utf-8-sig")
+
+
+def _columns(lines: list[str], delimiter: str, quote: str) -> int:
+    """Return the number of columns, or 0 if the records differ in it or cannot be parsed."""
+    counts = []
+    try:
+        for record in islice(_reader(iter(lines), delimiter, quote), _SAMPLE):
+            if record:
+                counts.append(len(record))
+    except csv.Error:
+        # The sample may end inside of a quoted field; what was read before it counts.
+        if len(counts) < 2 or len(lines) < 2 * _SAMPLE:
+            return 0
+    return counts[0] if counts and len(set(counts)) == 1 else 0
+
+
+def _reader(lines: Iterator[str], delimiter: str, quote: str) -> Any:
+    csv.field_size_limit(MAX_LINE)
+    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting, strict=True)
+
+
+def text_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the lines of a text file with their ends.
+
+    Raises:
+        RequestError: the file cannot be read, or is not in this encoding; the message names the line.
+    """
+    with open_binary(path) as handle:
+        if encoding in (None, "utf-8-sig", "utf-8"):
+            try:
+                for _, line in decode_lines(handle, path):
+                    yield f"{line}\n"
+            except RequestError as error:
+                hint = ', or name its encoding in the task file, e.g. encoding = "latin-1" under [files]'
+                raise RequestError(*(p + hint if "not UTF-8" in p else p for p in error.problems)) from error
+            return
+        read = 0
+        try:
+            with io.TextIOWrapper(handle, encoding=encoding, newline="\n") as text:
+                for line in text:
+                    read += 1
+                    yield line
+        except LookupError as error:
+            raise RequestError(f"{path}: no encoding {encoding!r}; name one that Python knows, e.g. latin-1") from error
+        except UnicodeDecodeError as error:
+            raise RequestError(
+                f"{path}:{read + 1}: not in the encoding {encoding} ({error.reason}); name the right one"
+            ) from error
+
+
+def read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[str, Row]]:
+    """Yield (file and line, record) for each record; its columns have the names of the header, or numbers from 0.
+
+    Raises:
+        RequestError: a quote is not closed, or a record has another number of columns than the first one.
+    """
+    reader = _reader(text_lines(path, dialect.encoding), dialect.delimiter, dialect.quote)
+    names: list[Any] = []
+    while True:
+        begin = reader.line_num + 1
+        try:
+            record = next(reader, None)
+        except csv.Error as error:
+            raise RequestError(
+                f"{path}:{begin}: the record that begins here is broken ({error}): a quote that is not closed, or not "
+                f'doubled inside of a quoted field; correct it, or say quote = "" under [files] of the task file if '
+                "quotes are ordinary characters"
+            ) from error
+        if record is None:
+            return
+        if not record:
+            continue
+        if not names:
+            names = record if dialect.header else list(range(len(record)))
+            if len(set(names)) < len(names):
+                double = next(name for name in names if names.count(name) > 1)
+                raise RequestError(f"{path}:{begin}: the column {double!r} occurs twice; give each column its own name")
+            if dialect.header:
+                continue
+        if len(record) != len(names):
+            raise RequestError(
+                f"{path}:{begin}: expected {len(names)} columns, found {len(record)}; the fields are {dialect}; "
+                "correct the line, or the dialect in the task file"
+            )
+        yield f"{path}:{begin}", dict(zip(names, record, strict=True))
+
+
+def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield (place, object) for each object of a JSON lines file, or of a JSON file that is a list of objects.
+
+    Raises:
+        RequestError: the file is neither.
+    """
+    with open_binary(path) as handle:
+        begins = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
+    if begins != b"[":
+        for number, row in read_json_lines(path):
+            yield f"{path}:{number}", row
+        return
+    for number, row in enumerate(read_json(path), start=1):
+        if not isinstance(row, dict):
+            raise RequestError(f"{path}: item {number} is not an object but {type(row).__name__}; correct it")
+        yield f"{path}: item {number}", row
+
+
+def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield (place, row) for each row of a Parquet file.
+
+    Raises:
+        RequestError: the file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{path}: row {number}", row
+    except FileNotFoundError as error:
+        raise RequestError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError) as error:
+        raise RequestError(f"{path}: not a whole Parquet file ({error}); get it again") from error
+
+
+def read_hub_dataset(name: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
+    """Yield (place, row) for each row of a dataset of the Hugging Face hub; numbers of classes become their names.
+
+    Raises:
+        RequestError: the dataset cannot be loaded; the message passes on the reason.
+    """
+    import datasets
+
+    try:
+        loaded: Any = datasets.load_dataset(name, config, split=split)
+    except Exception as error:
+        # The library raises errors of many types for a missing network, dataset, configuration or split.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RequestError(
+            f"dataset {name!r}, configuration {config or 'default'}, split {split!r}: it cannot be loaded ({reason}); "
+            "check the names, or save it as a file (`dataset.to_parquet`) and name that file"
+        ) from error
+    for number, row in enumerate(loaded, start=1):
+        yield f"{name} {split}: row {number}", {key: _named(value, loaded.features[key]) for key, value in row.items()}
+
+
+def _named(value: Any, feature: Any) -> Any:
+    """Return a value with the names of classes in place of their numbers."""
+    import datasets
+
+    if isinstance(feature, datasets.ClassLabel):
+        return feature.int2str(value) if value is not None and value >= 0 else None
+    inner = getattr(feature, "feature", None)
+    if inner is not None and isinstance(value, list):
+        return [_named(item, inner) for item in value]
+    return value

@@ -1,0 +1,212 @@
+"""From annotated documents to rows: sentences of tagged words, and pairs of mentions with their relation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+from ...corpora.annotated import Document, Mention, Relation, paragraphs
+from ...corpora.sources import Row
+from ...errors import RequestError
+from ..words import split_words
+
+Placed = tuple[str, Row]  # the place of a row in its file, and the row
+
+
+def tagged_rows(document: Document, ignore: Collection[str] = ()) -> Iterator[Placed]:
+    """Yield one row of words and BIO tags for each passage (or line) of a document.
+
+    Words are split as `linkbert predict` splits raw text. A mention that begins or ends inside of a word is extended to
+    the whole word.
+
+    Args:
+        document: the document.
+        ignore: types of mentions that are left out.
+
+    Raises:
+        RequestError: two mentions share a word, which tags on words cannot express.
+    """
+    mentions = [mention for mention in document.mentions if mention.kind not in ignore]
+    for start, end in paragraphs(document):
+        words = [(start + first, start + after) for first, after in split_words(document.text[start:end])]
+        inside = [mention for mention in mentions if mention.start < end and mention.end > start]
+        tokens = [document.text[first:after] for first, after in words]
+        if tokens:
+            where = inside[0].where if inside else document.where
+            yield where, {"tokens": tokens, "ner_tags": tag_words(words, inside)}
+
+
+def tag_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> list[str]:
+    """Return the BIO tag of each word.
+
+    Args:
+        words: start and end of each word.
+        mentions: the mentions in the same text.
+
+    Raises:
+        RequestError: two mentions share a word.
+    """
+    tags = ["O"] * len(words)
+    owners: list[Mention | None] = [None] * len(words)
+    for mention in mentions:
+        touched = [index for index, (start, end) in enumerate(words) if start < mention.end and end > mention.start]
+        for number, index in enumerate(touched):
+            other = owners[index]
+            if other is not None and (other.start, other.end, other.kind) != (mention.start, mention.end, mention.kind):
+                nested = other.start <= mention.start and mention.end <= other.end
+                raise RequestError(
+                    f"{mention.where}: {mention.kind} {mention.key} ({mention.start} to {mention.end}) "
+                    f"{'is nested in' if nested else 'overlaps with'} {other.kind} {other.key} ({other.start} to "
+                    f"{other.end}): tags on words cannot express both; remove one, or name a type to leave out with "
+                    f'ignore = ["{mention.kind}"] in the task file'
+                )
+            owners[index] = mention
+            tags[index] = f"{'I' if number else 'B'}-{mention.kind}"
+    return tags
+
+
+@dataclass(frozen=True)
+class PairRules:
+    """Which pairs of mentions are examples, and how they are shown to the model.
+
+    Attributes:
+        kinds: pairs of types that can be related.
+        negative: the label of pairs without a relation.
+        marks: `markers` or `masks`.
+        directed: whether a pair of mentions of one type is an example in both directions.
+        ignore: types of relations that are left out.
+    """
+
+    kinds: Collection[tuple[str, str]]
+    negative: str
+    marks: str
+    directed: bool = False
+    ignore: Collection[str] = ()
+
+
+def kinds_of_relations(document: Document, ignore: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (type of the first argument, type of the second one, type of the relation) of each relation."""
+    arguments = _arguments(document)
+    for relation in document.relations:
+        if relation.kind not in ignore:
+            first, second = _both(relation, arguments)
+            yield first[0].kind, second[0].kind, relation.kind
+
+
+def related_rows(document: Document, rules: PairRules) -> Iterator[Placed]:
+    """Yield one row with `text` and `label` for each pair of arguments whose types can be related.
+
+    Relations between mentions are looked for in a passage (passages with a relation from one into the other are
+    joined). Relations between concepts, as in PubTator files, are looked for in the whole document, with all mentions
+    of both concepts marked.
+
+    Raises:
+        RequestError: a relation names an unknown mention or concept, or a pair has two relations.
+    """
+    arguments = _arguments(document)
+    relations = [relation for relation in document.relations if relation.kind not in rules.ignore]
+    by_concept = _by_concept(document)
+    labels: dict[tuple[str, str], Relation] = {}
+    for relation in relations:
+        _both(relation, arguments)
+        other = labels.setdefault((relation.first, relation.second), relation)
+        if other.kind != relation.kind:
+            raise RequestError(
+                f"{relation.where}: {relation.first} and {relation.second} are related as {other.kind} already; one "
+                "label for a pair is possible, so remove one of the two"
+            )
+    if by_concept:
+        parts = [(0, len(document.text))]
+    else:
+        hulls = [_hull(arguments[item.first] + arguments[item.second]) for item in relations]
+        parts = list(paragraphs(document, whole=hulls))
+    for start, end in parts:
+        inside = {
+            key: mentions
+            for key, mentions in arguments.items()
+            if all(start <= mention.start and mention.end <= end for mention in mentions)
+        }
+        for first, second, relation in _pairs(inside, labels, rules):
+            text = mark(document.text, (start, end), inside[first], inside[second], rules.marks)
+            where = relation.where if relation else inside[first][0].where
+            yield where, {"text": text, "label": relation.kind if relation else rules.negative}
+
+
+def _pairs(
+    inside: Mapping[str, Sequence[Mention]], labels: Mapping[tuple[str, str], Relation], rules: PairRules
+) -> Iterator[tuple[str, str, Relation | None]]:
+    for one, two in combinations(inside, 2):
+        for first, second in permutations((one, two)):
+            kinds = inside[first][0].kind, inside[second][0].kind
+            related = labels.get((first, second))
+            if kinds not in rules.kinds or (
+                kinds[0] == kinds[1] and not rules.directed and (first, second) != (one, two)
+            ):
+                continue
+            if kinds[0] == kinds[1] and not rules.directed:
+                related = related or labels.get((second, first))
+            yield first, second, related
+
+
+def mark(text: str, part: tuple[int, int], first: Sequence[Mention], second: Sequence[Mention], marks: str) -> str:
+    """Return a part of a text in which two arguments are marked.
+
+    `masks` replace a mention by its type, such as `@DISEASE$` (as BLURB does). `markers` keep it and put its type
+    before it, the first argument as `@ * disease * cancer @` and the second one as `# ^ gene ^ BRCA1 #` (the typed
+    entity markers with punctuation of Zhou and Chen 2022, which need no new tokens).
+
+    Args:
+        text: the whole text.
+        part: start and end of the part.
+        first: the mentions of the first argument.
+        second: the mentions of the second argument.
+        marks: `markers` or `masks`.
+    """
+    pieces, position = [], part[0]
+    ordered = sorted([(m, True) for m in first] + [(m, False) for m in second], key=lambda item: item[0].start)
+    for mention, is_first in ordered:
+        if mention.start < position:  # It overlaps with the mention before it, which is marked already.
+            continue
+        pieces.append(text[position : mention.start])
+        if marks == "masks":
+            kind = re.sub(r"[^A-Z]+", "-", mention.kind.upper()).strip("-") or "ENTITY"
+            pieces.append(f"@{kind}$")
+        else:
+            outer, inner = ("@", "*") if is_first else ("#", "^")
+            kind = mention.kind.lower().replace("_", " ")
+            pieces.append(f"{outer} {inner} {kind} {inner} {text[mention.start : mention.end]} {outer}")
+        position = mention.end
+    return "".join([*pieces, text[position : part[1]]])
+
+
+def _by_concept(document: Document) -> bool:
+    known = {mention.key for mention in document.mentions}
+    return any(relation.first not in known for relation in document.relations) or any(
+        mention.concepts for mention in document.mentions
+    )
+
+
+def _arguments(document: Document) -> dict[str, list[Mention]]:
+    """Return key or concept -> its mentions, in the order of the text."""
+    found: dict[str, list[Mention]] = {}
+    concepts = _by_concept(document)
+    for mention in document.mentions:
+        for key in mention.concepts if concepts else (mention.key,):
+            found.setdefault(key, []).append(mention)
+    return found
+
+
+def _both(relation: Relation, arguments: Mapping[str, list[Mention]]) -> tuple[list[Mention], list[Mention]]:
+    for key in (relation.first, relation.second):
+        if key not in arguments:
+            raise RequestError(
+                f"{relation.where}: the relation {relation.kind} names {key}, but no mention in the text has this id; "
+                "correct it or leave the relation out"
+            )
+    return arguments[relation.first], arguments[relation.second]
+
+
+def _hull(mentions: Sequence[Mention]) -> tuple[int, int]:
+    return min(mention.start for mention in mentions), max(mention.end for mention in mentions)

@@ -1,0 +1,233 @@
+"""Reading the files of a task file, in whatever format they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ...corpora.annotated import Document
+from ...corpora.bioc_files import read_bioc
+from ...corpora.brat import brat_files, read_brat
+from ...corpora.conll import bio_tags, read_conll
+from ...corpora.pubtator import read_pubtator
+from ...corpora.sources import Row
+from ...corpora.squad_json import read_squad
+from ...corpora.tabular import (
+    Dialect,
+    read_csv,
+    read_hub_dataset,
+    read_json_table,
+    read_parquet,
+    sniff,
+)
+from ...errors import RequestError
+from ...files import sha256_of
+from .cells import Columns, find_columns
+from .documents import PairRules, kinds_of_relations, related_rows, tagged_rows
+from .kinds import KINDS
+from .table_rows import rows_of_table
+from .task_file import TaskFile
+
+_HEAD = 4096  # bytes by which a format is recognised
+_SUFFIXES = {
+    ".parquet": "parquet", ".xml": "bioc", ".pubtator": "pubtator", ".conll": "conll", ".iob": "conll",
+    ".iob2": "conll", ".bio": "conll", ".conllu": "conll", ".csv": "csv", ".tsv": "csv", ".jsonl": "json",
+    ".ndjson": "json",
+}  # fmt: skip
+_TITLES = {"brat": "BRAT", "bioc": "BioC", "pubtator": "PubTator"}
+_DOCUMENTS: dict[str, Callable[[Path], Iterator[Document]]] = {
+    "brat": read_brat,
+    "bioc": read_bioc,
+    "pubtator": read_pubtator,
+}
+
+
+def format_of(path: Path, family: str | None = None) -> str:
+    """Return the format of a file or folder, by its name and beginning.
+
+    Args:
+        path: the file or folder.
+        family: the family of the task, where it is known: a table of words is CoNLL for `ner`.
+
+    Raises:
+        RequestError: it is not there, or its format is unknown.
+    """
+    if path.is_dir():
+        if brat_files(path):
+            return "brat"
+        raise RequestError(f"{path}: no .txt and .ann files in this folder; name a file, or a BRAT folder")
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
+    except FileNotFoundError as error:
+        raise RequestError(f"{path}: no such file or folder; paths in a task file start at its folder") from error
+    except OSError as error:
+        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
+    if not head.strip():
+        raise RequestError(f"{path}: the file is empty; get it again")
+    name = path.name.removesuffix(".gz")
+    found = _SUFFIXES.get(Path(name).suffix.lower())
+    if re.match(rb"\s*[^\s|]+\|t\|", head):
+        return "pubtator"
+    if found in (None, "json") and re.match(rb"\s*[{\[]", head):
+        if re.search(rb'"(paragraphs|qas)"\s*:', head) or (
+            family is not None and "squad" in KINDS[family].formats and b'"data"' in head
+        ):
+            return "squad"
+        return "bioc" if re.search(rb'"(documents|passages)"\s*:', head) else "json"
+    if found is None and head.lstrip().startswith(b"<"):
+        return "bioc"
+    if found in (None, "csv") and family is not None and "conll" in KINDS[family].formats:
+        return "conll"
+    return found or "csv"
+
+
+def fingerprint(file: TaskFile, split: str) -> str:
+    """Return a checksum of everything that the rows of a split are read from."""
+    import hashlib
+
+    if file.dataset is not None:
+        # The library keeps what it has downloaded; a changed dataset is downloaded anew under another fingerprint.
+        return f"{file.dataset} {file.config} {file.files[split]}"
+    path = file.source(split)
+    if not path.is_dir():
+        format_of(path)  # for its errors
+        return sha256_of(path)
+    files = sorted(item for item in path.rglob("*") if item.suffix in (".txt", ".ann") and item.is_file())
+    listing = "".join(f"{item.relative_to(path).as_posix()} {sha256_of(item)}\n" for item in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+class Reader:
+    """Reads the rows of a task file's splits.
+
+    Args:
+        file: the task file.
+
+    Attributes:
+        remarks: how the files were understood: formats, dialects, columns.
+    """
+
+    def __init__(self, file: TaskFile) -> None:
+        self.file = file
+        self.remarks: dict[str, None] = {}
+
+    def rows(self, split: str, rules: PairRules | None = None) -> Iterator[tuple[str, Row]]:
+        """Yield (place, row) for each example of a split, or of `data`.
+
+        A row has the fields of the prepared format, `id` only where the data have it, and `document` where they tell.
+
+        Args:
+            split: the name of the split.
+            rules: which mentions are pairs, for relations in annotated documents.
+
+        Raises:
+            RequestError: something in the files is malformed; the message names file and line.
+        """
+        name = self._format(split)
+        file, path = self.file, None if self.file.dataset else self.file.source(split)
+        if name not in file.kind.formats:
+            raise RequestError(
+                f"{path}: {name} files hold no examples of {file.kind.name} ({file.kind.about}); it takes "
+                f"{', '.join(file.kind.formats)}"
+            )
+        if name in _DOCUMENTS and path is not None:
+            yield from self._document_rows(name, path, rules)
+        elif name == "conll" and path is not None:
+            yield from self._sentences(path)
+        elif name == "squad" and path is not None:
+            self.remarks[f"{path}: SQuAD"] = None
+            yield from read_squad(path)
+        else:
+            yield from self._table_rows(name, path, split)
+
+    def relation_kinds(self, split: str) -> Iterator[tuple[str, str, str]]:
+        """Yield the types of the arguments, and the type, of each relation in annotated documents."""
+        name = self._format(split)
+        if name in _DOCUMENTS:
+            for document in _DOCUMENTS[name](self.file.source(split)):
+                yield from kinds_of_relations(document, self.file.ignore)
+
+    def _format(self, split: str) -> str:
+        if self.file.dataset is not None:
+            return "hub"
+        return self.file.format or format_of(self.file.source(split), self.file.kind.name)
+
+    def _document_rows(self, name: str, path: Path, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
+        self.remarks[f"{path}: {_TITLES[name]}"] = None
+        seen: dict[str, str] = {}
+        for document in _DOCUMENTS[name](path):
+            first = seen.setdefault(document.key, document.where)
+            if first != document.where:
+                raise RequestError(f"{document.where}: the document {document.key} is at {first} already; remove one")
+            rows = tagged_rows(document, self.file.ignore) if rules is None else related_rows(document, rules)
+            for where, row in rows:
+                yield where, row | {"document": document.key}
+
+    def _sentences(self, path: Path) -> Iterator[tuple[str, Row]]:
+        for number, sentence in enumerate(read_conll(path)):
+            columns = len(sentence.rows[0])
+            tokens, tags = self.file.columns.get("tokens", 0), self.file.columns.get("tags", -1)
+            for role, column in (("tokens", tokens), ("tags", tags)):
+                if type(column) is not int or not -columns <= column < columns:
+                    raise RequestError(
+                        f"{path}:{sentence.lines[0]}: the column of {role} should be a number from 0 to {columns - 1} "
+                        f"(or from -{columns} to -1, counted from the last one), found {column!r}"
+                    )
+            if not number:
+                self.remarks[f"{path}: CoNLL, {columns} columns, words in {tokens}, tags in {tags}"] = None
+            try:
+                found = bio_tags([row[tags] for row in sentence.rows])
+            except ValueError as error:
+                raise RequestError(f"{path}:{sentence.lines[error.args[1]]}: {error.args[0]}") from error
+            row: Row = {"tokens": [row[tokens] for row in sentence.rows], "ner_tags": found}
+            if empty := [line for line, token in zip(sentence.lines, row["tokens"], strict=True) if not token]:
+                raise RequestError(f"{path}:{empty[0]}: the word is empty; correct the line")
+            if sentence.document:
+                row["document"] = str(sentence.document)
+            yield f"{path}:{sentence.lines[0]}", row
+
+    def _table_rows(self, name: str, path: Path | None, split: str) -> Iterator[tuple[str, Row]]:
+        file = self.file
+        where = file.dataset if path is None else str(path)
+        if path is None:
+            records = read_hub_dataset(file.dataset or "", file.config, file.files[split])
+            how = "dataset"
+        elif name == "csv":
+            dialect = self._dialect(path)
+            records, how = read_csv(path, dialect), f"table, {dialect}"
+        else:
+            records = read_json_table(path) if name == "json" else read_parquet(path)
+            how = {"json": "JSON", "parquet": "Parquet"}.get(name, name)
+        first = next(records, None)
+        if first is None:
+            raise RequestError(f"{where}: no example in it; get the file again")
+        columns = self._columns(list(first[1]), f"{where}:1" if name == "csv" else str(where))
+        shown = ", ".join(f"{role} in {column!r}" for role, column in columns.names.items())
+        self.remarks[f"{where}: {how}; {shown}"] = None
+        yield from rows_of_table(file.kind.convert, chain([first], records), columns)
+
+    def _dialect(self, path: Path) -> Dialect:
+        given = self.file.dialect
+        found = sniff(path, given.get("encoding"))
+        # Columns that are named by numbers mean that no line names them.
+        named = [
+            item for value in self.file.columns.values() for item in (value if isinstance(value, list) else [value])
+        ]
+        header = not named or not all(type(item) is int for item in named)
+        return Dialect(given.get("delimiter", found.delimiter), given.get("quote", found.quote), found.encoding, header)
+
+    def _columns(self, available: list[Any], where: str) -> Columns:
+        named = {key: value for key, value in self.file.columns.items() if key not in ("separator", "first_answer")}
+        by = self.file.splitting.by
+        if by is not None and "document" not in named:
+            named["document"] = by
+        return Columns(
+            find_columns(self.file.kind.columns, self.file.kind.needs, named, available, where),
+            self.file.columns.get("separator"),
+            self.file.columns.get("first_answer", 0),
+            self.file.marks,
+        )

@@ -1,0 +1,91 @@
+"""Writing rows in the prepared format, after checking each of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from ...corpora.prepared import prepared_line
+from ...corpora.sources import Row
+from ...errors import RequestError
+from ..task import Task
+from .definition import identifier
+from .task_file import SPLITS, TaskFile
+
+
+class Writer:
+    """Writes rows into the files of their splits, and checks them as prepared files are checked.
+
+    Args:
+        file: the task file.
+        task: the task with its labels.
+        folder: where the files are written.
+        labels: the labels.
+    """
+
+    def __init__(self, file: TaskFile, task: Task, folder: Path, labels: list[str]) -> None:
+        self.file, self.task, self.folder, self.labels = file, task, folder, labels
+        self.counts: Counter[str] = Counter()
+        self.ids: dict[tuple[str, str], str] = {}
+        self.numbers: Counter[str] = Counter()
+        self.documents, self.unanswerable = False, False
+        self.handles: dict[str, IO[bytes]] = {}
+
+    def opened(self) -> ExitStack:
+        """Open the files of all splits."""
+        stack = ExitStack()
+        for split in SPLITS:
+            self.handles[split] = stack.enter_context((self.folder / f"{split}.json").open("wb"))
+        return stack
+
+    def add(self, split: str, where: str, row: Row) -> None:
+        """Write one row.
+
+        Raises:
+            RequestError: a label is not among those of the task, an id occurs twice, or the row is malformed.
+        """
+        document = row.pop("document", None)
+        for label in self.file.kind.labels_of(row):
+            if label not in self.labels:
+                raise RequestError(f"{where}: {self._unknown(split, label)}")
+        row = self.file.kind.finish(row, self.labels)
+        self.numbers[document or split] += 1
+        own = str(row.pop("id", self.numbers[document or split]))
+        row = {"id": identifier(document, own), **row}
+        first = self.ids.setdefault((split, row["id"]), where)
+        if first != where:
+            raise RequestError(f"{where}: the id {row['id']!r} is at {first} already; give each example its own id")
+        try:
+            example = self.task.parse_labelled(row)
+        except ValueError as error:
+            raise RequestError(f"{where}: {error}; correct it") from error
+        text = self.task.family.text(example)
+        if text is not None and not text.strip():
+            raise RequestError(f"{where}: the text is empty; add it, or remove the example")
+        self.documents |= document is not None
+        self.unanswerable |= row.get("answers", {"text": True})["text"] == []
+        self.counts[split] += 1
+        self.handles[split].write(prepared_line(row))
+
+    def _unknown(self, split: str, label: str) -> str:
+        if self.file.labels is None:
+            return (
+                f"the label {label!r} in {split} does not occur in train, so that no model can learn it; correct it, "
+                f"add it to train, or leave it out with ignore = [{json.dumps(label)}] in the task file"
+            )
+        return (
+            f"the label {label!r} is not among the labels of the task file ({', '.join(self.labels)}); add it there, "
+            f"correct it, or leave it out with ignore = [{json.dumps(label)}]"
+        )
+
+    def check(self, assigned: dict[str, str]) -> None:
+        """Make sure that no split is empty."""
+        for split in SPLITS:
+            if not self.counts[split]:
+                raise RequestError(
+                    f"{self.file.path}: no example is left for {split}; "
+                    + ("choose larger shares under [split]" if assigned else "check its file")
+                )
