@@ -17,7 +17,7 @@ from ..experiments.options import RunOptions
 from ..tasks.data import expected
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task
-from . import options
+from . import data_check, options
 from .console import print_json, print_remark, print_table, print_text, set_up_logging
 from .group import Group
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..corpora.download import Remote
 
 app = typer.Typer(cls=Group, help="Get and check the corpora.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+app.command("check")(data_check.command)
 
 
 def _chosen(names: list[str] | None) -> list[Task]:

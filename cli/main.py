@@ -5,7 +5,22 @@ from __future__ import annotations
 import typer
 
 from .._version import __version__
-from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, push, results, show, speed, tasks
+from . import (
+    benchmark,
+    data,
+    demo,
+    evaluate,
+    finetune,
+    init,
+    leaderboard,
+    models,
+    predict,
+    push,
+    results,
+    show,
+    speed,
+    tasks,
+)
 from .console import print_text
 from .group import Group
 
@@ -32,6 +47,7 @@ def root(
 
 
 app.command("finetune")(finetune.command)
+app.command("init")(init.command)
 app.command("eval")(evaluate.command)
 app.command("leaderboard")(leaderboard.command)
 app.command("benchmark")(benchmark.command)

@@ -60,7 +60,10 @@ def sniff(path: Path, encoding: str | None = None) -> Dialect:
                 best, columns = Dialect(delimiter, quote), count
         if columns > 1:
             break
-    return Dialect(best.delimiter, best.quote, encoding or "utf-8-sig")
+    # In files with tabs, a quote is mostly an ordinary character; a field in quotes must be seen.
+    quoted = any(line.startswith(best.quote) or f"{best.delimiter}{best.quote}" in line for line in lines)
+    quote = best.quote if quoted or best.delimiter != "\t" else ""
+    return Dialect(best.delimiter, quote, encoding or "utf-8-sig")
 
 
 def _columns(lines: list[str], delimiter: str, quote: str) -> int:
@@ -150,21 +153,25 @@ def read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[str, Row]]:
 
 
 def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield (place, object) for each object of a JSON lines file, or of a JSON file that is a list of objects.
+    """Yield (place, object) for each object of a JSON lines file, or of a JSON file with a list or object of objects.
+
+    In an object of objects, the keys become the field `id` of objects that have none.
 
     Raises:
         RequestError: the file is neither.
     """
     with open_binary(path) as handle:
-        begins = handle.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
-    if begins != b"[":
+        first = handle.readline(MAX_LINE).lstrip(b"\xef\xbb\xbf \r\n\t").strip()
+    if first.startswith(b"{") and first.endswith(b"}"):
         for number, row in read_json_lines(path):
             yield f"{path}:{number}", row
         return
-    for number, row in enumerate(read_json(path), start=1):
+    content = read_json(path)
+    items = content.items() if isinstance(content, dict) else enumerate(content, start=1)
+    for key, row in items:
         if not isinstance(row, dict):
-            raise RequestError(f"{path}: item {number} is not an object but {type(row).__name__}; correct it")
-        yield f"{path}: item {number}", row
+            raise RequestError(f"{path}: item {key} is not an object but {type(row).__name__}; correct it")
+        yield f"{path}: item {key}", {"id": key, **row} if isinstance(key, str) else row
 
 
 def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:

@@ -172,6 +172,13 @@ def plan_finetune(task: str | RunOptions, **values: Any) -> RunPlan:
     return make_plan(task if isinstance(task, RunOptions) else RunOptions.of(task, **values), writes=False)
 
 
+def length_for(task: Task, source: ModelSource) -> int:
+    """Return the maximum length of the recipe for a task and a model, or the model's own if that is shorter."""
+    model = inspect_model(source)
+    recipe = resolve_recipe(task, default_recipe(task, model.hidden_size), {}, model.dropouts)
+    return min(recipe.max_length, model.max_positions or recipe.max_length)
+
+
 def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
     """Check a request and resolve it.
 

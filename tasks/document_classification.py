@@ -16,6 +16,7 @@ DOCUMENT_CLASSIFICATION = Family(
     encode=encoding.encode_texts,
     decode=decoding.decode_flags,
     describe=texts.describe_flags,
+    label_names=texts.flag_names,
     mistakes=lambda task, example, gold, given, scores: wrong_flags(task.labels, gold, given, example),
     text=texts.text,
     from_text=texts.from_text,

@@ -19,6 +19,7 @@ NER = Family(
     encode=encoding.encode_words,
     decode=decoding.decode_words,
     describe=words.describe_mentions,
+    label_names=words.mention_types,
     mistakes=words.mistakes_in_mentions,
     text=words.text,
     from_text=words.from_text,

@@ -22,6 +22,7 @@ PICO = replace(
     name="PICO element extraction",
     read_label=_read_tags,
     describe=words.describe_spans,
+    label_names=words.word_types,
     mistakes=words.mistakes_in_spans,
     size=words.labelled_words,
     unit="labelled words",

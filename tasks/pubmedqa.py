@@ -16,6 +16,8 @@ QUESTION_ANSWERING = Family(
     encode=encoding.encode_classes,
     decode=decoding.decode_class,
     describe=texts.describe_class,
+    label_names=texts.class_names,
+    one_label=True,
     text=texts.text,
 )
 _ANSWERS = ("yes", "no", "maybe")

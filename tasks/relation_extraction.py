@@ -15,6 +15,8 @@ RELATION_EXTRACTION = Family(
     encode=encoding.encode_classes,
     decode=decoding.decode_class,
     describe=texts.describe_class,
+    label_names=texts.class_names,
+    one_label=True,
     text=texts.text,
     from_text=texts.from_text,
 )

@@ -108,6 +108,10 @@ def _mistakes(task: Task, example: Row, gold: Any, prediction: Any, scores: Any)
     return wrong_label(example, gold, prediction, scores)
 
 
+def _no_names(task: Task, label: Any) -> Iterable[str]:
+    return ()
+
+
 def _one(example: Row) -> int:
     return 1
 
@@ -130,6 +134,8 @@ class Family:
         decode: (task, output of one example, the example) -> (prediction in the form of the prepared label, scores).
         describe: (task, input row, example, prediction, scores) -> what `predict` prints for the example.
         mistakes: (task, example, gold label, prediction, scores) -> what is wrong in it; `show` prints the worst.
+        label_names: (task, label of an example) -> the names of the labels in it, which are counted.
+        one_label: whether each example has one label of a set.
         text: example -> the text by which splits are compared, or None if it is too short for that.
         from_text: (task, raw text) -> prepared row without a label; None if an example consists of several texts.
         label_column: the field of the prepared format that holds the label.
@@ -149,6 +155,8 @@ class Family:
     text: Callable[[Row], str | None]
     from_text: Callable[[Task, str], Row] | None = None
     mistakes: Callable[[Task, Row, Any, Any, Any], Iterable[Mistake]] = _mistakes
+    label_names: Callable[[Task, Any], Iterable[str]] = _no_names
+    one_label: bool = False
     label_column: str = "label"
     size: Callable[[Row], int] = _one
     unit: str = "examples"

@@ -94,6 +94,16 @@ def read_flags(task: Task, label: Any, example: Row) -> list[int]:
     return [int(flag) for flag in label]
 
 
+def class_names(task: Task, label: str) -> tuple[str, ...]:
+    """Return the label, as the only one of its example."""
+    return (label,)
+
+
+def flag_names(task: Task, label: list[int]) -> list[str]:
+    """Return the names of the labels of a multi-label vector."""
+    return [name for name, flag in zip(task.labels, label, strict=True) if flag]
+
+
 def text(example: Row) -> str:
     """Return both texts of an example, by which two splits are compared."""
     return "\n".join(filter(None, (example["text"], example["text_pair"])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..corpora.json_files import check_text
@@ -95,6 +95,16 @@ def mentions(example: Row) -> int:
 def labelled_words(example: Row) -> int:
     """Return the number of words with a label other than `O`."""
     return sum(tag != "O" for tag in example["label"])
+
+
+def mention_types(task: Task, label: Sequence[str]) -> Iterator[str]:
+    """Yield the type of each mention."""
+    return (tag.partition("-")[2] for tag in label if tag.startswith("B-"))
+
+
+def word_types(task: Task, label: Sequence[str]) -> Iterator[str]:
+    """Yield the type of each labelled word."""
+    return (tag.partition("-")[2] for tag in label if tag != "O")
 
 
 def from_text(task: Task, raw: str) -> Row:

@@ -35,7 +35,8 @@ def tagged_rows(document: Document, ignore: Collection[str] = ()) -> Iterator[Pl
         tokens = [document.text[first:after] for first, after in words]
         if tokens:
             where = inside[0].where if inside else document.where
-            yield where, {"tokens": tokens, "ner_tags": tag_words(words, inside)}
+            notes = list(inside_words(words, inside))
+            yield where, {"tokens": tokens, "ner_tags": tag_words(words, inside), "notes": notes}
 
 
 def tag_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> list[str]:
@@ -65,6 +66,18 @@ def tag_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> 
             owners[index] = mention
             tags[index] = f"{'I' if number else 'B'}-{mention.kind}"
     return tags
+
+
+def inside_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> Iterator[str]:
+    """Yield a note for each mention that begins or ends inside of a word, and is therefore extended."""
+    starts, ends = {start for start, _ in words}, {end for _, end in words}
+    for mention in mentions:
+        if mention.start not in starts or mention.end not in ends:
+            what = " and ".join(
+                name for name, fine in (("begins", mention.start in starts), ("ends", mention.end in ends)) if not fine
+            )
+            place = f"{mention.kind} {mention.key} ({mention.start} to {mention.end})"
+            yield f"{mention.where}: {place} {what} inside a word"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ CLASSIFICATION = Family(
     encode=encoding.encode_classes,
     decode=decoding.decode_class,
     describe=texts.describe_class,
+    label_names=texts.class_names,
+    one_label=True,
     text=texts.text,
     from_text=texts.from_text,
 )
@@ -38,6 +40,8 @@ RELATION = Family(
     encode=encoding.encode_classes,
     decode=decoding.decode_class,
     describe=texts.describe_class,
+    label_names=texts.class_names,
+    one_label=True,
     text=texts.text,
     from_text=texts.from_text,
 )
@@ -51,6 +55,7 @@ MULTI_LABEL = Family(
     encode=encoding.encode_texts,
     decode=decoding.decode_flags,
     describe=texts.describe_flags,
+    label_names=texts.flag_names,
     mistakes=lambda task, example, gold, given, scores: wrong_flags(task.labels, gold, given, example),
     text=texts.text,
     from_text=texts.from_text,
@@ -65,6 +70,8 @@ PAIR = Family(
     encode=encoding.encode_classes,
     decode=decoding.decode_class,
     describe=texts.describe_class,
+    label_names=texts.class_names,
+    one_label=True,
     text=texts.text,
 )
 SIMILARITY = Family(

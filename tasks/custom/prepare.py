@@ -23,7 +23,7 @@ from .splitting import assign
 from .task_file import SPLITS, WHOLE, TaskFile, read_task_file
 from .writing import Writer
 
-_VERSION = 1  # part of the cache key; raise it when reading or splitting changes
+_VERSION = 2  # part of the cache key; raise it when reading or splitting changes
 _MOST_LABELS = 1000  # More labels than this, and half as many as examples, are not labels.
 _NEGATIVE = "none"  # label of pairs of mentions without a relation
 _ABOUT = "task.json"

@@ -38,7 +38,7 @@ _SUFFIXES = {
     ".ndjson": "json",
 }  # fmt: skip
 _TITLES = {"brat": "BRAT", "bioc": "BioC", "pubtator": "PubTator"}
-_DOCUMENTS: dict[str, Callable[[Path], Iterator[Document]]] = {
+DOCUMENTS: dict[str, Callable[[Path], Iterator[Document]]] = {
     "brat": read_brat,
     "bioc": read_bioc,
     "pubtator": read_pubtator,
@@ -58,7 +58,10 @@ def format_of(path: Path, family: str | None = None) -> str:
     if path.is_dir():
         if brat_files(path):
             return "brat"
-        raise RequestError(f"{path}: no .txt and .ann files in this folder; name a file, or a BRAT folder")
+        raise RequestError(
+            f"{path}: no .txt and .ann files in this folder, and no files whose names begin with train, dev and test; "
+            "name a file, or a BRAT folder"
+        )
     try:
         with path.open("rb") as handle:
             head = handle.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
@@ -134,7 +137,7 @@ class Reader:
                 f"{path}: {name} files hold no examples of {file.kind.name} ({file.kind.about}); it takes "
                 f"{', '.join(file.kind.formats)}"
             )
-        if name in _DOCUMENTS and path is not None:
+        if name in DOCUMENTS and path is not None:
             yield from self._document_rows(name, path, rules)
         elif name == "conll" and path is not None:
             yield from self._sentences(path)
@@ -147,8 +150,8 @@ class Reader:
     def relation_kinds(self, split: str) -> Iterator[tuple[str, str, str]]:
         """Yield the types of the arguments, and the type, of each relation in annotated documents."""
         name = self._format(split)
-        if name in _DOCUMENTS:
-            for document in _DOCUMENTS[name](self.file.source(split)):
+        if name in DOCUMENTS:
+            for document in DOCUMENTS[name](self.file.source(split)):
                 yield from kinds_of_relations(document, self.file.ignore)
 
     def _format(self, split: str) -> str:
@@ -159,7 +162,7 @@ class Reader:
     def _document_rows(self, name: str, path: Path, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
         self.remarks[f"{path}: {_TITLES[name]}"] = None
         seen: dict[str, str] = {}
-        for document in _DOCUMENTS[name](path):
+        for document in DOCUMENTS[name](path):
             first = seen.setdefault(document.key, document.where)
             if first != document.where:
                 raise RequestError(f"{document.where}: the document {document.key} is at {first} already; remove one")

@@ -11,7 +11,7 @@ from ...corpora.sources import Row
 from ...errors import RequestError
 from ..words import split_words
 from .cells import Cells, Columns, shown
-from .documents import mark, tag_words
+from .documents import inside_words, mark, tag_words
 from .families import FEWEST_OPTIONS, MOST_OPTIONS
 
 _SEPARATORS = (";", "|", ",")
@@ -50,7 +50,11 @@ def tagged_words(cells: Cells) -> Row:
     words = split_words(text)
     mentions = [_span(cells, "entities", item, text, number) for number, item in enumerate(_list(cells, "entities"), 1)]
     mentions.sort(key=lambda mention: (mention.start, -mention.end))
-    return {"tokens": [text[start:end] for start, end in words], "ner_tags": tag_words(words, mentions)}
+    return {
+        "tokens": [text[start:end] for start, end in words],
+        "ner_tags": tag_words(words, mentions),
+        "notes": list(inside_words(words, mentions)),
+    }
 
 
 def _list(cells: Cells, role: str) -> list[Any]:
@@ -107,7 +111,8 @@ def text_with_labels(cells: Cells) -> Row:
         separator = cells.columns.separator or next((item for item in _SEPARATORS if item in value), ";")
         value = [part.strip() for part in value.split(separator) if part.strip()]
         return {"text": cells.text("text"), "label": list(dict.fromkeys(value))}
-    return {"text": cells.text("text"), "label": list(dict.fromkeys(cells.texts("labels") if value else []))}
+    labels = [label.strip() for label in (cells.texts("labels") if value else [])]
+    return {"text": cells.text("text"), "label": list(dict.fromkeys(filter(None, labels)))}
 
 
 def pair_with_class(cells: Cells) -> Row:

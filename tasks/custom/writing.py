@@ -15,6 +15,9 @@ from ..task import Task
 from .definition import identifier
 from .task_file import SPLITS, TaskFile
 
+# Beside each prepared split: where each example stands in the user's files, and what was noticed in reading it.
+PLACES = ".places.jsonl"
+
 
 class Writer:
     """Writes rows into the files of their splits, and checks them as prepared files are checked.
@@ -33,12 +36,14 @@ class Writer:
         self.numbers: Counter[str] = Counter()
         self.documents, self.unanswerable = False, False
         self.handles: dict[str, IO[bytes]] = {}
+        self.places: dict[str, IO[bytes]] = {}
 
     def opened(self) -> ExitStack:
         """Open the files of all splits."""
         stack = ExitStack()
         for split in SPLITS:
             self.handles[split] = stack.enter_context((self.folder / f"{split}.json").open("wb"))
+            self.places[split] = stack.enter_context((self.folder / f"{split}{PLACES}").open("wb"))
         return stack
 
     def add(self, split: str, where: str, row: Row) -> None:
@@ -47,7 +52,7 @@ class Writer:
         Raises:
             RequestError: a label is not among those of the task, an id occurs twice, or the row is malformed.
         """
-        document = row.pop("document", None)
+        document, notes = row.pop("document", None), row.pop("notes", [])
         for label in self.file.kind.labels_of(row):
             if label not in self.labels:
                 raise RequestError(f"{where}: {self._unknown(split, label)}")
@@ -69,6 +74,7 @@ class Writer:
         self.unanswerable |= row.get("answers", {"text": True})["text"] == []
         self.counts[split] += 1
         self.handles[split].write(prepared_line(row))
+        self.places[split].write(prepared_line({"where": where, "notes": notes}))
 
     def _unknown(self, split: str, label: str) -> str:
         if self.file.labels is None:

@@ -1,0 +1,103 @@
+"""Guessing the family of a table, and what its columns hold, by their names and values."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .kinds import KINDS
+
+_FEW = 50  # A column with at most this many different values can hold labels.
+_LONG = 25  # characters from which on a value is probably a text
+
+# The families in the order in which they are tried: those with the most particular columns first.
+ORDER = ("ner", "extractive-qa", "choice", "similarity", "pair", "multi-label", "classification")
+
+
+def fits(name: str, values: Mapping[Any, list[Any]]) -> bool:
+    """Return whether a table can be of a family.
+
+    Args:
+        name: the family.
+        values: column -> its values in the first records.
+    """
+    columns = roles(name, values)
+    if not any(columns.keys() >= set(needed) for needed in KINDS[name].needs):
+        return False
+    check = _CHECKS.get(name)
+    return check is None or check(columns, values)
+
+
+def roles(name: str, values: Mapping[Any, list[Any]]) -> dict[str, Any]:
+    """Return which column may hold what: by its name, and for texts and labels also by its values."""
+    kind, found = KINDS[name], {}
+    lower = {str(column).lower(): column for column in reversed(list(values))}
+    for role, usual in kind.columns.items():
+        column = next((lower[item] for item in usual if item in lower and lower[item] not in found.values()), None)
+        if column is not None:
+            found[role] = column
+    needed = kind.needs[0]
+    free = [column for column in values if column not in found.values()]
+    texts = sorted((column for column in free if _length(values[column]) >= _LONG), key=lambda c: -_length(values[c]))
+    for role in needed:
+        if role in ("text", "text_pair") and role not in found and texts:
+            found[role] = texts.pop(0)
+    if "label" in needed and "label" not in found:
+        labels = [column for column in free if column not in found.values() and _is_label(values[column])]
+        if labels:
+            found["label"] = min(labels, key=lambda column: len(set(map(str, values[column]))))
+    return found
+
+
+def _length(column: list[Any]) -> float:
+    """Return the mean length of the texts of a column; 0 if it holds something else."""
+    texts = [value for value in column if isinstance(value, str)]
+    return sum(map(len, texts)) / len(texts) if len(texts) == len(column) and texts else 0.0
+
+
+def _is_label(column: list[Any]) -> bool:
+    return len({str(value) for value in column}) <= min(_FEW, max(2, len(column) // 2))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and float(value) == float(value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _separated(column: list[Any]) -> bool:
+    return any(isinstance(value, list) for value in column) or (
+        sum(isinstance(value, str) and bool(re.search(r"[;|]", value)) for value in column) > 0.05 * len(column)
+    )
+
+
+def _numeric(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
+    label = values[columns["label"]]
+    # Few whole numbers are classes.
+    return all(map(_is_number, label)) and (len(set(label)) > 5 or any(float(value) % 1 for value in label))
+
+
+def _answers_are_spans(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
+    contexts, answers = values[columns["context"]], values[columns["answers"]]
+    inside = [not isinstance(a, str) or (isinstance(c, str) and a in c) for c, a in zip(contexts, answers, strict=True)]
+    return sum(inside) > 0.9 * len(inside) and len({str(answer) for answer in answers}) > _FEW / 10
+
+
+_CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[Any, list[Any]]], bool]] = {
+    "extractive-qa": _answers_are_spans,
+    "similarity": _numeric,
+    "multi-label": lambda columns, values: _separated(values[columns["labels"]]),
+    "pair": lambda columns, values: _length(values[columns["text_pair"]]) > 0 and _is_label(values[columns["label"]]),
+}
+
+
+def about(values: Mapping[Any, list[Any]], column: Any) -> str:
+    """Return a few words about the values of a column."""
+    found: list[Any] = values.get(column, [])
+    counts = Counter(str(value) for value in found)
+    if found and len(counts) <= _FEW and len(counts) < len(found):
+        return f" ({len(counts)} values: {', '.join(f'{v[:20]} {n}' for v, n in counts.most_common(6))})"
+    return f" (such as {str(found[0])[:60]!r})" if found else ""

@@ -1,0 +1,239 @@
+"""What `linkbert init` believes about a file or folder, and the task file that says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ...corpora.conll import read_conll
+from ...corpora.tabular import Dialect, read_csv, read_json_table, read_parquet, sniff
+from ...errors import RequestError
+from .column_guess import ORDER, about, fits, roles
+from .kinds import KINDS
+from .reading import DOCUMENTS, format_of
+from .task_file import SPLITS, WHOLE
+
+_SAMPLE = 2000  # records by which columns are judged
+_SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "dev": ("dev", "devel", "valid", "validation", "val"),
+    "test": ("test",),
+}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the data seem to be.
+
+    Attributes:
+        name: a name for the task.
+        family: the family.
+        files: split (or `data`) -> file or folder.
+        format: the format of the files.
+        columns: what a column holds -> its name or number.
+        remarks: what led to this, for a person to read.
+    """
+
+    name: str
+    family: str
+    files: Mapping[str, Path]
+    format: str
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def to_toml(self, folder: Path) -> str:
+        """Return the task file.
+
+        Args:
+            folder: the folder in which it will lie; paths are relative to it where that is shorter.
+        """
+        kind = KINDS[self.family]
+        lines = [
+            f"name = {_text(self.name)}",
+            f"family = {_text(self.family)}  # {kind.about}",
+        ]
+        if kind.labelled:
+            lines.append('labels = "infer"  # or a list: labels that are not in it are an error')
+        lines.append(f"metric = {_text(kind.metrics[0])}" + _others(kind.metrics))
+        lines += ["", "[files]", *(f"{split} = {_text(_path(path, folder))}" for split, path in self.files.items())]
+        lines.append(f"format = {_text(self.format)}")
+        missing = [split for split in SPLITS[1:] if split not in self.files]
+        if missing:
+            lines += ["", "# No document (or, where there is none, no text) is in two splits.", "[split]"]
+            lines += [f"{split} = 0.1" for split in missing] + ["seed = 42"]
+        if self.columns:
+            lines += ["", "[columns]", *(f"{role} = {json.dumps(column)}" for role, column in self.columns.items())]
+        lines += ["", "# [recipe]  # settings of your own; `linkbert finetune TASK_FILE --model M --dry-run` shows all"]
+        return "\n".join([*lines, ""])
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a basic string of TOML has the escapes of JSON
+
+
+def _others(metrics: Sequence[str]) -> str:
+    return f"  # or {', '.join(metrics[1:])}" if len(metrics) > 1 else ""
+
+
+def _path(path: Path, folder: Path) -> str:
+    try:
+        return path.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def suggest(path: Path, family: str | None = None, name: str | None = None) -> Suggestion:
+    """Look at a file or folder, and say what it seems to be.
+
+    Args:
+        path: the file or folder.
+        family: the family, if it is known.
+        name: the task's name; taken from the path if None.
+
+    Raises:
+        RequestError: nothing can be made of the data; the message says what was looked for.
+    """
+    files = _splits(path)
+    first = files.get(WHOLE) or files["train"]
+    form = format_of(first, family)
+    if family is None and form == "csv" and _is_conll(first):
+        form = "conll"
+    known = _KNOWN.get(form)
+    remarks = [f"{first}: {form}"]
+    columns: dict[str, Any] = {}
+    if known is not None:
+        found, more = known(first)
+        remarks += more
+    else:
+        found, columns, more = _table(first, form, family)
+        remarks += more
+    chosen = family or found
+    others = [split for split in files if split not in (WHOLE, "train")]
+    if others:
+        remarks.append(f"splits: {', '.join(f'{split} in {files[split]}' for split in files)}")
+    stem = first.name if WHOLE in files else path.resolve().name if path.is_dir() else path.resolve().parent.name
+    return Suggestion(name or _name(stem), chosen, files, form, columns, tuple(remarks))
+
+
+def _name(stem: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", stem.split(".")[0]).strip("-").lower()
+    return plain or "my-task"
+
+
+def _splits(path: Path) -> dict[str, Path]:
+    """Return the files of the splits, where the names of files or subfolders tell them, else the whole as `data`."""
+    if not path.exists():
+        raise RequestError(f"{path}: no such file or folder")
+    if path.is_dir():
+        entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+        if any(entry.suffix == ".ann" for entry in entries):
+            return {WHOLE: path}
+    else:
+        entries = [entry for entry in sorted(path.parent.iterdir()) if entry.suffix == path.suffix]
+    named: dict[str, Path] = {}
+    for split, names in _SPLIT_NAMES.items():
+        for entry in entries:
+            words = re.split(r"[^a-z]+", entry.stem.lower())
+            if split not in named and any(name in words for name in names):
+                named[split] = entry
+    if "train" in named and (path.is_dir() or path in named.values()):
+        return named
+    if path.is_dir() and len(entries) == 1 and entries[0].is_file():
+        return {WHOLE: entries[0]}
+    return {WHOLE: path}
+
+
+def _is_conll(path: Path) -> bool:
+    """Return whether a table looks like one token per line: blank lines, and tags in the last column."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            lines = [line.rstrip("\n") for line in islice(handle, 200)]
+    except OSError:
+        return False
+    filled = [line.split() for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    tags = [fields[-1] for fields in filled if len(fields) > 1]
+    return len(tags) > 1 and sum(bool(re.fullmatch(r"O|[BIESLUM](-\S+)?", tag)) for tag in tags) > 0.9 * len(filled)
+
+
+def _of_documents(form: str) -> Callable[[Path], tuple[str, list[str]]]:
+    def look(path: Path) -> tuple[str, list[str]]:
+        mentions: Counter[str] = Counter()
+        relations: Counter[str] = Counter()
+        documents = 0
+        for document in DOCUMENTS[form](path):
+            documents += 1
+            mentions.update(mention.kind for mention in document.mentions)
+            relations.update(relation.kind for relation in document.relations)
+        remarks = [f"{documents} documents; mentions: {_counted(mentions)}"]
+        if relations:
+            remarks.append(f"relations: {_counted(relations)} (with --family relation, they are learnt instead)")
+        return "ner", remarks
+
+    return look
+
+
+def _conll(path: Path) -> tuple[str, list[str]]:
+    first = next(read_conll(path), None)
+    if first is None:
+        raise RequestError(f"{path}: no sentence in it; check the file")
+    return "ner", [f"one token per line, {len(first.rows[0])} columns; the first sentence: {_columns_of(first.rows)}"]
+
+
+def _columns_of(rows: Sequence[Sequence[str]]) -> str:
+    return " ".join("/".join(row) for row in rows[:8])
+
+
+def _squad(path: Path) -> tuple[str, list[str]]:
+    return "extractive-qa", []
+
+
+_KNOWN: dict[str, Callable[[Path], tuple[str, list[str]]]] = {
+    **{form: _of_documents(form) for form in DOCUMENTS},
+    "conll": _conll,
+    "squad": _squad,
+}
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in counts.most_common(12)) or "none"
+
+
+def _table(path: Path, form: str, family: str | None) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the family, the columns, and remarks, by the names and values of columns."""
+    remarks = []
+    if form == "csv":
+        dialect = sniff(path)
+        records = read_csv(path, _with_header(path, dialect))
+        remarks.append(f"fields are {dialect}")
+    else:
+        records = read_json_table(path) if form == "json" else read_parquet(path)
+    rows = [row for _, row in islice(records, _SAMPLE)]
+    if not rows:
+        raise RequestError(f"{path}: no example in it; check the file")
+    values = {column: [row.get(column) for row in rows] for column in rows[0]}
+    names = [family] if family else [name for name in ORDER if fits(name, values)]
+    for name in names:
+        columns = roles(name, values)
+        if any(columns.keys() >= set(needed) for needed in KINDS[name].needs):
+            remarks += [f"{role}: column {column!r}{about(values, column)}" for role, column in columns.items()]
+            return name, columns, remarks
+    raise RequestError(
+        f"{path}: no family fits its columns ({', '.join(map(str, values))}); name one with --family "
+        f"({', '.join(KINDS)}), or write a task file with a table [columns]"
+    )
+
+
+def _with_header(path: Path, dialect: Dialect) -> Dialect:
+    """Return the dialect with a guess whether the first record names the columns: short, different words."""
+    first = next(read_csv(path, Dialect(dialect.delimiter, dialect.quote, dialect.encoding, header=False)), None)
+    fields = [str(value) for value in first[1].values()] if first else []
+    named = len(set(fields)) == len(fields) and all(
+        value and len(value) <= 40 and not re.fullmatch(r"[-+.\d]+", value) for value in fields
+    )
+    return Dialect(dialect.delimiter, dialect.quote, dialect.encoding, header=named)
