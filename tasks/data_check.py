@@ -151,7 +151,8 @@ def _conflicts(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
             if label != example["label"]:
                 found.append(f"{split.places[number]} (beside {place})")
     if found:
-        message = f"{counted(len(found), 'example')} with the text of another one and another label: no model can be right on both"
+        count = counted(len(found), "example")
+        message = f"{count} with the text of another one, but another label: no model is right on both"
         yield finding_of("look", "conflicting labels", message, found)
 
 
