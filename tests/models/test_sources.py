@@ -4,7 +4,6 @@ import json
 
 import pytest
 from linkbert.errors import RequestError
-from linkbert.models.presets import PRESETS
 from linkbert.models.sources import find_model, safe_name, weight_files, weights_sha256
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -28,17 +27,6 @@ def hub_cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
-
-
-def test_the_presets_name_the_published_models():
-    assert {name: preset.hub_id for name, preset in PRESETS.items()} == {
-        "biolinkbert-base": "michiyasunaga/BioLinkBERT-base",
-        "biolinkbert-large": "michiyasunaga/BioLinkBERT-large",
-        "pubmedbert-base": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-        "linkbert-base": "michiyasunaga/LinkBERT-base",
-        "linkbert-large": "michiyasunaga/LinkBERT-large",
-        "minilm": None,
-    }
 
 
 def test_minilm_is_the_model_from_the_installed_package():
