@@ -105,7 +105,7 @@ def benchmark(
 
     Args:
         suite: `blurb`, `medqa`, `mmlu` or `all`.
-        models: presets, folders or hub ids.
+        models: presets, folders or hub ids, each with its `@REVISION` if one is wanted.
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
         dry_run: only plan; the leaderboard is that of the results so far.
@@ -169,7 +169,7 @@ def plan_suite(
         raise RequestError(f"--seeds should be at most {_MAX_SEEDS}, found {seeds}")
     plan = []
     for model in models:
-        source = find_model(model)
+        source = find_model(model, revision=options.revision)
         recipe = options.recipe or published_recipe(inspect_model(source).hidden_size)
         for name in names:
             first = recipe_seed(TASKS[name].recipe_section, recipe)

@@ -17,6 +17,14 @@ RECIPE, LIMITS, OUTPUT, DEVICE = "Recipe", "Limits (such runs are not ranked)", 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="A dataset; `linkbert tasks` lists them.")]
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Datasets; all of them by default.")]
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A preset, a folder, or a hub id.")]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        "--revision",
+        metavar="REVISION",
+        help="A branch, tag or commit of a model from the hub; --model MODEL@REVISION does the same.",
+    ),
+]
 DataDir = Annotated[
     Path,
     typer.Option(
