@@ -1,5 +1,6 @@
 """Models from the Hugging Face hub are found again without a network, and a failing hub is reported with its reason."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import pytest
 import torch
 from linkbert.errors import RequestError
+from linkbert.experiments.reproduction import command_of
+from linkbert.experiments.results import Result
 from linkbert.models.sources import find_model, weights_sha256
 from safetensors.torch import load_file, save_file
 
@@ -97,6 +100,19 @@ def test_an_unknown_revision_is_reported_by_name(hub, tmp_path, model, revision)
         find_model(f"{model}@{revision}")
     assert f"at revision '{revision}'" in str(refused.value) and f"--revision {revision}`" in str(refused.value)
     assert not list((tmp_path / "hub").rglob("snapshots/*/*"))
+
+
+def test_a_run_of_a_revision_records_the_commit_and_its_command_names_it(hub, data_dir, cli):
+    arguments = ["finetune", "gad", "--model", "biobert", "--data-dir", data_dir, "--seed", 1, *SMALL]
+    done = cli(*arguments, "--revision", "v1", "--json")
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["model"]["name"], result["model"]["revision"]) == ("biobert--v1", TAGGED)
+    command = command_of(Result.from_json(result))
+    assert "--model biobert " in command and f"--revision {TAGGED} --name biobert--v1" in command
+    hub.server.shutdown()
+    again = cli(*arguments[:3], "biobert@v1", *arguments[4:])
+    assert again.exit_code == 0 and "results/gad/biobert--v1/seed-1.json" in again.stdout
 
 
 def test_a_run_after_a_download_needs_no_network(repository, data_dir, tmp_path):
