@@ -107,7 +107,7 @@ def benchmark(
 
     Args:
         suite: `blurb`, `medqa`, `mmlu`, `all`, or a task file.
-        models: presets, folders or hub ids.
+        models: presets, folders or hub ids, each with its `@REVISION` if one is wanted.
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
         dry_run: only plan; the leaderboard is that of the results so far.
@@ -171,7 +171,7 @@ def plan_suite(
         raise RequestError(f"--seeds should be at most {_MAX_SEEDS}, found {seeds}")
     plan = []
     for model in models:
-        source = find_model(model)
+        source = find_model(model, revision=options.revision)
         width = inspect_model(source).hidden_size
         for request, task in chosen.items():
             name = task.name

@@ -21,6 +21,7 @@ def command(
     context: typer.Context,
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="blurb, medqa, mmlu, all, or a task file.")],
     model: Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")],
+    revision: options.Revision = None,
     seeds: Annotated[
         int,
         typer.Option(

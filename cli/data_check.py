@@ -22,6 +22,7 @@ def command(
         str | None,
         typer.Option("--model", metavar="MODEL", help="Also check what this model's tokenizer and length would cut."),
     ] = None,
+    revision: options.Revision = None,
     max_length: options.MaxLength = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
@@ -40,7 +41,7 @@ def command(
     from ..tasks.registry import get_task
 
     found = get_task(task)
-    source = None if model is None else find_model(model)
+    source = None if model is None else find_model(model, revision=revision)
     length = None if source is None else max_length or length_for(found, source)
     report = check_data(found, data_dir, None if source is None else source.path, length)
     print_json(report.to_json()) if json else _print(report)

@@ -28,6 +28,7 @@ def command(
     context: typer.Context,
     task: options.Task,
     model: options.Model,
+    revision: options.Revision = None,
     seed: options.Seeds = None,
     recipe: options.RecipeName = None,
     epochs: options.Epochs = None,

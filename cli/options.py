@@ -23,6 +23,14 @@ Tasks = Annotated[
     typer.Argument(metavar="[TASK]...", help="Datasets or task files; all datasets by default."),
 ]
 Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="A preset, a folder, or a hub id.")]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        "--revision",
+        metavar="REVISION",
+        help="A branch, tag or commit of a model from the hub; --model MODEL@REVISION does the same.",
+    ),
+]
 DataDir = Annotated[
     Path,
     typer.Option(

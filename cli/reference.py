@@ -20,13 +20,22 @@ def command(
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Number of epochs; the recipe's by default.")
     ] = None,
+    revision: options.Revision = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     precision: options.Precision = "auto",
 ) -> None:
     """Fine-tune with the Trainer of transformers in random batches, and print the test score as JSON."""
     from ..speed.reference import reference_score
 
-    found = reference_score(task, model=model, seed=seed, epochs=epochs, data_dir=Path(data_dir), precision=precision)
+    found = reference_score(
+        task,
+        model=model,
+        revision=revision,
+        seed=seed,
+        epochs=epochs,
+        data_dir=Path(data_dir),
+        precision=precision,
+    )
     print_text(json.dumps(found))
 
 

@@ -24,6 +24,7 @@ def command(
     task: Annotated[
         list[str] | None, typer.Argument(metavar="[TASK]...", help=f"Datasets; {', '.join(_TASKS)} by default.")
     ] = None,
+    revision: options.Revision = None,
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="Approximate number of tokens per round.")] = 40_000,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds of each contender.")] = 3,
     work: Annotated[
@@ -50,6 +51,7 @@ def command(
     for comparison in measure_speed(
         tuple(task or _TASKS),
         model=model,
+        revision=revision,
         data_dir=data_dir,
         precision=precision,
         tokens=tokens,

@@ -22,6 +22,7 @@ def command(
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Show three examples as this model sees them.")
     ] = None,
+    revision: options.Revision = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -33,6 +34,8 @@ def command(
     set_up_logging(quiet=quiet)
     if model and (task is None or json):
         raise RequestError("--model shows examples of one TASK as text; name one, without --json")
+    if revision is not None and model is None:
+        raise RequestError("--revision belongs to --model; name a model from the hub")
     chosen = [get_task(task)] if task else list(TASKS.values())
     if json:
         print_json([_card(item) for item in chosen])
@@ -46,7 +49,7 @@ def command(
     for key, value in _card(chosen[0]).items():
         print_text(f"{key:<16} {_shown(value)}")
     if model:
-        _print_examples(chosen[0], model, data_dir)
+        _print_examples(chosen[0], model, revision, data_dir)
 
 
 def _unit(task: Task) -> str:
@@ -85,7 +88,7 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _print_examples(task: Task, model: str, data_dir: Path) -> None:
+def _print_examples(task: Task, model: str, revision: str | None, data_dir: Path) -> None:
     from itertools import islice
 
     from ..corpora.prepared import read_examples
@@ -95,7 +98,7 @@ def _print_examples(task: Task, model: str, data_dir: Path) -> None:
     from ..tasks.data import require_split
     from ..tasks.recipe import default_recipe, recipe_settings
 
-    source = find_model(model)
+    source = find_model(model, revision=revision)
     recipe = recipe_settings(task.recipe_section, default_recipe(task, inspect_model(source).hidden_size))
     max_length = recipe["max_length"]
     tokenizer = load_tokenizer(source.path, words=task.head.per_word)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ..corpora.json_files import check_text
 from ..errors import RequestError, nearest
-from ..models.sources import name_problem
+from ..models.sources import name_problem, revision_problem
 from ..tasks.recipe import KEYS, RECIPES, problem_with
 from ..training.checkpoints import CHECKPOINT_EVERY
 from ..training.device import PRECISIONS, Precision
@@ -50,7 +50,8 @@ class RunOptions:
         task: the task's name.
         model: a preset, a folder or a hub id.
         seeds: one run per seed; empty for the seed of the recipe.
-        name: the model's name in paths and on the leaderboard; derived from `model` if None.
+        name: the model's name in paths and on the leaderboard; derived from `model` and `revision` if None.
+        revision: a branch, tag or commit hash of a model from the hub; `model@revision` does the same.
         recipe: `base`, `large` or `small`; None for the published recipe of the model's size.
         settings: settings of the recipe that are replaced.
         max_steps: ends the run and its schedule after this many updates. Such a run is not ranked.
@@ -75,6 +76,7 @@ class RunOptions:
         metadata=_must(lambda seeds: all(map(seed_is_valid, seeds)), "--seed should be from 0 to 4294967295"),
     )
     name: str | None = field(default=None, metadata={"check": name_problem})
+    revision: str | None = field(default=None, metadata={"check": revision_problem})
     recipe: str | None = field(default=None, metadata=_one_of("--recipe", RECIPES))
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_steps: int | None = field(

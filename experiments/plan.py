@@ -236,7 +236,7 @@ def _checked_source(options: RunOptions, task: Task, writes: bool) -> ModelSourc
         for folder, what in ((options.runs_dir, "the folder of runs"), (options.results_dir, "the folder of results")):
             collect(partial(require_writable, folder, what, create=False))
     name = None if name_problem(options.name) else options.name  # That problem is in the list already.
-    source = collect(lambda: find_model(options.model, name, download=not problems))
+    source = collect(lambda: find_model(options.model, name, revision=options.revision, download=not problems))
     if problems or source is None:
         raise RequestError(*dict.fromkeys(problems))
     return source

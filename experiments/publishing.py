@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError, RunError
-from ..models.sources import http_status
+from ..models.hub import http_status
 from .inspection import inspect_run
 from .model_card import CARD, model_card, write_card
 from .run_record import RUN_FILE, read_run

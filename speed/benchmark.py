@@ -117,6 +117,7 @@ def measure_speed(
     tasks: tuple[str, ...],
     *,
     model: str,
+    revision: str | None = None,
     data_dir: str | Path = "data",
     precision: str = "auto",
     tokens: int = 40_000,
@@ -129,6 +130,7 @@ def measure_speed(
     Args:
         tasks: names of tasks.
         model: a preset, a folder or a hub id.
+        revision: a branch, tag or commit hash of a model from the hub.
         data_dir: the folder of prepared corpora.
         precision: number format of this trainer, and of the `Trainer` at its best flags; at its defaults it uses
             float32.
@@ -144,7 +146,7 @@ def measure_speed(
         RequestError: a task is unknown, or data or model are missing.
         RunError: a contender failed.
     """
-    source = find_model(model)
+    source = find_model(model, revision=revision)
     info = inspect_model(source)
     found = [(name, get_task(name)) for name in tasks]
     splits = {name: _split_of(task, Path(data_dir)) for name, task in found}

@@ -16,6 +16,7 @@ def reference_score(
     *,
     model: str,
     seed: int,
+    revision: str | None = None,
     data_dir: str | Path = "data",
     precision: str = "auto",
     epochs: int | None = None,
@@ -26,6 +27,7 @@ def reference_score(
         task: the task's name; its published recipe is used.
         model: a preset, a folder or a hub id.
         seed: the seed of the head's weights, the order of examples and the dropout masks.
+        revision: a branch, tag or commit hash of a model from the hub.
         data_dir: the folder of prepared corpora.
         precision: the number format.
         epochs: number of epochs; the recipe's if None.
@@ -44,7 +46,7 @@ def reference_score(
     from ..tasks.registry import get_task
     from . import peer
 
-    found, source = get_task(task), find_model(model)
+    found, source = get_task(task), find_model(model, revision=revision)
     info = inspect_model(source)
     overrides = {} if epochs is None else {"epochs": (epochs, "--epochs")}
     recipe = resolve_recipe(found, default_recipe(found, info.hidden_size), overrides, info.dropouts)

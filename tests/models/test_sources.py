@@ -1,11 +1,12 @@
 """Models are found among the presets, in folders and in the Hugging Face cache, without a network."""
 
 import json
+import re
+import shutil
 
 import pytest
 from linkbert.errors import RequestError
-from linkbert.models.presets import PRESETS
-from linkbert.models.sources import find_model, safe_name, weight_files, weights_sha256
+from linkbert.models.sources import default_name, find_model, safe_name, weight_files, weights_sha256
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -28,17 +29,6 @@ def hub_cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
-
-
-def test_the_presets_name_the_published_models():
-    assert {name: preset.hub_id for name, preset in PRESETS.items()} == {
-        "biolinkbert-base": "michiyasunaga/BioLinkBERT-base",
-        "biolinkbert-large": "michiyasunaga/BioLinkBERT-large",
-        "pubmedbert-base": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
-        "linkbert-base": "michiyasunaga/LinkBERT-base",
-        "linkbert-large": "michiyasunaga/LinkBERT-large",
-        "minilm": None,
-    }
 
 
 def test_minilm_is_the_model_from_the_installed_package():
@@ -120,3 +110,82 @@ def test_the_shards_of_a_model_have_one_common_checksum(tmp_path):
 )
 def test_only_names_that_are_safe_folder_names_are_accepted(name, accepted):
     assert safe_name(name) is accepted
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_only_models_of_the_hub_have_revisions(tiny, tmp_path, inline):
+    def find(model):
+        return find_model(f"{model}@v1") if inline else find_model(str(model), revision="v1")
+
+    with pytest.raises(RequestError, match="revision 'v1': .*tiny-bert is a folder, and only a model from the hub has"):
+        find(tiny)
+    with pytest.raises(RequestError, match="revision 'v1': minilm comes from a Python package, and only a model from"):
+        find("minilm")
+
+
+def test_the_path_of_a_folder_may_contain_an_at_sign(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me@home").mkdir()
+    shutil.copytree(tiny, "me@home/bert")
+    assert find_model("me@home/bert").path == find_model("./me@home/bert").path == tmp_path / "me@home" / "bert"
+    with pytest.raises(RequestError, match=r"\./me@home/bret: no such folder"):
+        find_model("./me@home/bret")
+
+
+def test_one_revision_may_be_named_twice_but_not_two(hub_cache, tiny):
+    commit = write_hub_cache(hub_cache, "someone/some-bert", tiny)
+    assert find_model("someone/some-bert@main", revision="main").revision == commit
+    with pytest.raises(RequestError, match="--model biobert@v1: --revision names another revision, 'v2'; give one"):
+        find_model("biobert@v1", revision="v2")
+
+
+@pytest.mark.parametrize("revision", ["", "../../x", "a//b", "/x", "-x", ".x", "a b", "a\nb", "x" * 300, "\u202ex"])
+def test_a_revision_that_is_no_name_of_a_branch_is_refused(hub_cache, revision):
+    for ask in (lambda: find_model("biobert", revision=revision), lambda: find_model(f"biobert@{revision}")):
+        with pytest.raises(RequestError, match=f"revision {re.escape(repr(revision))}: expected a branch, a tag or"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("model", "revision", "name"),
+    [
+        ("biobert", None, "biobert"),
+        ("biobert", "main", "biobert"),
+        ("biobert", "v1", "biobert--v1"),
+        ("a/b", "refs/pr/1", "a--b--refs--pr--1"),
+        ("a/b", "0123456789abcdef" * 2 + "01234567", "a--b--01234567"),
+        ("a/b", "0123456789", "a--b--0123456789"),
+    ],
+)
+def test_the_default_name_tells_revisions_apart_and_is_a_safe_folder_name(model, revision, name):
+    assert default_name(model, revision) == name and safe_name(name)
+
+
+def test_a_revision_too_long_for_a_folder_needs_a_name(hub_cache):
+    with pytest.raises(RequestError, match="too long to name a run; give a name with --name"):
+        find_model("biobert", revision="x" * 120)
+    assert find_model("biobert", "mine", revision="x" * 120, download=False) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("finetune", "gad"),
+        ("benchmark", "blurb", "--task", "gad", "--dry-run"),
+        ("tasks", "gad"),
+        ("speed", "gad"),
+    ],
+)
+def test_each_command_that_takes_a_model_takes_a_revision(cli, tiny, data_dir, arguments):
+    done = cli(*arguments, "--model", tiny, "--revision", "v1", "--data-dir", data_dir)
+    assert done.exit_code == 2 and "only a model from the hub has revisions" in done.stderr
+
+
+def test_tasks_takes_no_revision_without_a_model(cli):
+    done = cli("tasks", "gad", "--revision", "v1")
+    assert done.exit_code == 2 and "--revision belongs to --model" in done.stderr
+
+
+def test_the_same_problem_with_a_revision_is_reported_once(cli, data_dir):
+    done = cli("finetune", "gad", "--model", "biobert", "--revision", "a b", "--data-dir", data_dir)
+    assert done.exit_code == 2 and done.stderr.count("error:") == 1 and "revision 'a b'" in done.stderr
