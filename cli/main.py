@@ -5,7 +5,22 @@ from __future__ import annotations
 import typer
 
 from .._version import __version__
-from . import benchmark, data, demo, evaluate, finetune, leaderboard, models, predict, push, results, show, speed, tasks
+from . import (
+    benchmark,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    finetune,
+    leaderboard,
+    models,
+    predict,
+    push,
+    results,
+    show,
+    speed,
+    tasks,
+)
 from .console import print_text
 from .group import Group
 
@@ -45,3 +60,4 @@ app.command("tasks")(tasks.command)
 app.command("models")(models.command)
 app.command("speed")(speed.command)
 app.command("demo")(demo.command)
+app.command("doctor")(doctor.command)
