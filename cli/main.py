@@ -9,6 +9,7 @@ from . import (
     benchmark,
     data,
     demo,
+    doctor,
     evaluate,
     finetune,
     init,
@@ -61,3 +62,4 @@ app.command("tasks")(tasks.command)
 app.command("models")(models.command)
 app.command("speed")(speed.command)
 app.command("demo")(demo.command)
+app.command("doctor")(doctor.command)
