@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from ..errors import RequestError
 from ..files import require_writable
+from ..models.hub import http_status
 from ..models.presets import PRESETS
-from ..models.sources import find_model, http_status
+from ..models.sources import find_model
 from .doctor_finding import Finding, first_line, problem_of
 from .doctor_folders import size_text
 
