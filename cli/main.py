@@ -10,6 +10,7 @@ from . import (
     data,
     demo,
     doctor,
+    embed,
     evaluate,
     finetune,
     init,
@@ -56,6 +57,7 @@ app.command("show")(show.show)
 app.command("diff")(show.diff)
 app.command("push")(push.command)
 app.command("predict")(predict.command)
+app.command("embed")(embed.command)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
 app.command("tasks")(tasks.command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +117,51 @@ def _line_of(path: Path, key: str) -> int:
     wanted = (f">{key}<", f'"{key}"', f": {key},")
     with path.open(encoding="utf-8", errors="replace") as handle:
         return next((number for number, line in enumerate(handle, 1) if any(item in line for item in wanted)), 1)
+
+
+def bioc_document(document: Document) -> Any:
+    """Return a document as an object of the package `bioc`, with its passages, mentions and relations."""
+    from bioc import BioCAnnotation, BioCDocument, BioCLocation, BioCNode, BioCPassage, BioCRelation
+
+    made: Any = BioCDocument()
+    made.id = document.key
+    for start, end in document.passages or ((0, len(document.text)),):
+        passage: Any = BioCPassage()
+        passage.offset, passage.text = start, document.text[start:end]
+        for mention in document.mentions:
+            if start <= mention.start and mention.end <= end:
+                annotation: Any = BioCAnnotation()
+                annotation.id, annotation.text = mention.key, document.text[mention.start : mention.end]
+                annotation.infons["type"] = mention.kind
+                annotation.add_location(BioCLocation(mention.start, mention.end - mention.start))
+                passage.add_annotation(annotation)
+        made.add_passage(passage)
+    for number, relation in enumerate(document.relations, start=1):
+        item: Any = BioCRelation()
+        item.id = f"R{number}"
+        item.infons["type"] = relation.kind
+        for key, role in ((relation.first, "Arg1"), (relation.second, "Arg2")):
+            item.add_node(BioCNode(key, role))
+        made.add_relation(item)
+    return made
+
+
+def bioc_json(documents: Iterable[Document]) -> Iterator[str]:
+    """Yield the parts of a BioC JSON file, one document at a time."""
+    from bioc import biocjson
+
+    yield '{"source": "linkbert", "date": "", "key": "", "infons": {}, "documents": ['
+    for number, document in enumerate(documents):
+        yield (", " if number else "") + json.dumps(biocjson.toJSON(bioc_document(document)))
+    yield "]}\n"
+
+
+def bioc_xml(documents: Iterable[Document]) -> Iterator[str]:
+    """Yield the parts of a BioC XML file, one document at a time."""
+    from bioc.biocxml.encoder import encode_document
+    from lxml import etree  # type: ignore[attr-defined]  # it is written in C
+
+    yield "<?xml version='1.0' encoding='utf-8'?>\n<collection><source>linkbert</source><date/><key/>\n"
+    for document in documents:
+        yield etree.tostring(encode_document(bioc_document(document)), encoding="unicode") + "\n"
+    yield "</collection>\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import RequestError
+from ..files import atomic_write_text
 from .annotated import Document, Mention, Relation, checked_mention
 from .lines import MAX_LINE, read_lines
 
@@ -20,10 +21,14 @@ def brat_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.txt") if path.is_file())
 
 
-def read_brat(folder: Path) -> Iterator[Document]:
+def read_brat(folder: Path, *, annotations: bool = True) -> Iterator[Document]:
     """Yield the documents of a folder, in the order of their names.
 
     Events, attributes and notes are left out.
+
+    Args:
+        folder: the folder.
+        annotations: whether to read the annotations; without them, `.ann` files need not be there.
 
     Raises:
         RequestError: a text has no annotation file, or a line of it is malformed; the message names file and line.
@@ -32,13 +37,17 @@ def read_brat(folder: Path) -> Iterator[Document]:
     if not texts:
         raise RequestError(f"{folder}: no .txt file in this folder, which a BRAT folder has for each document")
     for path in texts:
-        annotations = path.with_suffix(".ann")
-        if not annotations.is_file():
+        beside = path.with_suffix(".ann")
+        key = path.relative_to(folder).with_suffix("").as_posix()
+        if not annotations:
+            yield Document(key, _read_text(path), str(path), ())
+            continue
+        if not beside.is_file():
             raise RequestError(
-                f"{path}: its annotation file {annotations.name} is missing; add it (an empty one if nothing is "
+                f"{path}: its annotation file {beside.name} is missing; add it (an empty one if nothing is "
                 "annotated), or move the text out of the folder"
             )
-        yield read_brat_document(path, annotations, path.relative_to(folder).with_suffix("").as_posix())
+        yield read_brat_document(path, beside, key)
 
 
 def read_brat_document(path: Path, annotations: Path, key: str) -> Document:
@@ -72,6 +81,19 @@ def read_brat_document(path: Path, annotations: Path, key: str) -> Document:
     relations = [item for item in relations if {item.first, item.second} <= known]
     mentions.sort(key=lambda mention: (mention.start, -mention.end))
     return Document(key, text, str(path), tuple(mentions), tuple(relations))
+
+
+def write_brat(folder: Path, document: Document) -> None:
+    """Write the text and the annotations of a document into a BRAT folder, each file in one step."""
+    lines = []
+    for mention in document.mentions:
+        # A line end inside of a mention would end the line of the annotation.
+        text = " ".join(document.text[mention.start : mention.end].splitlines())
+        lines.append(f"{mention.key}\t{mention.kind} {mention.start} {mention.end}\t{text}\n")
+    for number, relation in enumerate(document.relations, start=1):
+        lines.append(f"R{number}\t{relation.kind} Arg1:{relation.first} Arg2:{relation.second}\n")
+    atomic_write_text(folder / f"{document.key}.txt", document.text)
+    atomic_write_text(folder / f"{document.key}.ann", "".join(lines))
 
 
 def _read_text(path: Path) -> str:

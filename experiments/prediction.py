@@ -1,27 +1,16 @@
-"""Applying a fine-tuned model to raw text or JSON lines."""
+"""Applying a fine-tuned model to lines of raw text, or of JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from ..corpora.json_files import parse_object
 from ..corpora.sources import Row
 from ..errors import RequestError
-from ..tasks.encoding import encoded_schema
-from ..tasks.task import Task, Truncation
-from .run_record import task_of_run
-
-_CHUNK = 256  # examples that are predicted at a time
-
-
-class Input(NamedTuple):
-    """One line of input: the prepared row, and the example that the task made of it."""
-
-    row: Row
-    example: Row
+from ..tasks.task import Task
+from .loaded import Input, LoadedModel, read_input, several_texts
 
 
 def predict(
@@ -29,10 +18,10 @@ def predict(
 ) -> Iterator[Row]:
     """Apply a run folder to lines of raw text, or to JSON lines with the fields of the prepared format.
 
-    The lines are raw text unless the first one begins with a brace.
+    The lines are raw text unless the first one begins with a brace. Memory does not grow with their number.
 
     Args:
-        task: the task's name.
+        task: the task's name, or a task file.
         model: a run folder of the task.
         lines: the input, line by line; blank lines are ignored.
         name: the name of the input in messages.
@@ -40,29 +29,31 @@ def predict(
 
     Yields:
         For tagged words `{"id", "text", "entities": [{"start", "end", "label", "score", "text"}]}` with offsets in code
-        points, otherwise `{"id", "label", "probabilities"}`.
+        points; for questions with a context `{"id", "answer", "start", "end", "score"}`; otherwise
+        `{"id", "label", "probabilities"}`.
 
     Raises:
         RequestError: there is no such task or run, the input is empty, or a line is malformed.
     """
-    import pyarrow as pa
+    loaded = LoadedModel(task, Path(model), precision)
+    yield from loaded.predict_inputs(read_inputs(loaded.task, lines, name))
 
-    from ..models.loading import load_model
-    from ..models.tokenizer_loading import load_tokenizer
-    from ..training.predictor import Predictor
 
-    folder = Path(model)
-    found, record = task_of_run(task, folder)
-    tokenizer = load_tokenizer(folder, words=found.head.per_word)
-    predictor = Predictor(found.head, tokenizer, record.scoring_precision(precision))
-    encoder = load_model(folder, found.head, found.labels, fine_tuned=True)
-    inputs = iter(read_inputs(found, lines, name))
-    while chunk := list(islice(inputs, _CHUNK)):
-        examples = [item.example for item in chunk]
-        rows = list(found.family.encode(found, tokenizer, examples, record.max_length, Truncation()))
-        table = pa.Table.from_pylist(rows, schema=encoded_schema(found))
-        for item, output in zip(chunk, predictor.predict_rows(encoder, table), strict=True):
-            yield found.family.describe(found, *item, *found.family.decode(found, output, item.example))
+def check_inputs(task: Task, lines: Iterable[str], name: str) -> None:
+    """Make sure that the task can use every line. Raw text needs no other check than that of its encoding.
+
+    Raises:
+        RequestError: see `read_inputs`.
+    """
+    numbered = _numbered(lines)
+    first = next(numbered, None)
+    if first is not None and not _is_json(first[1]):
+        next(_inputs(task, iter([first]), name), None)
+        for _ in numbered:
+            pass
+        return
+    for _ in _inputs(task, numbered if first is None else chain([first], numbered), name):
+        pass
 
 
 def read_inputs(task: Task, lines: Iterable[str], name: str) -> Iterator[Input]:
@@ -71,31 +62,29 @@ def read_inputs(task: Task, lines: Iterable[str], name: str) -> Iterator[Input]:
     Raises:
         RequestError: the input is empty, or the task cannot use a line; the message names its number.
     """
-    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(lines, start=1) if line.strip())
+    return _inputs(task, _numbered(lines), name)
+
+
+def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    return ((number, line.rstrip("\r\n")) for number, line in enumerate(lines, start=1) if line.strip())
+
+
+def _is_json(line: str) -> bool:
+    return line.lstrip().startswith("{")
+
+
+def _inputs(task: Task, numbered: Iterator[tuple[int, str]], name: str) -> Iterator[Input]:
     first = next(numbered, None)
     if first is None:
         raise RequestError(f"{name}: nothing to predict, the input is empty")
-    is_json = first[1].lstrip().startswith("{")
+    is_json = _is_json(first[1])
     if not is_json and task.family.from_text is None:
-        raise RequestError(
-            f"{name}:{first[0]}: {task.name} takes several texts an example; give JSON lines with the fields "
-            f"{', '.join(task.family.columns)}"
-        )
+        raise RequestError(f"{name}:{first[0]}: {several_texts(task)}")
     for number, line in chain([first], numbered):
         where = f"{name}:{number}"
         row = parse_object(line, where) if is_json else {"text": line}
         row.setdefault("id", str(number))
         try:
-            yield _read(task, row)
+            yield read_input(task, row)
         except ValueError as error:
             raise RequestError(f"{where}: {error}") from error
-
-
-def _read(task: Task, row: Row) -> Input:
-    row = {key: value for key, value in row.items() if key != task.family.label_column}
-    from_text = task.family.from_text
-    if from_text is not None and "text" in row and task.family.columns[0] not in row:
-        if not isinstance(row["text"], str) or not row["text"].strip():
-            raise ValueError("the field 'text' should be a string that is not blank")
-        row = {"id": row["id"], **from_text(task, row["text"])}
-    return Input(row, task.parse(row))

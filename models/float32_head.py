@@ -23,7 +23,8 @@ def float32_head(model: PreTrainedModel) -> Iterator[None]:
     Args:
         model: a model of `transformers` with a head.
     """
-    layers = [child for child in model.children() if child is not model.base_model]
+    # An encoder without a head is its own base model.
+    layers = [child for child in model.children() if child is not model.base_model and model is not model.base_model]
     replaced = [layer.__dict__.get("forward") for layer in layers]
     for layer in layers:
         layer.forward = _in_float32(layer.forward, model)

@@ -108,8 +108,33 @@ def kinds_of_relations(document: Document, ignore: Collection[str]) -> Iterator[
             yield first[0].kind, second[0].kind, relation.kind
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two arguments whose types can be related.
+
+    Attributes:
+        where: the file and line of their relation, or of the first argument.
+        first: the key of the first argument.
+        second: the key of the second argument.
+        text: the text in which both are marked.
+        label: their relation.
+    """
+
+    where: str
+    first: str
+    second: str
+    text: str
+    label: str
+
+
 def related_rows(document: Document, rules: PairRules) -> Iterator[Placed]:
-    """Yield one row with `text` and `label` for each pair of arguments whose types can be related.
+    """Yield one row with `text` and `label` for each pair of `pairs_of`."""
+    for pair in pairs_of(document, rules):
+        yield pair.where, {"text": pair.text, "label": pair.label}
+
+
+def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
+    """Yield each pair of arguments whose types can be related.
 
     Relations between mentions are looked for in a passage (passages with a relation from one into the other are
     joined). Relations between concepts, as in PubTator files, are looked for in the whole document, with all mentions
@@ -144,7 +169,7 @@ def related_rows(document: Document, rules: PairRules) -> Iterator[Placed]:
         for first, second, relation in _pairs(inside, labels, rules):
             text = mark(document.text, (start, end), inside[first], inside[second], rules.marks)
             where = relation.where if relation else inside[first][0].where
-            yield where, {"text": text, "label": relation.kind if relation else rules.negative}
+            yield Pair(where, first, second, text, relation.kind if relation else rules.negative)
 
 
 def _pairs(

@@ -1,0 +1,129 @@
+"""Applying a fine-tuned model to documents: mentions with offsets in the document, relations, or a label."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..corpora.annotated import Document, Mention, Relation, paragraphs
+from ..corpora.sources import Row
+from ..errors import RequestError
+from ..tasks.custom.definition import Definition
+from ..tasks.custom.documents import pairs_of
+from .loaded import Input, LoadedModel, read_input, several_texts
+
+# A part of a document that is predicted, and what its prediction refers to: the start of a passage, or two mentions.
+_Part = tuple[Row, Any]
+
+
+def needs_mentions(loaded: LoadedModel) -> bool:
+    """Return whether the model reads mentions that are annotated already, as one of relations does."""
+    return _definition(loaded) is not None
+
+
+def predict_documents(loaded: LoadedModel, documents: Iterable[Document]) -> Iterator[tuple[Document, Row]]:
+    """Yield each document with what was found in it, in order and at constant memory.
+
+    A document is predicted passage by passage (or line by line), long passages in overlapping windows; mentions are put
+    back with their offsets in the document.
+
+    Args:
+        loaded: the model.
+        documents: the documents. For a model of relations, they have mentions.
+
+    Yields:
+        The document and, by the family of the task, `{"id", "text", "entities": [...]}`,
+        `{"id", "relations": [{"first", "second", "label", "score"}]}`, or `{"id", "label", "probabilities"}`.
+
+    Raises:
+        RequestError: the task cannot use documents.
+    """
+    if loaded.task.family.from_text is None:
+        raise RequestError(several_texts(loaded.task))
+    waiting: deque[tuple[Document, list[_Part]]] = deque()
+
+    def inputs() -> Iterator[Input]:
+        for document in documents:
+            parts = list(_parts(loaded, document))
+            waiting.append((document, parts))
+            for number, (row, _) in enumerate(parts):
+                yield read_input(loaded.task, {"id": f"{document.key}#{number}", **row})
+
+    found: list[Row] = []
+    for row in loaded.predict_inputs(inputs()):
+        yield from _finished(loaded, waiting, found)
+        found.append(row)
+    yield from _finished(loaded, waiting, found)
+
+
+def _finished(
+    loaded: LoadedModel, waiting: deque[tuple[Document, list[_Part]]], found: list[Row]
+) -> Iterator[tuple[Document, Row]]:
+    """Yield the documents all of whose parts have been predicted."""
+    while waiting and len(found) >= len(waiting[0][1]):
+        document, parts = waiting.popleft()
+        own, found[:] = found[: len(parts)], found[len(parts) :]
+        yield document, _joined(loaded, document, parts, own)
+
+
+def _parts(loaded: LoadedModel, document: Document) -> Iterator[_Part]:
+    definition = _definition(loaded)
+    if loaded.task.head.per_word:
+        # Mentions that are annotated already say nothing about where passages end.
+        bare = Document(document.key, document.text, document.where, (), (), document.passages)
+        for start, end in paragraphs(bare):
+            yield {"text": document.text[start:end]}, start
+    elif definition is not None and (rules := definition.pair_rules) is not None:
+        for pair in pairs_of(document, rules):
+            yield {"text": pair.text}, (pair.first, pair.second)
+    elif document.text.strip():
+        yield {"text": document.text}, None
+
+
+def _definition(loaded: LoadedModel) -> Definition | None:
+    """Return the definition of a task whose examples are pairs of mentions, else None."""
+    if loaded.task.definition is None:
+        return None
+    definition = Definition.from_json(loaded.task.definition)
+    return definition if definition.pair_rules is not None else None
+
+
+def _joined(loaded: LoadedModel, document: Document, parts: Sequence[_Part], found: Sequence[Row]) -> Row:
+    """Put what was found in the parts of a document together."""
+    if loaded.task.head.per_word:
+        entities = [
+            entity | {"start": entity["start"] + start, "end": entity["end"] + start}
+            for (_, start), row in zip(parts, found, strict=True)
+            for entity in row["entities"]
+        ]
+        return {"id": document.key, "text": document.text, "entities": entities}
+    definition = _definition(loaded)
+    if definition is not None:
+        relations = [
+            {"first": pair[0], "second": pair[1], "label": row["label"], "score": row["probabilities"][row["label"]]}
+            for (_, pair), row in zip(parts, found, strict=True)
+            if row["label"] != definition.negative
+        ]
+        return {"id": document.key, "relations": relations}
+    return {"id": document.key, **{key: value for row in found for key, value in row.items() if key != "id"}}
+
+
+def annotated(document: Document, row: Row) -> Document:
+    """Return a document with the mentions and relations that were found in it, in place of what it had.
+
+    Raises:
+        RequestError: neither was looked for.
+    """
+    if "entities" in row:
+        mentions = tuple(
+            Mention(f"T{number}", entity["label"], entity["start"], entity["end"], document.where)
+            for number, entity in enumerate(row["entities"], start=1)
+        )
+        return Document(document.key, document.text, document.where, mentions, (), document.passages)
+    if "relations" in row:
+        relations = tuple(Relation(r["label"], r["first"], r["second"], document.where) for r in row["relations"])
+        return Document(document.key, document.text, document.where, document.mentions, relations, document.passages)
+    raise RequestError(
+        "BRAT and BioC files hold mentions and relations, which this task does not find; write JSON lines"
+    )
