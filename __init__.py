@@ -1,4 +1,4 @@
-"""Fine-tune and benchmark biomedical encoders on BLURB, MedQA-USMLE and MMLU-professional-medicine."""
+"""Fine-tune and benchmark biomedical encoders on BLURB, MedQA-USMLE, MMLU-professional-medicine, or your own data."""
 
 from __future__ import annotations
 
@@ -8,30 +8,67 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .errors import LinkbertError, RequestError, RunError
+    from .experiments.embedding import embed
     from .experiments.evaluation import evaluate
+    from .experiments.export import export
     from .experiments.finetune import finetune
+    from .experiments.loaded import load
     from .experiments.options import RunOptions
     from .experiments.plan import plan_finetune
     from .experiments.prediction import predict
     from .leaderboard.board import leaderboard
     from .training.reporters import Reporter
 
-__all__ = ["Reporter", "RunOptions", "__version__", "evaluate", "finetune", "leaderboard", "plan_finetune", "predict"]
+__all__ = [
+    "LinkbertError",
+    "Reporter",
+    "RequestError",
+    "RunError",
+    "RunOptions",
+    "__version__",
+    "embed",
+    "evaluate",
+    "export",
+    "finetune",
+    "leaderboard",
+    "load",
+    "plan_finetune",
+    "predict",
+]
 
 # Where the public names are defined.
-_MODULES = {
+_CLASSES = {
+    "LinkbertError": ".errors",
     "Reporter": ".training.reporters",
+    "RequestError": ".errors",
+    "RunError": ".errors",
     "RunOptions": ".experiments.options",
+}
+_FUNCTIONS = {
+    "embed": ".experiments.embedding",
     "evaluate": ".experiments.evaluation",
+    "export": ".experiments.export",
     "finetune": ".experiments.finetune",
     "leaderboard": ".leaderboard.board",
+    "load": ".experiments.loaded",
     "plan_finetune": ".experiments.plan",
     "predict": ".experiments.prediction",
 }
+_WITH_PROGRESS = ("evaluate", "finetune")
 
 
 def __getattr__(name: str) -> Any:
     # Names are imported on first use (PEP 562), because `linkbert --help` must not wait for torch.
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _CLASSES:
+        return getattr(import_module(_CLASSES[name], __name__), name)
+    if name in _FUNCTIONS:
+        from .api import public
+
+        function = getattr(import_module(_FUNCTIONS[name], __name__), name)
+        return public(function, shows_progress=name in _WITH_PROGRESS)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

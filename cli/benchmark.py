@@ -37,6 +37,7 @@ def command(
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
     results_dir: options.ResultsDir = RunOptions.results_dir,
+    track: options.Track = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     precision: options.Precision = RunOptions.precision,
@@ -49,6 +50,9 @@ def command(
     """
     set_up_logging(quiet=quiet)
     from ..benchmarks.suites import benchmark
+    from ..experiments.trackers import make_trackers
+
+    trackers = make_trackers(track or ())
 
     with obeying_signals(), progress(quiet=quiet) as reporters:
         outcome = benchmark(
@@ -59,7 +63,7 @@ def command(
             dry_run=dry_run,
             on_plan=None if json or quiet else _show_plan,
             on_run=None if quiet else _show_run,
-            reporters=reporters,
+            reporters=[*reporters, *trackers],
             **options.option_values(context.params),
         )
     if json:

@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -79,11 +80,20 @@ def set_up_logging(*, quiet: bool) -> None:
     """Send the package's log to standard error; with `quiet`, warnings and errors only."""
     logger = logging.getLogger("linkbert")
     logger.handlers.clear()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStandardError()
     handler.setFormatter(_Plain())
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to whatever `sys.stderr` is at the time: while bars are shown, that prints above them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # A run goes on when nobody reads its log any more, or when the disk of its log is full.
+        with suppress(OSError, AttributeError):
+            sys.stderr.write(self.format(record) + "\n")
 
 
 class _Plain(logging.Formatter):
@@ -125,19 +135,25 @@ def _bars() -> Bars:
 
 
 class _BarReporter(Reporter):
-    """Shows one bar per stage of a run."""
+    """Shows one bar per stage of a run, which moves with every update."""
 
     def __init__(self, bars: Bars) -> None:
         self.bars = bars
         self.shown: dict[str, Any] = {}  # stage -> id of its bar
+        self.detail = _Detail()
+
+    def on_start(self, run: Mapping[str, Any]) -> None:
+        """Show the bar of the training at once: the first update takes longest."""
+        self.bars.console.print(f"{run['task']} {run['model']} seed {run['seed']}", highlight=False)
+        self.shown["train"] = self.bars.add_task("train", total=run["steps"], detail="")
 
     def on_progress(self, progress: Progress) -> None:
         """Update the bar of the stage; a stage that begins again, as for another seed, gets a new bar."""
         shown = self.shown.get(progress.stage)
-        if shown is None or progress.done <= self.bars.tasks[shown].completed:
+        if shown is None or progress.done < self.bars.tasks[shown].completed:
             shown = self.bars.add_task(progress.stage, total=progress.total, detail="")
             self.shown[progress.stage] = shown
-        self.bars.update(shown, completed=progress.done, detail=_detail(progress))
+        self.bars.update(shown, completed=progress.done, detail=self.detail.of(progress))
 
 
 class _LineReporter(Reporter):
@@ -145,19 +161,52 @@ class _LineReporter(Reporter):
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}  # stage -> time of its last line
+        self.began: dict[str, tuple[float, int]] = {}  # stage -> time and number of its first report
+        self.detail = _Detail()
+
+    def on_start(self, run: Mapping[str, Any]) -> None:
+        """Say which run begins."""
+        self.last.clear()
+        self.began.clear()
+        self._print(f"{run['task']} {run['model']} seed {run['seed']}: {run['steps']} updates")
 
     def on_progress(self, progress: Progress) -> None:
         """Print a line if it is time for one."""
         now = time.monotonic()
+        detail = self.detail.of(progress)
+        since, first = self.began.setdefault(progress.stage, (now, progress.done))
         if progress.done < progress.total and now - self.last.get(progress.stage, 0.0) < _LINE_SECONDS:
             return
         self.last[progress.stage] = now
+        left = ""
+        if first < progress.done < progress.total:
+            seconds = (now - since) / (progress.done - first) * (progress.total - progress.done)
+            left = f" {timedelta(seconds=round(seconds))} left"
+        self._print(f"{progress.stage} {progress.done}/{progress.total} {detail}{left}")
+
+    @staticmethod
+    def _print(line: str) -> None:
         # A run goes on when nobody reads its progress any more, or when the disk of its log is full.
         with suppress(OSError):
-            sys.stderr.write(f"{progress.stage} {progress.done}/{progress.total} {_detail(progress)}\n")
+            sys.stderr.write(f"{line.rstrip()}\n")
 
 
-def _detail(progress: Progress) -> str:
-    loss = "" if progress.loss is None else f"loss {progress.loss:.4f} "
-    speed = progress.examples_per_second
-    return loss + ("" if speed is None else f"{speed:.1f} examples/s")
+class _Detail:
+    """What is shown beside a number of updates: the last loss, the learning rate and the speed."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Progress] = {}  # stage -> the last progress with a speed
+
+    def of(self, progress: Progress) -> str:
+        """Return the text for a progress."""
+        if progress.examples_per_second is not None:
+            self.known[progress.stage] = progress
+        last = self.known.get(progress.stage)
+        parts = []
+        if last is not None and last.loss is not None:
+            parts.append(f"loss {last.loss:.4f}")
+        if progress.learning_rate is not None:
+            parts.append(f"rate {progress.learning_rate:.2e}")
+        if last is not None and last.examples_per_second is not None:
+            parts.append(f"{last.examples_per_second:.1f} examples/s")
+        return " ".join(parts)

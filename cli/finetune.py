@@ -48,6 +48,7 @@ def command(
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
     results_dir: options.ResultsDir = RunOptions.results_dir,
+    track: options.Track = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     precision: options.Precision = RunOptions.precision,
@@ -70,9 +71,11 @@ def command(
         print_json(plan) if json else _print_plan(plan)
         return
     from ..experiments.finetune import finetune
+    from ..experiments.trackers import make_trackers
 
+    trackers = make_trackers(track or ())
     with obeying_signals(), progress(quiet=quiet) as reporters:
-        result = finetune(request, reporters=reporters)
+        result = finetune(request, reporters=[*reporters, *trackers])
     results = result if isinstance(result, list) else [result]
     if json:
         documents = [item.to_json() for item in results]

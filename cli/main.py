@@ -12,6 +12,7 @@ from . import (
     doctor,
     embed,
     evaluate,
+    export,
     finetune,
     init,
     leaderboard,
@@ -58,6 +59,7 @@ app.command("diff")(show.diff)
 app.command("push")(push.command)
 app.command("predict")(predict.command)
 app.command("embed")(embed.command)
+app.command("export")(export.command)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
 app.command("tasks")(tasks.command)

@@ -148,6 +148,15 @@ Deterministic = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="TRACKER",
+        help="Also send curves to tensorboard, wandb, mlflow or trackio; repeatable.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Show no progress and no remarks; errors still show.", rich_help_panel=OUTPUT),

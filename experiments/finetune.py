@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -16,7 +15,7 @@ from ..tasks.data import Split, count_shared_texts
 from ..tasks.task import Task
 from ..training.checkpoints import Checkpoints
 from ..training.reporters import Reporter, check_reporters
-from ..training.state import State
+from .best_epoch import BestEpoch
 from .evaluation import score_run
 from .model_card import write_card
 from .options import RunOptions
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
 
-    from ..training.predictor import Predictor
     from ..training.trainer import Trainer
 
 _TRIAL_BATCHES = 2  # batches of dev that are scored before the first update
@@ -122,15 +120,20 @@ def _train(plan: RunPlan, seed: int, trainer: Trainer, log: TrainingLog) -> Resu
     try:
         with trainer.working(), log.opened() if trainer.is_main else nullcontext():
             return _train_and_score(plan, record, trainer, log)
-    except Exception as error:
-        if trainer.is_main:
+    except BaseException as error:
+        if trainer.is_main and isinstance(error, Exception):
             note_failure(paths.run_dir, error)
+        for reporter in trainer.reporters:
+            reporter.on_failure(error)
         raise
 
 
 def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: TrainingLog) -> Result:
     task, options, seed = plan.task, plan.options, record.seed
     trainer.seed(seed)
+    if trainer.is_main:
+        for reporter in trainer.reporters:
+            reporter.on_start(_announced(plan, record))
     model = _load_model(plan)
     # The other processes find in the cache what the main process has encoded.
     with trainer.accelerator.main_process_first():
@@ -139,7 +142,7 @@ def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: Tr
     dev = plan.held_out_dev
     trial = dev or plan.splits["test"]
     _try_scoring(task, trainer, model, trial, encoded[trial.name][0], _TRIAL_BATCHES * plan.recipe.batch_size)
-    best = _BestEpoch(task, trainer, dev, encoded["dev"][0]) if dev and options.select == "best-dev" else None
+    best = BestEpoch(task, trainer, dev, encoded["dev"][0]) if dev and options.select == "best-dev" else None
     model, cost = trainer.fit(
         model,
         train,
@@ -172,6 +175,18 @@ def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: Tr
         dev=_dev_record(task, predicted["dev"][0], plan.paths(seed), best) if dev else None,
     )
     return trainer.share(_finish(plan, finished, model, predicted["test"][0]))
+
+
+def _announced(plan: RunPlan, record: RunRecord) -> dict[str, Any]:
+    """Return what reporters are told about a run that begins."""
+    return {
+        "task": plan.task.name,
+        "model": plan.model.source.name,
+        "seed": record.seed,
+        "run_dir": str(plan.paths(record.seed).run_dir),
+        "steps": plan.steps().total,
+        "recipe": {key: item["value"] for key, item in record.recipe.items()},
+    }
 
 
 def _finish(plan: RunPlan, record: RunRecord, model: PreTrainedModel, predicted: Predicted) -> Result:
@@ -229,7 +244,7 @@ def _checkpoints(plan: RunPlan, seed: int, trainer: Trainer) -> Checkpoints:
     return Checkpoints(plan.paths(seed).checkpoints, identity, plan.options.checkpoint_every * 60 or None)
 
 
-def _dev_record(task: Task, predicted: Predicted, paths: RunPaths, best: _BestEpoch | None) -> dict[str, Any]:
+def _dev_record(task: Task, predicted: Predicted, paths: RunPaths, best: BestEpoch | None) -> dict[str, Any]:
     """Score dev, and write its predictions into the run folder."""
     scored = score_split(task, predicted)
     write_predictions(paths.run_dir / "dev.predictions.jsonl", predicted.lines())
@@ -262,33 +277,3 @@ def _save_model(plan: RunPlan, model: PreTrainedModel, folder: Path) -> str:
     saved.rmdir()
     sync_folder(folder)
     return weights_sha256(folder)
-
-
-class _BestEpoch:
-    """Scores dev after each epoch, and keeps the weights of the best epoch (the earlier one of equal scores)."""
-
-    def __init__(self, task: Task, predictor: Predictor, split: Split, encoded: Dataset) -> None:
-        self.task, self.predictor, self.split, self.encoded = task, predictor, split, encoded
-        self.score, self.epoch, self.weights = -math.inf, 0, {}
-
-    def score_epoch(self, model: PreTrainedModel, epoch: int) -> dict[str, float]:
-        """Score dev, and keep the weights if they are the best so far."""
-        predicted, _ = predict_split(self.task, self.predictor, model, self.split, self.encoded)
-        score = score_split(self.task, predicted).score
-        if score > self.score:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-            self.score, self.epoch, self.weights = score, epoch, weights
-        return {"dev_score": score}
-
-    def use(self, model: PreTrainedModel) -> None:
-        """Put the best weights into the model."""
-        model.load_state_dict(self.weights)
-
-    def state(self) -> State:
-        """Return the best epoch so far with its weights."""
-        return State(self.weights, {"score": self.score, "epoch": self.epoch} if self.epoch else {})
-
-    def restore(self, state: State) -> None:
-        """Continue from a state; an empty one means that no epoch was scored."""
-        self.score, self.epoch = state.values.get("score", -math.inf), state.values.get("epoch", 0)
-        self.weights = dict(state.tensors)

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from itertools import combinations
 from typing import Any
@@ -155,6 +156,12 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of this result."""
         return to_document(self)
+
+    def _repr_html_(self) -> str:
+        """Return the scores as a table, for notebooks."""
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{value:.2f}</td></tr>" for name, value in self.metrics.items())
+        title = escape(f"{self.task}, {self.name}, seed {self.seed}: {self.score:.2f} ({self.metric})")
+        return f"<table><caption>{title}</caption>{rows}</table>"
 
     def compute_checksum(self) -> str:
         """Return the SHA-256 of the JSON object without `checksum`, with sorted keys and no white space, as UTF-8."""

@@ -16,7 +16,7 @@ from .results import now
 
 LOG_FILE = "training-log.jsonl"  # in a run folder
 _LARGEST = 1e30  # no loss or number of updates is larger
-_LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second")
+_LOGGED = ("epoch", "loss", "learning_rate", "examples_per_second", "tokens_per_second", "memory_mb")
 
 
 def _refuse_link(path: str, flags: int) -> int:
@@ -68,7 +68,7 @@ class TrainingLog(Reporter):
 
     def on_progress(self, progress: Progress) -> None:
         """Log the loss."""
-        if progress.stage == "train":
+        if progress.stage == "train" and progress.loss is not None:
             self._write({"step": progress.done, **{key: getattr(progress, key) for key in _LOGGED}})
 
     def on_epoch(self, epoch: int, scores: Mapping[str, float]) -> None:

@@ -63,6 +63,27 @@ class Board:
         """Return the board as a JSON object, `{"rows": [...], "failed": [...]}`."""
         return {"rows": [row.to_json() for row in self.rows], "failed": [run.to_json() for run in self.failed]}
 
+    def to_frame(self) -> Any:
+        """Return the board as a data frame of pandas: one row per model, one column per task that has a score."""
+        import pandas as pd
+
+        rows = [
+            {
+                "model": row.model,
+                "source": row.publication.name if row.publication else row.source,
+                "ranked": row.ranked,
+                "blurb": row.blurb,
+                **{name: row.means.get(name) for name in self.tasks},
+            }
+            for row in self.rows
+        ]
+        scored = [name for name in self.tasks if any(row[name] is not None for row in rows)]
+        return pd.DataFrame(rows, columns=["model", "source", "ranked", "blurb", *scored])
+
+    def _repr_html_(self) -> str:
+        """Return the board as a table, for notebooks."""
+        return self.to_frame().to_html(index=False, float_format="{:.2f}".format, na_rep="")
+
     def measured(self) -> Board:
         """Return the board without the published rows."""
         return replace(self, rows=[row for row in self.rows if row.source == "measured"])

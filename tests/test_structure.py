@@ -206,8 +206,12 @@ def test_public_functions_are_the_commands_functions(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from linkbert.experiments import evaluation, finetune, options, plan, prediction
 
-    assert linkbert.finetune is finetune.finetune and linkbert.evaluate is evaluation.evaluate
-    assert linkbert.predict is prediction.predict and linkbert.plan_finetune is plan.plan_finetune
+    def origin(function):
+        return origin(function.__wrapped__) if hasattr(function, "__wrapped__") else function
+
+    assert origin(linkbert.finetune) is finetune.finetune and origin(linkbert.evaluate) is evaluation.evaluate
+    assert origin(linkbert.predict) is prediction.predict and origin(linkbert.plan_finetune) is plan.plan_finetune
+    assert dir(linkbert) == sorted(linkbert.__all__)
     assert linkbert.RunOptions is options.RunOptions
     # A package of the same name takes the function's place once it is imported; it can be called all the same.
     assert linkbert.leaderboard(suite="mmlu").to_json() == leaderboard(suite="mmlu").to_json()

@@ -80,6 +80,16 @@ def token_budget(device: torch.device, config: Any) -> int:
     return max(_CPU_TOKENS, memory // (_ACTIVATION_BYTES * config.hidden_size * layers))
 
 
+def memory_mb(device: torch.device) -> float:
+    """Return the memory in use in MB: that of the tensors on a GPU or, on a CPU, that of the whole process."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device) / 1e6
+    return psutil.Process().memory_info().rss / 1e6
+
+
 def peak_memory_mb(device: torch.device) -> float:
     """Return the peak memory in MB, of the GPU's allocator or, on a CPU, of the whole process."""
     import torch

@@ -51,19 +51,22 @@ class Meter:
     Args:
         accelerator: the accelerator of the training.
         steps: the number of updates.
-        report: called with the progress every `_REPORT_EVERY` updates.
+        report: called with the progress after every update; every `_REPORT_EVERY` updates it has the loss.
+        memory: returns the memory in use, in MB.
     """
 
-    def __init__(self, accelerator: Accelerator, steps: StepPlan, report: Callable[[Progress], None]) -> None:
-        self.accelerator, self.steps, self.report = accelerator, steps, report
+    def __init__(
+        self, accelerator: Accelerator, steps: StepPlan, report: Callable[[Progress], None], memory: Callable[[], float]
+    ) -> None:
+        self.accelerator, self.steps, self.report, self.memory = accelerator, steps, report, memory
         self.losses: list[torch.Tensor] = []
         self.done, self.rate = 0, 0.0
-        self.examples = self.tokens = self.computed = self.shown = 0
+        self.examples = self.tokens = self.computed = self.shown = self.shown_tokens = 0
         self.seconds, self.paused = 0.0, False
         self.since = self.last = time.perf_counter()
 
     def add(self, loss: torch.Tensor, update: Update, done: int, rate: float) -> None:
-        """Count one update, and report after every `_REPORT_EVERY` of them.
+        """Count one update, and report it.
 
         Args:
             loss: the update's loss, still on the device.
@@ -79,13 +82,17 @@ class Meter:
         self.examples += len(update.batch)
         self.tokens += update.tokens
         self.computed += update.computed
+        where = {"epoch": done / self.steps.per_epoch, "learning_rate": rate}
         if done % _REPORT_EVERY and done != self.steps.total:
+            self.report(Progress("train", done, self.steps.total, **where))
             return
         values = self.check()
         self.losses.clear()
         now = time.perf_counter()
-        speed = (self.examples - self.shown) / max(now - self.last, 1e-9)
-        self.last, self.shown = now, self.examples
+        seconds = max(now - self.last, 1e-9)
+        speed = (self.examples - self.shown) / seconds
+        tokens = (self.tokens - self.shown_tokens) * self.accelerator.num_processes / seconds
+        self.last, self.shown, self.shown_tokens = now, self.examples, self.tokens
         self.report(
             Progress(
                 "train",
@@ -93,8 +100,9 @@ class Meter:
                 self.steps.total,
                 loss=sum(values) / len(values),
                 examples_per_second=speed,
-                epoch=done / self.steps.per_epoch,
-                learning_rate=rate,
+                tokens_per_second=tokens,
+                memory_mb=self.memory(),
+                **where,
             )
         )
 
@@ -145,7 +153,7 @@ class Meter:
     def resume(self) -> None:
         """Start the clock again."""
         self.since = self.last = time.perf_counter()
-        self.shown, self.paused = self.examples, False
+        self.shown, self.shown_tokens, self.paused = self.examples, self.tokens, False
 
     def cost(self, *, micro_batch: str, halvings: int) -> Cost:
         """Stop the clock and return what the training cost so far."""

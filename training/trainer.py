@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..models.vocabulary import Vocabulary
 from ..tasks.task import Recipe
 from .checkpoints import Checkpoints
 from .data_loader import Update, UpdateLoader
-from .device import device_name, is_out_of_memory, token_budget
+from .device import device_name, is_out_of_memory, memory_mb, token_budget
 from .encoded_rows import lengths_of, token_ids_of
 from .meter import Cost, Meter
 from .model_patch import ModelPatch, frozen_garbage
@@ -241,7 +242,7 @@ class Trainer(Predictor):
             optimizer=optimizer,
             scheduler=make_scheduler(recipe, optimizer, steps),
             loader=loader,
-            meter=Meter(self.accelerator, steps, self.report),
+            meter=Meter(self.accelerator, steps, self.report, partial(memory_mb, self.device)),
             parts=parts,
             deterministic=self.deterministic,
         )

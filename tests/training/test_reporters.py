@@ -53,7 +53,8 @@ def test_a_reporter_without_a_method_is_refused_before_the_run_starts(data_dir, 
         def on_progress(self, progress): ...
 
     with pytest.raises(
-        RequestError, match="OnlyProgress lacks on_epoch, on_end; make its class a subclass of linkbert"
+        RequestError,
+        match="OnlyProgress lacks on_start, on_epoch, on_end, on_failure; make its class a subclass of linkbert",
     ):
         finetune("gad", model=str(tiny), data_dir=data_dir, runs_dir=tmp_path / "runs", reporters=[OnlyProgress()])
     assert not (tmp_path / "runs").exists()
