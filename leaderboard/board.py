@@ -17,6 +17,7 @@ from ..tasks.task import BLURB_TYPES, SUITES, Task
 from .comparable import comparable_results, covered_tasks
 from .comparison import Comparison, Difference, compare_rows, is_behind
 from .evidence import Evidence, find_evidence
+from .other_sources import other_sources
 from .published import published_rows, select_published
 from .ranks import with_ranks
 from .rows import (
@@ -119,7 +120,7 @@ class Board:
         (found,) = compare_rows([(first, second)], self.uncertainty)
         if not found.datasets:
             raise RequestError(f"--compare {a} {b}: they have no dataset in common")
-        return replace(found, other_sources=_other_sources(first, second))
+        return replace(found, other_sources=other_sources(first, second))
 
     def keep_intervals(self) -> Path:
         """Write intervals and tests of all measured rows beside the results, for readers without the predictions.
@@ -280,22 +281,3 @@ def _ranked(rows: list[Row], board: Board) -> list[Row]:
 def _decisive(found: Comparison, board: Board) -> Difference | None:
     """Return the difference that decides about ranks."""
     return next(iter(found.datasets.values()), None) if len(board.tasks) == 1 else found.blurb
-
-
-def _other_sources(a: Row, b: Row) -> Mapping[str, Mapping[str, float]]:
-    """Return what other publications print for the difference of the same two models."""
-    rows = {row.name: row for row in published_rows()}
-    found: dict[str, dict[str, float]] = {}
-    for publication in dict.fromkeys(row.publication.name for row in published_rows()):
-        if publication in (a.publication and a.publication.name, b.publication and b.publication.name):
-            continue
-        first, second = (rows.get(f"{row.model}@{publication}") for row in (a, b))
-        if first is not None and second is not None:
-            boards = [next(published_board_rows([row], tuple(TASKS))) for row in (first, second)]
-            one, other = boards
-            found[publication] = {
-                name: one.means[name] - other.means[name] for name in one.means if name in other.means
-            }
-            if one.blurb is not None and other.blurb is not None:
-                found[publication]["blurb"] = one.blurb - other.blurb
-    return found

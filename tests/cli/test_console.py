@@ -1,5 +1,6 @@
 """Standard output holds documents and tables; all messages go to standard error, one line each."""
 
+import importlib
 import json
 
 import pytest
@@ -66,14 +67,16 @@ def test_an_interrupted_command_reports_it_and_exits_with_code_130(cli, monkeypa
     def interrupt(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linkbert.leaderboard.comparable.read_results", interrupt)
+    monkeypatch.setattr(importlib.import_module("linkbert.leaderboard.comparable"), "read_results", interrupt)
     done = cli("leaderboard")
     assert done.exit_code == 130 and done.stderr.startswith("error: stopped")
 
 
 def test_an_unexpected_exception_is_one_line_without_a_traceback(cli, monkeypatch):
     monkeypatch.delenv("LINKBERT_DEBUG")
-    monkeypatch.setattr("linkbert.leaderboard.comparable.read_results", lambda folder: 1 / 0)
+    monkeypatch.setattr(
+        importlib.import_module("linkbert.leaderboard.comparable"), "read_results", lambda folder: 1 / 0
+    )
     done = cli("leaderboard")
     assert done.exit_code == 1 and done.stdout == ""
     assert done.stderr.startswith("error: ZeroDivisionError") and done.stderr.count("\n") == 1
