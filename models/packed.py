@@ -17,6 +17,7 @@ from .heads import Head
 from .kernels import Dropout, Kernels
 from .loading import position_offset
 from .packed_attention import NAME, KeysAndValues, packed_attention
+from .packed_disentangled import DisentangledRows, packed_disentangled_attention
 from .packed_layout import Layout, make_layout, to_device
 
 _log = logging.getLogger(__name__)
@@ -127,41 +128,77 @@ def running_packed(model: PreTrainedModel, kernels: Kernels | None = None) -> It
     """
     AttentionInterface.register(NAME, packed_attention)
     base, implementation = model.base_model, model.config._attn_implementation or "eager"
-    first_position = position_offset(base)
+    # A head that reads the mean of all tokens needs all of them from the last layer.
+    averaged = getattr(model.config, "classifier_pooling", None) == "mean" and base is not model
+    with ExitStack() as undo:
+        disentangled = undo.enter_context(packed_disentangled_attention(base))
+        if disentangled is None:
+            undo.callback(model.set_attn_implementation, implementation)
+            model.set_attn_implementation(NAME)
+        hooks = _Hooks(position_offset(base), kernels, disentangled, averaged)
+        undo.callback(model.register_forward_pre_hook(hooks.note, with_kwargs=True).remove)
+        undo.callback(base.register_forward_pre_hook(hooks.unfold, with_kwargs=True).remove)
+        undo.callback(base.register_forward_hook(hooks.gather, with_kwargs=True).remove)
+        hooks.narrowed = not averaged and undo.enter_context(narrowed_last_layer(base))
+        if kernels is not None:
+            undo.enter_context(_own_dropout(model, kernels))
+        yield
 
-    def unfold(module: Any, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        row = keywords["packed"]
-        inputs = {"input_ids": row.input_ids, "position_ids": row.position_ids + first_position}
+
+@dataclass
+class _Hooks:
+    """The hooks of a model that runs packed.
+
+    Attributes:
+        first_position: the number of a sequence's first position.
+        kernels: elementwise passes for CPUs, or None.
+        disentangled: where DeBERTa's attention layers look for the layout; None for other architectures.
+        averaged: whether the head reads the mean of all tokens.
+        narrowed: whether the last layer computes first tokens alone.
+        row: the row that is being computed.
+    """
+
+    first_position: int
+    kernels: Kernels | None
+    disentangled: DisentangledRows | None
+    averaged: bool
+    narrowed: bool = False
+    row: PackedRow | None = None
+
+    def note(self, module: Any, arguments: tuple, keywords: dict[str, Any]) -> None:
+        """Keep the row before the model runs: some models do not pass unknown keywords on to their encoder."""
+        self.row = keywords["packed"]
+
+    def unfold(self, module: Any, arguments: tuple, keywords: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Replace the inputs of the encoder by the packed row."""
+        row = self.row
+        assert row is not None
+        if self.disentangled is not None:
+            self.disentangled.layout = row.layout
+        inputs = {"input_ids": row.input_ids, "position_ids": row.position_ids + self.first_position}
         if row.token_type_ids is not None:
             inputs["token_type_ids"] = row.token_type_ids
         return (), inputs | {
             "return_dict": True,
             "layout": row.layout,
-            "kernels": kernels,
+            "kernels": self.kernels,
             "every_token": row.every_token,
             "full_sequence": KeysAndValues(),
         }
 
-    def gather(module: Any, arguments: tuple, keywords: dict[str, Any], output: Any) -> Any:
+    def gather(self, module: Any, arguments: tuple, keywords: dict[str, Any], output: Any) -> Any:
+        """Pick the positions that the head reads from the output of the encoder."""
         if keywords["every_token"]:
             return output
-        states = output.last_hidden_state[0]
-        if not narrowed:
-            states = states.index_select(0, keywords["layout"].offsets[:-1].long())
+        states, offsets = output.last_hidden_state[0], keywords["layout"].offsets
+        if self.averaged:
+            states = torch.segment_reduce(states[: int(offsets[-1])], "mean", lengths=offsets.diff().long())
+        elif not self.narrowed:
+            states = states.index_select(0, offsets[:-1].long())
         output.last_hidden_state = states.unsqueeze(1)
         if output.get("pooler_output") is not None:
             output.pooler_output = module.pooler(output.last_hidden_state)
         return output
-
-    with ExitStack() as undo:
-        undo.callback(model.set_attn_implementation, implementation)
-        model.set_attn_implementation(NAME)
-        undo.callback(base.register_forward_pre_hook(unfold, with_kwargs=True).remove)
-        undo.callback(base.register_forward_hook(gather, with_kwargs=True).remove)
-        narrowed = undo.enter_context(narrowed_last_layer(base))
-        if kernels is not None:
-            undo.enter_context(_own_dropout(model, kernels))
-        yield
 
 
 @contextmanager
@@ -190,7 +227,7 @@ def can_pack(model: PreTrainedModel, head: Head) -> bool:
         model: a model with a head, in float32.
         head: the kind of its head.
     """
-    lengths = np.array(_PROBE_LENGTHS)
+    lengths = np.array((*_PROBE_LENGTHS, *_beyond_window(model.config)))
     generator = np.random.default_rng(0)
     ids = generator.integers(0, model.config.vocab_size, int(lengths.sum()))
     # Inside a padded batch, the padding token would be masked, and some models would shift positions after it.
@@ -212,9 +249,19 @@ def can_pack(model: PreTrainedModel, head: Head) -> bool:
         model.train(training)
     if head.every_token:
         packed = packed[0, : len(ids)]
-        padded = torch.cat([rows[:length] for rows, length in zip(padded, _PROBE_LENGTHS, strict=True)])
+        padded = torch.cat([rows[:length] for rows, length in zip(padded, lengths, strict=True)])
     difference = (packed.flatten() - padded.flatten()).abs().max()
     return bool(difference <= _PROBE_TOLERANCE * padded.abs().max().clamp(min=1))
+
+
+def _beyond_window(config: Any) -> tuple[int, ...]:
+    """Return the lengths of two more sequences that are longer than the attention window of a model, if it has one."""
+    window = getattr(config, "sliding_window", None)
+    longest = getattr(config, "max_position_embeddings", None)
+    if not isinstance(window, int):
+        return ()
+    length = 2 * window + 5
+    return (length, length - 3) if longest is None or length <= longest else (longest, longest - 1)
 
 
 def _probe_padded(model: PreTrainedModel, ids: np.ndarray, lengths: np.ndarray, options: int | None) -> Any:

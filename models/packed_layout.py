@@ -29,6 +29,23 @@ class Group:
     width: int
     beyond: torch.Tensor | None
 
+    def masked(self, window: int | None, *, firsts_only: bool) -> torch.Tensor | None:
+        """Return which keys a query does not attend to; bool, broadcast over (sequences, heads, queries, width).
+
+        Args:
+            window: a token attends to those less than this many positions away; None for all of its sequence.
+            firsts_only: whether the first token of each sequence is the only query.
+        """
+        if window is None or window >= self.width:
+            return self.beyond
+        positions = torch.arange(self.width)
+        far = (positions[: 1 if firsts_only else self.width, None] - positions).abs() >= window
+        if self.beyond is None:
+            return far
+        masked = far | self.beyond
+        # Queries after a sequence's end mean nothing, but a query without any key would give NaN.
+        return masked if firsts_only else masked & ~self.beyond.transpose(-1, -2)
+
 
 @dataclass(frozen=True)
 class Order:

@@ -1,5 +1,8 @@
 """Packed rows give the same logits and gradients as padded batches, and leave the model unchanged."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from linkbert.models.heads import HEADS
 from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
 from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
+from transformers import AutoConfig, AutoModel
 
 LABELS = {
     "token": ("O", "B"),
@@ -18,7 +22,7 @@ LABELS = {
     "span": (),
 }
 LENGTHS = (9, 3, 30, 1, 17, 5, 2, 12)
-PACKABLE = ("bert", "roberta", "electra", "distilbert")
+PACKABLE = ("bert", "roberta", "electra", "distilbert", "modernbert", "deberta-v2")
 
 
 def load(folder, head):
@@ -65,9 +69,10 @@ def test_packed_rows_give_the_same_logits_as_padded_batches(make_model, kind, he
     assert can_pack(model, HEADS[head])
 
 
+@pytest.mark.parametrize("kind", ["bert", "modernbert", "deberta-v2"])
 @pytest.mark.parametrize("head", HEADS)
-def test_gradients_of_packed_rows_equal_those_of_padded_batches(tiny, head):
-    model = load(tiny, head)
+def test_gradients_of_packed_rows_equal_those_of_padded_batches(make_model, kind, head):
+    model = load(make_model(kind), head)
     found = []
     for logits in (packed_logits, padded_logits):
         model.zero_grad()
@@ -76,7 +81,7 @@ def test_gradients_of_packed_rows_equal_those_of_padded_batches(tiny, head):
     assert (found[0] - found[1]).abs().max() < 1e-5 * found[1].abs().max()
 
 
-@pytest.mark.parametrize("kind", PACKABLE)
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra", "distilbert"])
 def test_the_last_layer_computes_only_first_tokens_if_the_head_reads_no_others(make_model, kind):
     for head, expected in (("sequence", len(LENGTHS)), ("choice", len(LENGTHS)), ("token", None)):
         model, seen = load(make_model(kind), head), []
@@ -98,10 +103,52 @@ def test_an_encoder_with_unknown_layer_names_is_packed_with_a_full_last_layer(ti
         assert (packed_logits(model, "sequence") - padded_logits(model, "sequence")).abs().max() < 2e-6
 
 
-@pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
-def test_models_that_cannot_be_packed_are_recognised(make_model, kind):
-    for head in ("token", "sequence"):
-        assert not can_pack(load(make_model(kind), head), HEADS[head])
+def changed(folder, tmp_path, **settings):
+    """A copy of a model whose configuration has other settings, with new random weights where they change shapes."""
+    copy = tmp_path / "changed"
+    shutil.copytree(folder, copy)
+    config = json.loads((copy / "config.json").read_text()) | settings
+    (copy / "config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    AutoModel.from_config(AutoConfig.from_pretrained(copy)).save_pretrained(copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pos_att_type": ["c2p"]},
+        {"pos_att_type": ["p2c"], "share_att_key": True},
+        {"share_att_key": True, "position_buckets": 4, "norm_rel_ebd": "layer_norm", "position_biased_input": False},
+        {"relative_attention": False},
+    ],
+)
+def test_every_kind_of_relative_attention_is_packed(make_model, tmp_path, settings):
+    model = load(changed(make_model("deberta-v2"), tmp_path, **settings), "token")
+    with torch.inference_mode():
+        assert (packed_logits(model, "token") - padded_logits(model, "token")).abs().max() < 1e-5
+
+
+def test_a_deberta_whose_convolution_crosses_the_ends_of_sequences_is_recognised(make_model, tmp_path):
+    settings = {"conv_kernel_size": 3, "conv_act": "gelu"}
+    assert not can_pack(load(changed(make_model("deberta-v2"), tmp_path, **settings), "token"), HEADS["token"])
+
+
+def test_a_head_that_reads_the_mean_of_all_tokens_is_packed(make_model, tmp_path):
+    model = load(changed(make_model("modernbert"), tmp_path, classifier_pooling="mean"), "sequence")
+    assert model.config.classifier_pooling == "mean"
+    with torch.inference_mode():
+        assert (packed_logits(model, "sequence") - padded_logits(model, "sequence")).abs().max() < 2e-6
+    assert can_pack(model, HEADS["sequence"])
+
+
+def test_the_trial_reaches_beyond_the_window_of_a_model(make_model, monkeypatch):
+    """A window that packing ignored would be noticed, although the first sequences of the trial are short."""
+    model = load(make_model("modernbert"), "token")
+    from linkbert.models import packed_layout
+
+    monkeypatch.setattr(packed_layout.Group, "masked", lambda self, window, firsts_only: self.beyond)
+    assert not can_pack(model, HEADS["token"])
 
 
 def test_a_model_that_gives_other_logits_when_packed_is_recognised(tiny):

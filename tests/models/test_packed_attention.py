@@ -54,6 +54,22 @@ def test_packed_attention_equals_attention_within_each_sequence(lengths, extra):
         assert torch.allclose(one, other, atol=1e-5)  # the backward pass computes one sum in float32
 
 
+@given(lengths_of_rows, st.integers(1, 45))
+@settings(max_examples=60, deadline=None)
+def test_a_window_of_attention_stays_inside_of_its_sequence(lengths, window):
+    inputs = random_row(lengths)
+    packed, _ = packed_attention(None, *inputs, None, layout=layout_of(lengths), sliding_window=window)
+    numbers = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.arange(sum(lengths))
+    near = (numbers[:, None] == numbers) & (abs(places[:, None] - places) < window)
+    expected = scaled_dot_product_attention(*inputs, attn_mask=torch.from_numpy(near)).transpose(1, 2)
+    assert torch.allclose(packed, expected, atol=1e-12)
+    outer = torch.randn(packed.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = torch.autograd.grad(packed, inputs, outer)
+    for one, other in zip(found, torch.autograd.grad(expected, inputs, outer), strict=True):
+        assert torch.isfinite(one).all() and torch.allclose(one, other, atol=1e-5)
+
+
 @given(lengths_of_rows.filter(lambda lengths: len(lengths) > 1), st.data())
 @settings(max_examples=40, deadline=None)
 def test_attention_across_the_boundary_of_a_sequence_is_exactly_zero(lengths, data):
@@ -159,18 +175,18 @@ def test_the_attention_function_for_gpus_gives_the_same_outputs():
     """It uses nested tensors, which also work on CPUs, only slowly."""
     lengths = [5, 1, 9]
     inputs = random_row(lengths)
-    from linkbert.models.packed_attention import _varlen_attention
+    from linkbert.models.packed_attention import _jagged_attention
 
     layout, wanted = layout_of(lengths, heads=None), attention_per_sequence(*inputs, lengths)
-    found = _varlen_attention(*inputs, layout, 0.0, SIZE**-0.5)
+    found = _jagged_attention(*inputs, layout, 0.0, SIZE**-0.5)
     assert torch.allclose(found, wanted, atol=1e-12)
     starts = torch.tensor([0, 5, 6])
-    narrowed = _varlen_attention(inputs[0][:, :, starts], *inputs[1:], layout, 0.0, SIZE**-0.5, firsts_only=True)
+    narrowed = _jagged_attention(inputs[0][:, :, starts], *inputs[1:], layout, 0.0, SIZE**-0.5, firsts_only=True)
     assert torch.allclose(narrowed, wanted[:, starts], atol=1e-12)
 
 
-@pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"sliding_window": 4}, {"layout": None}])
-def test_masks_and_windows_that_cannot_be_packed_are_refused(refused):
+@pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"layout": None}])
+def test_masks_that_cannot_be_packed_are_refused(refused):
     options = {"attention_mask": None, "layout": layout_of([3])} | refused
     with pytest.raises(NotImplementedError):
         packed_attention(None, *random_row([3]), **options)

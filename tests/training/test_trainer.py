@@ -223,9 +223,12 @@ def test_the_amount_of_padding_and_the_micro_batch_size_are_reported(prepared, t
     assert packed.micro_batch == "4096 tokens" and packed.halvings == 0
 
 
-def test_batches_of_a_model_that_cannot_be_packed_are_padded_and_this_is_logged_once(data_dir, make_model, caplog):
+def test_batches_of_a_model_that_cannot_be_packed_are_padded_and_this_is_logged_once(
+    data_dir, make_model, caplog, monkeypatch
+):
     from linkbert.models.tokenizer_loading import load_tokenizer
 
+    monkeypatch.setattr("linkbert.training.predictor.can_pack", lambda model, head: False)
     folder = make_model("deberta-v2")
     task, tokenizer = TASKS["gad"], load_tokenizer(folder, words=False)
     encoded, _ = encode_split(task, load_split(task, "train", data_dir), tokenizer, 32)
