@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -35,6 +35,9 @@ def command(
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
     max_length: options.MaxLength = None,
+    layer_decay: options.LayerDecay = None,
+    frozen_layers: options.FrozenLayers = None,
+    reinit_layers: options.ReinitLayers = None,
     settings: options.Settings = None,
     select: options.Select = RunOptions.select,
     max_steps: options.MaxSteps = None,
@@ -65,15 +68,23 @@ def command(
     values = options.option_values(context.params) | {"settings": _recipe_settings(context.params)}
     request = RunOptions.of(task, model=model, seed=seed or None, **values)
     if dry_run:
-        from ..experiments.plan import plan_finetune
+        _show_plan(request, json=json)
+    else:
+        _train(request, track or (), quiet=quiet, json=json)
 
-        plan = plan_finetune(request).to_json()
-        print_json(plan) if json else _print_plan(plan)
-        return
+
+def _show_plan(request: RunOptions, *, json: bool) -> None:
+    from ..experiments.plan import plan_finetune
+
+    plan = plan_finetune(request).to_json()
+    print_json(plan) if json else _print_plan(plan)
+
+
+def _train(request: RunOptions, track: Sequence[str], *, quiet: bool, json: bool) -> None:
     from ..experiments.finetune import finetune
     from ..experiments.trackers import make_trackers
 
-    trackers = make_trackers(track or ())
+    trackers = make_trackers(track)
     with obeying_signals(), progress(quiet=quiet) as reporters:
         result = finetune(request, reporters=[*reporters, *trackers])
     results = result if isinstance(result, list) else [result]

@@ -69,6 +69,33 @@ LearningRate = Annotated[
 MaxLength = Annotated[
     int | None, typer.Option("--max-length", help="Word pieces per sequence.", rich_help_panel=RECIPE)
 ]
+LayerDecay = Annotated[
+    float | None,
+    typer.Option(
+        "--layer-decay",
+        metavar="FACTOR",
+        help="Factor of the learning rate from each layer to the one below it (Zhang et al. 2021, Tinn et al. 2023).",
+        rich_help_panel=RECIPE,
+    ),
+]
+FrozenLayers = Annotated[
+    int | None,
+    typer.Option(
+        "--frozen-layers",
+        metavar="N",
+        help="Do not train the embeddings and the N lowest layers (Tinn et al. 2023).",
+        rich_help_panel=RECIPE,
+    ),
+]
+ReinitLayers = Annotated[
+    int | None,
+    typer.Option(
+        "--reinit-layers",
+        metavar="N",
+        help="Let the N highest layers and the pooler begin at random (Zhang et al. 2021, Tinn et al. 2023).",
+        rich_help_panel=RECIPE,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

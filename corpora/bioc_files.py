@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from .annotated import Document, Mention, Relation, checked_mention
+from .annotated import Document, Mention, Relation, checked_mention, paragraphs
+
+_LARGEST_GAP = 1000  # characters between two passages; with more, passages are put one after the other
 
 
 def read_bioc(path: Path) -> Iterator[Document]:
@@ -65,8 +67,8 @@ def _document(source: Any, path: Path) -> Document:
         relations += passage.relations
         # A passage of sentences may repeat their text; the sentences are used then.
         for unit in passage.sentences or [passage]:
-            begin = len(text) + 1 if text else 0
-            text = f"{text}\n{unit.text or ''}" if text else unit.text or ""
+            begin = _begin(unit.offset, text)
+            text = f"{text.ljust(begin, chr(10))}{unit.text or ''}"
             parts.append((begin, len(text)))
             relations += unit.relations if unit is not passage else []
             for annotation in unit.annotations if unit is passage else [*unit.annotations]:
@@ -84,6 +86,11 @@ def _document(source: Any, path: Path) -> Document:
         if missing:
             raise RequestError(f"{relation.where}: it names {min(missing)}, which is not among the annotations")
     return Document(key, text, where, tuple(mentions), found, tuple(parts))
+
+
+def _begin(offset: int, text: str) -> int:
+    """Return where a passage begins: at its offset in the document, or after the text so far if that cannot be."""
+    return offset if len(text) <= offset <= len(text) + _LARGEST_GAP else len(text) + bool(text)
 
 
 def _mention(annotation: Any, shift: int, text: str, begin: int, where: str) -> Mention:
@@ -125,7 +132,7 @@ def bioc_document(document: Document) -> Any:
 
     made: Any = BioCDocument()
     made.id = document.key
-    for start, end in document.passages or ((0, len(document.text)),):
+    for start, end in document.passages or tuple(paragraphs(document)):
         passage: Any = BioCPassage()
         passage.offset, passage.text = start, document.text[start:end]
         for mention in document.mentions:

@@ -216,6 +216,7 @@ def result_of_run(record: RunRecord, scored: Mapping[str, Any]) -> Result:
 
 
 def _load_model(plan: RunPlan) -> PreTrainedModel:
+    from ..models.layers import freeze_layers, reinitialise_layers
     from ..models.loading import load_model
 
     recipe = plan.recipe
@@ -224,7 +225,7 @@ def _load_model(plan: RunPlan) -> PreTrainedModel:
         # A checkpoint may have different dropout rates in its parts; they are replaced only if the user asks for that.
         return getattr(recipe, key) if recipe.origin[key] != "checkpoint" else None
 
-    return load_model(
+    model = load_model(
         plan.model.source.path,
         plan.task.head,
         plan.task.labels,
@@ -232,6 +233,9 @@ def _load_model(plan: RunPlan) -> PreTrainedModel:
         dropout=asked_for("dropout"),
         attention_dropout=asked_for("attention_dropout"),
     )
+    reinitialise_layers(model, recipe.reinit_layers)
+    freeze_layers(model, recipe.frozen_layers)
+    return model
 
 
 def _checkpoints(plan: RunPlan, seed: int, trainer: Trainer) -> Checkpoints:

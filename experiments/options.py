@@ -19,7 +19,15 @@ Selection = Literal["last", "best-dev"]
 TrainSplit = Literal["train", "dev"]
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 # Settings of a recipe that have a flag of their own; the others are given with --set.
-RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "max_length")
+RECIPE_FLAGS = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "max_length",
+    "layer_decay",
+    "frozen_layers",
+    "reinit_layers",
+)
 _MAX_STEPS = 10**9
 
 

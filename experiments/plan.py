@@ -207,6 +207,9 @@ def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
             f"maximum length {recipe.max_length} ({recipe.origin['max_length']}) is beyond the {model.max_positions} "
             f"positions of {options.model}; use --max-length {model.max_positions} or less"
         )
+    for key in ("frozen_layers", "reinit_layers"):
+        if model.layers is not None and (count := getattr(recipe, key)) > model.layers:
+            raise RequestError(f"{setting_flag(key)} {count}: {options.model} has {model.layers} layers")
     return RunPlan(
         options=options,
         task=task,

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .layers import encoder_layers
 from .packed_attention import KeysAndValues
 
 # The names that encoders give to the projections of their attention.
@@ -29,7 +30,8 @@ def narrowed_last_layer(base: torch.nn.Module) -> Iterator[bool]:
     Yields:
         Whether the encoder's layers are known. If so, its output has one position per sequence.
     """
-    layer = _last_layer(base)
+    layers = encoder_layers(base)
+    layer = None if layers is None else layers[-1]
     projections = {} if layer is None else _projections(layer)
     if layer is None or len(projections) < len(_NAMES):
         yield False
@@ -49,12 +51,6 @@ def narrowed_last_layer(base: torch.nn.Module) -> Iterator[bool]:
         yield True
     finally:
         hook.remove()
-
-
-def _last_layer(base: Any) -> torch.nn.Module | None:
-    layers = getattr(base.config, "num_hidden_layers", None)
-    stacks = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == layers]
-    return stacks[0][-1] if len(stacks) == 1 else None
 
 
 def _projections(layer: torch.nn.Module) -> dict[str, torch.nn.Module]:

@@ -34,6 +34,7 @@ class ModelInfo:
         hidden_size: width of the encoder.
         max_positions: length of the longest sequence that the model accepts, special tokens included; None if
             unlimited.
+        layers: number of layers; None if the configuration does not say it.
         parameters: number of parameters of the encoder without a head.
         dropout: hidden dropout rate of its configuration.
         attention_dropout: attention dropout rate of its configuration.
@@ -43,6 +44,7 @@ class ModelInfo:
     model_type: str
     hidden_size: int
     max_positions: int | None
+    layers: int | None
     parameters: int
     dropout: float
     attention_dropout: float
@@ -72,6 +74,7 @@ def inspect_model(source: ModelSource) -> ModelInfo:
         model_type=config.model_type,
         hidden_size=int(config.hidden_size),
         max_positions=_max_positions(encoder, config),
+        layers=getattr(config, "num_hidden_layers", None),
         parameters=parameters,
         dropout=_first(config, _DROPOUT),
         attention_dropout=_first(config, _ATTENTION_DROPOUT),

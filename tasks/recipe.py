@@ -30,7 +30,7 @@ SCHEDULES = (
 
 KEYS = tuple(item.name for item in fields(Recipe) if item.name != "origin")
 _DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.name in KEYS[4:]}
-_WHOLE = ("batch_size", "epochs", "max_length")
+_WHOLE = ("batch_size", "epochs", "max_length", "frozen_layers", "reinit_layers")
 # Inclusive lower and upper bounds, and whether the lower one is excluded.
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
@@ -45,6 +45,9 @@ _BOUNDS: dict[str, tuple[float, float, bool]] = {
     "max_grad_norm": (0, 1_000_000, True),
     "dropout": (0, 0.99, False),
     "attention_dropout": (0, 0.99, False),
+    "layer_decay": (0, 1, True),
+    "frozen_layers": (0, 1000, False),
+    "reinit_layers": (0, 1000, False),
 }
 
 

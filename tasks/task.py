@@ -15,6 +15,7 @@ from ..corpora.sources import Format, Row, plain
 from ..metrics import METRICS
 from ..models.heads import HEADS, Head, HeadKind
 from .mistakes import Mistake, wrong_label
+from .truncation import Truncation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,27 +34,6 @@ BLURB_TYPES = (
 SUITES = ("blurb", "medqa", "mmlu")
 # The suite and task type of datasets beyond the published benchmark. They enter no BLURB score.
 EXTRA = "extra"
-
-
-@dataclass
-class Truncation:
-    """What encoding a split lost. It is counted per split and stored with the result.
-
-    Attributes:
-        examples: number of examples encoded.
-        examples_cut: number of examples that lost tokens.
-        tokens_cut: number of word pieces lost.
-        masks_lost: number of examples that lost an entity mask, which makes them unanswerable.
-        gold_labels_lost: number of labelled words that the model cannot see.
-        windowed: number of examples that were split into overlapping windows; they lost nothing.
-    """
-
-    examples: int = 0
-    examples_cut: int = 0
-    tokens_cut: int = 0
-    masks_lost: int = 0
-    gold_labels_lost: int = 0
-    windowed: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +56,10 @@ class Recipe:
         group_by_length: whether batches are drawn from examples of similar length, which departs from the published
             order.
         schedule: name of the learning rate schedule; `linear` (to 0 after the warm-up) is the published one.
+        layer_decay: factor of the learning rate from each layer to the one below it; 1 is the published recipe.
+        frozen_layers: number of lowest layers that are not trained, with the embeddings; 0 is the published recipe.
+        reinit_layers: number of highest layers that begin with random weights, with the pooler; 0 is the published
+            recipe.
         origin: setting -> where its value came from.
     """
 
@@ -93,6 +77,9 @@ class Recipe:
     attention_dropout: float | None = None
     group_by_length: bool = False
     schedule: str = "linear"
+    layer_decay: float = 1.0
+    frozen_layers: int = 0
+    reinit_layers: int = 0
     origin: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def values(self) -> dict[str, Any]:

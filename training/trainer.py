@@ -256,7 +256,8 @@ class Trainer(Predictor):
             kernels = Kernels(fused=wanted and usable())
         # Weight decay changes all rows of the embeddings, and in padded batches a model may recognise padding by its
         # id.
-        if packed and recipe.weight_decay == 0:
+        trains_words = model.get_input_embeddings().weight.requires_grad
+        if packed and recipe.weight_decay == 0 and trains_words:
             # Several processes exchange whole gradients, so that only a single one can keep a gradient in memory.
             vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=on_cpu and self.processes == 1)
         return ModelPatch(packed, kernels, vocabulary)

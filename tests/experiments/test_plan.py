@@ -1,9 +1,10 @@
 """The options of a run are checked and resolved once for all seeds."""
 
 import pytest
-from linkbert import RunOptions, finetune, plan_finetune
+from linkbert import RunOptions, finetune
 from linkbert.errors import RequestError
 from linkbert.experiments import plan as plan_module
+from linkbert.experiments.plan import plan_finetune
 
 SMALL = {"max_steps": 1, "max_length": 32, "batch_size": 4, "warmup": 0, "precision": "fp32"}
 
