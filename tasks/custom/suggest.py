@@ -17,7 +17,7 @@ from ...errors import RequestError
 from .column_guess import ORDER, about, fits, roles
 from .kinds import KINDS
 from .reading import DOCUMENTS, format_of
-from .task_file import SPLITS, WHOLE
+from .task_file_checks import SPLITS, WHOLE
 
 _SAMPLE = 2000  # records by which columns are judged
 _SPLIT_NAMES = {
