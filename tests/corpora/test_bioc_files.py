@@ -19,7 +19,19 @@ DOCUMENT = {
     "id": "d1", "infons": {}, "annotations": [], "relations": [],
     "passages": [{"offset": 0, "infons": {}, "text": "A title.", "sentences": [], "annotations": [], "relations": []}, PASSAGE],
 }  # fmt: skip
-KEYS = ("offset", "length", "text", "infons", "locations", "annotations", "passages", "id", "relations", "type", "sentences")
+KEYS = (
+    "offset",
+    "length",
+    "text",
+    "infons",
+    "locations",
+    "annotations",
+    "passages",
+    "id",
+    "relations",
+    "type",
+    "sentences",
+)
 VALUES = st.sampled_from([None, 5, -1, 1.5, "x", "", [], {}, [1], True, [{}], float("nan"), "\ud800"])
 
 
@@ -63,7 +75,9 @@ def test_json_and_xml_give_the_same_document(folder):
     assert [(m.kind, m.start, m.end) for m in documents[0].mentions] == [("Drug", 9, 16)]
 
 
-@given(st.lists(st.text(st.sampled_from("ab \u00e9\U0001f600"), min_size=1, max_size=9), min_size=1, max_size=5), st.data())
+@given(
+    st.lists(st.text(st.sampled_from("ab \u00e9\U0001f600"), min_size=1, max_size=9), min_size=1, max_size=5), st.data()
+)
 @settings(max_examples=50, deadline=None)
 def test_what_is_written_is_read_again(folder, texts, data):
     passages, expected, offset, begin = [], [], data.draw(st.integers(0, 50)), 0
@@ -71,7 +85,10 @@ def test_what_is_written_is_read_again(folder, texts, data):
         place = data.draw(st.integers(0, len(text) - 1))
         annotations = []
         if text[place] != " ":
-            annotations = [ANNOTATION | {"id": str(number), "text": text[place], "locations": [{"offset": offset + place, "length": 1}]}]
+            annotations = [
+                ANNOTATION
+                | {"id": str(number), "text": text[place], "locations": [{"offset": offset + place, "length": 1}]}
+            ]
             expected.append((str(number), begin + place))
         passages.append(PASSAGE | {"offset": offset, "text": text, "annotations": annotations})
         offset, begin = offset + len(text) + data.draw(st.integers(0, 9)), begin + len(text) + 1
@@ -107,7 +124,10 @@ def test_any_bytes_are_read_or_refused(folder, name, content):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"locations": [{"offset": 30, "length": 99}]}, "annotation T1: the span 0 to 99 of Drug T1 lies outside its text"),
+        (
+            {"locations": [{"offset": 30, "length": 99}]},
+            "annotation T1: the span 0 to 99 of Drug T1 lies outside its text",
+        ),
         ({"locations": [{"offset": 3, "length": 7}]}, "annotation T1: its offset 3 lies before its passage"),
         ({"locations": [{"offset": "30", "length": 7}]}, "a field is missing or of another type"),
         ({"locations": [{"offset": 30, "length": 3}] * 2}, r"Drug is discontinuous \(2 locations\)"),

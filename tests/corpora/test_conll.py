@@ -1,5 +1,7 @@
 """Token-per-line files: their columns, their tag schemes, and what is refused."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,7 +88,7 @@ def test_document_markers_number_the_documents(path):
 def spans_of_a_sentence(draw):
     """Draw entities (first word, word after the last one, type) of a sentence of ten words, some of them adjacent."""
     ends = sorted(draw(st.sets(st.integers(0, 10), min_size=2, max_size=7)))
-    return [(a, b, draw(st.sampled_from(TYPES))) for a, b in zip(ends, ends[1:]) if draw(st.booleans())]
+    return [(a, b, draw(st.sampled_from(TYPES))) for a, b in itertools.pairwise(ends) if draw(st.booleans())]
 
 
 def in_scheme(spans, single, first, inner, last):

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from linkbert.corpora.pubtator import read_pubtator
 from linkbert.errors import RequestError
 
-ARTICLE = "1|t|Aspirin\n1|a|It cures pain.\n1\t0\t7\tAspirin\tDrug\tD1\n1\t17\t21\tpain\tPain\tD2|D3\n1\tcures\tD1\tD2\n"
+ARTICLE = (
+    "1|t|Aspirin\n1|a|It cures pain.\n1\t0\t7\tAspirin\tDrug\tD1\n1\t17\t21\tpain\tPain\tD2|D3\n1\tcures\tD1\tD2\n"
+)
 WORDS = st.lists(st.text(st.sampled_from("ab|-\u00e9\U0001f600"), min_size=1, max_size=4), min_size=1, max_size=6)
 
 

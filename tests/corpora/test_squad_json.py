@@ -31,7 +31,9 @@ def test_what_is_written_is_read_again(path, context, questions):
         for number, (question, answers) in enumerate(questions)
     ]
     found = [row for _, row in read(path, *written, context=context)]
-    assert [(row["question"], list(zip(row["answers"]["text"], row["answers"]["answer_start"]))) for row in found] == questions
+    assert [
+        (row["question"], list(zip(row["answers"]["text"], row["answers"]["answer_start"]))) for row in found
+    ] == questions
     assert all(row["context"] == context and row["document"] == "a" for row in found)
 
 
@@ -48,7 +50,10 @@ def test_any_bytes_are_read_or_refused(path, content):
         list(read_squad(path))
 
 
-@given(st.sampled_from(["id", "question", "answers", "is_impossible"]), st.sampled_from([None, 1, 1.5, "x", [], [1], {}, [{}], True]))
+@given(
+    st.sampled_from(["id", "question", "answers", "is_impossible"]),
+    st.sampled_from([None, 1, 1.5, "x", [], [1], {}, [{}], True]),
+)
 @settings(max_examples=50, deadline=None)
 def test_a_field_with_any_value_is_read_or_refused(path, key, value):
     try:

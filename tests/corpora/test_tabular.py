@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora import tabular
-from linkbert.corpora.tabular import Dialect, read_csv, read_hub_dataset, read_json_table, read_parquet, sniff, text_lines
+from linkbert.corpora.tabular import (
+    Dialect,
+    read_csv,
+    read_hub_dataset,
+    read_json_table,
+    read_parquet,
+    sniff,
+    text_lines,
+)
 from linkbert.errors import RequestError
 
 # csv ends a record at a lone \r, which no program writes unquoted, so fields have none.
@@ -39,7 +47,11 @@ def rows(path, **dialect):
 # --- CSV -----------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=6), st.sampled_from(",\t;|"), st.sampled_from(("\n", "\r\n")))
+@given(
+    st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=6),
+    st.sampled_from(",\t;|"),
+    st.sampled_from(("\n", "\r\n")),
+)
 @settings(max_examples=80, deadline=None)
 def test_what_is_written_in_any_dialect_is_read_again(folder, records, delimiter, end):
     out = io.StringIO(newline="")
@@ -53,7 +65,9 @@ def test_what_is_written_in_any_dialect_is_read_again(folder, records, delimiter
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("quote", ['"', ""])
 def test_the_dialect_is_recognised(folder, delimiter, quote):
-    text = "text,label\n" + "".join(f'{quote}note{" x" * i}{", y" if quote else ""}{quote}\tyes\n'.replace("\t", delimiter) for i in range(9))
+    text = "text,label\n" + "".join(
+        f"{quote}note{' x' * i}{', y' if quote else ''}{quote}\tyes\n".replace("\t", delimiter) for i in range(9)
+    )
     found = sniff(write(folder, text.replace("text,label", f"text{delimiter}label")))
     assert found.delimiter == delimiter
     assert found.quote == (quote if quote or delimiter == "\t" else '"')
@@ -112,7 +126,9 @@ def test_a_named_encoding_is_used(folder, encoding):
     assert rows(path, delimiter=",", encoding=encoding) == [{"text": "caf\u00e9", "label": "yes"}]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "ascii", "undefined", "punycode", "nosuch", "hex", "a\0b", "unicode_escape"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-32", "ascii", "undefined", "punycode", "nosuch", "hex", "a\0b", "unicode_escape"]
+)
 def test_a_wrong_encoding_is_refused(folder, encoding):
     path = write(folder, "text,label\ncaf\u00e9 \\ud800,yes\n")
     with pytest.raises(RequestError, match=r"train.csv(:\d+)?: (not in the|no) encoding"):
@@ -142,7 +158,10 @@ def test_any_bytes_are_a_table_or_refused(folder, content, encoding):
 # --- JSON ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.dictionaries(FIELD.filter(bool), JSON, min_size=1, max_size=3), min_size=1, max_size=4), st.sampled_from(["lines", "list", "indented"]))
+@given(
+    st.lists(st.dictionaries(FIELD.filter(bool), JSON, min_size=1, max_size=3), min_size=1, max_size=4),
+    st.sampled_from(["lines", "list", "indented"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_json_that_is_written_is_read_again(folder, records, form):
     text = json.dumps(records, indent=1 if form == "indented" else None)
@@ -157,7 +176,9 @@ def test_the_keys_of_an_object_of_objects_are_ids(folder, indent):
     assert [row for _, row in read_json_table(path)] == [{"id": "x", "a": 1}, {"a": 2, "id": "own"}]
 
 
-@pytest.mark.parametrize("content", ["5", "null", '"x"', "[1]", '{"a": 1}\n5', '{"a": NaN}', '{"a": "\\ud800"}', "[" * 99_999, "{"])
+@pytest.mark.parametrize(
+    "content", ["5", "null", '"x"', "[1]", '{"a": 1}\n5', '{"a": NaN}', '{"a": "\\ud800"}', "[" * 99_999, "{"]
+)
 def test_what_is_not_a_table_in_json_is_refused(folder, content):
     with pytest.raises(RequestError, match="train.json"):
         list(read_json_table(write(folder, content, "train.json")))
@@ -166,7 +187,11 @@ def test_what_is_not_a_table_in_json_is_refused(folder, content):
 @given(st.binary(max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_any_bytes_are_json_or_refused(folder, content):
-    for name, data in (("train.json", content), ("train.json.gz", content), ("cut.json.gz", gzip.compress(b"{}" * 99)[: len(content)])):
+    for name, data in (
+        ("train.json", content),
+        ("train.json.gz", content),
+        ("cut.json.gz", gzip.compress(b"{}" * 99)[: len(content)]),
+    ):
         try:
             list(read_json_table(write(folder, data, name)))
         except RequestError as error:

@@ -41,7 +41,10 @@ def test_a_named_column_is_not_taken_for_something_else_because_of_its_usual_nam
     [
         ({"text": "txt"}, "d.csv:1: no column 'txt' for text; did you mean text?"),
         ({"text": 7}, "d.csv:1: no column 7 for text; there are text, outcome2"),
-        ({}, r"d.csv:1: which column holds label\? Name it under \[columns\] of the task file; there are text, outcome2"),
+        (
+            {},
+            r"d.csv:1: which column holds label\? Name it under \[columns\] of the task file; there are text, outcome2",
+        ),
     ],
 )
 def test_a_column_that_is_not_there_is_refused(named, message):
@@ -147,7 +150,11 @@ def test_an_answer_that_can_be_read_in_two_ways_is_refused_until_the_task_file_t
 
 def test_options_in_several_columns_may_be_fewer_in_some_questions():
     record = {"question": "q", "a": "w", "b": "x", "c": "", "answer": "B"}
-    assert row_of("choice", record, {"options": ["a", "b", "c"]}) == {"question": "q", "options": ["w", "x"], "label": 1}
+    assert row_of("choice", record, {"options": ["a", "b", "c"]}) == {
+        "question": "q",
+        "options": ["w", "x"],
+        "label": 1,
+    }
     assert row_of("choice", {"question": "q", "options": {"A": "w", "B": "x"}, "answer": "B"})["label"] == 1
 
 
@@ -155,7 +162,10 @@ def test_options_in_several_columns_may_be_fewer_in_some_questions():
 
 
 def test_spans_of_a_text_become_tags():
-    record = {"text": "Aspirin cures", "entities": [{"start": 0, "end": 7, "label": "Drug", "text": "Aspirin"}, [8, 13, "Verb"]]}
+    record = {
+        "text": "Aspirin cures",
+        "entities": [{"start": 0, "end": 7, "label": "Drug", "text": "Aspirin"}, [8, 13, "Verb"]],
+    }
     assert row_of("ner", record) == {"tokens": ["Aspirin", "cures"], "ner_tags": ["B-Drug", "B-Verb"], "notes": []}
 
 
@@ -182,7 +192,12 @@ def test_words_and_tags_of_different_number_or_with_unknown_tags_are_refused():
 
 
 def test_a_relation_is_marked_where_its_mentions_are_given_and_grouped_by_its_text():
-    record = {"text": "a cures b", "first": {"start": 0, "end": 1, "label": "Drug"}, "second": [8, 9, "Pain"], "label": "cures"}
+    record = {
+        "text": "a cures b",
+        "first": {"start": 0, "end": 1, "label": "Drug"},
+        "second": [8, 9, "Pain"],
+        "label": "cures",
+    }
     row = row_of("relation", record, marks="masks")
     assert row == {"text": "@DRUG$ cures @PAIN$", "label": "cures", "group": "a cures b"}
     assert row_of("relation", {"text": "@DRUG$ cures", "label": "cures"}) == {"text": "@DRUG$ cures", "label": "cures"}

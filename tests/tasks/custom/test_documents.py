@@ -24,7 +24,12 @@ def document(mentions, relations=(), text=TEXT):
 
 
 def labels(*args, **options):
-    return [row["label"] for _, row in related_rows(document(*args), PairRules(**{"kinds": KINDS, "negative": "none", "marks": "masks"} | options))]
+    return [
+        row["label"]
+        for _, row in related_rows(
+            document(*args), PairRules(**{"kinds": KINDS, "negative": "none", "marks": "masks"} | options)
+        )
+    ]
 
 
 # --- tags ----------------------------------------------------------------------------------------------------------
@@ -104,7 +109,11 @@ def test_in_directed_relations_the_order_counts():
     [
         ([("cures", "T1", "T9")], {}, "d.ann:9: the relation cures names T9, but no mention in the text has this id"),
         ([("cures", "T1", "T1")], {"kinds": {("Drug", "Drug")}}, "d.ann:9: cures relates T1 with itself"),
-        ([("cures", "T1", "T2")], {"kinds": {("Gene", "Pain")}}, r"d.ann:9: cures joins Drug and Pain, which no relation in train"),
+        (
+            [("cures", "T1", "T2")],
+            {"kinds": {("Gene", "Pain")}},
+            r"d.ann:9: cures joins Drug and Pain, which no relation in train",
+        ),
         ([("cures", "T2", "T1")], {"directed": True}, "d.ann:9: cures joins Pain and Drug"),
         ([("cures", "T1", "T2"), ("causes", "T1", "T2")], {}, "d.ann:10: T1 and T2 are related as cures already"),
         ([("cures", "T1", "T2"), ("causes", "T2", "T1")], {}, "d.ann:10: T2 and T1 are related as cures already"),

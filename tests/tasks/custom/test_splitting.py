@@ -51,11 +51,15 @@ def test_one_large_document_is_for_training(seed):
 
 def test_few_documents_move_when_one_is_added_and_another_seed_moves_many():
     groups = [str(number) for number in range(1000)]
-    before, more, other = (assign(g, SHARES, seed, "x") for g, seed in ((groups, 1), ([*groups, "new"], 1), (groups, 2)))
+    before, more, other = (
+        assign(g, SHARES, seed, "x") for g, seed in ((groups, 1), ([*groups, "new"], 1), (groups, 2))
+    )
     assert sum(before[group] != more[group] for group in groups) <= 3
     assert sum(before[group] != other[group] for group in groups) > 200
 
 
 def test_fewer_documents_than_splits_are_refused():
-    with pytest.raises(RequestError, match="notes.csv: 2 documents or different texts cannot be divided among 3 splits"):
+    with pytest.raises(
+        RequestError, match="notes.csv: 2 documents or different texts cannot be divided among 3 splits"
+    ):
         assign(["a", "b", "a"], SHARES, 1, "notes.csv")

@@ -2,10 +2,10 @@
 
 import pytest
 from linkbert.errors import RequestError
+from linkbert.models.heads import HEADS
 from linkbert.tasks.custom.kinds import KINDS
 from linkbert.tasks.custom.task_file import Splitting, read_task_file
 from linkbert.tasks.custom.task_file_checks import FORMATS
-from linkbert.models.heads import HEADS
 
 BASE = 'name = "notes"\nfamily = "classification"\n[files]\ndata = "notes.csv"\n'
 
@@ -22,13 +22,19 @@ def read(path, text, taken=()):
 
 def test_everything_that_is_not_said_has_a_default(path):
     file = read(path, BASE)
-    assert (file.name, file.title, file.kind.name, file.labels, file.metric) == ("notes",) * 2 + ("classification", None, "accuracy")
+    assert (file.name, file.title, file.kind.name, file.labels, file.metric) == ("notes",) * 2 + (
+        "classification",
+        None,
+        "accuracy",
+    )
     assert file.splitting == Splitting(dev=0.1, test=0.1, seed=42, by=None)
     assert file.source("data") == path.parent / "notes.csv" and file.format is None
 
 
 def test_a_split_with_a_file_takes_no_share_of_train(path):
-    file = read(path, BASE.replace('data = "notes.csv"', 'train = "a.csv"\ntest = "/b.csv"') + "[split]\ndev = 0.3\nseed = 7\n")
+    file = read(
+        path, BASE.replace('data = "notes.csv"', 'train = "a.csv"\ntest = "/b.csv"') + "[split]\ndev = 0.3\nseed = 7\n"
+    )
     assert file.splitting == Splitting(dev=0.3, test=0.0, seed=7)
     assert str(file.source("test")) == "/b.csv"
 
@@ -46,7 +52,9 @@ def test_every_family_has_a_recipe_a_head_and_formats_that_exist():
 
     for kind in KINDS.values():
         assert kind.family.head in HEADS and set(kind.formats) <= set(FORMATS)
-        assert all(set(needed) <= kind.columns.keys() for needed in kind.needs) and set(kind.spread) <= kind.columns.keys()
+        assert (
+            all(set(needed) <= kind.columns.keys() for needed in kind.needs) and set(kind.spread) <= kind.columns.keys()
+        )
         for size in ("small", "base", "large"):
             assert recipe_settings(kind.recipe_section, size).keys() <= {*KEYS, "seed"}
 
