@@ -62,14 +62,21 @@ def load_task_file(path: Path, taken: tuple[str, ...]) -> Task:
     Raises:
         RequestError: the task file or its data are wrong; the message names file and line.
     """
-    here = path.resolve()
-    return _prepare_once(path, here, here.stat().st_mtime_ns if here.exists() else 0, taken).task()
+    return _prepare_once(path, _state(read_task_file(path, taken)), taken).task()
+
+
+def _state(file: TaskFile) -> frozenset[tuple[str, int, int]]:
+    """Return path, time of the last change, and size of the task file and of all files that it names."""
+    paths = [file.path]
+    for source in [] if file.dataset else map(file.source, file.files):
+        paths += [source, *source.rglob("*")] if source.is_dir() else [source]
+    found = [(path, path.stat()) for path in map(Path.resolve, paths) if path.exists()]
+    return frozenset((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
 
 
 @cache
-def _prepare_once(path: Path, here: Path, changed: int, taken: tuple[str, ...]) -> Prepared:
-    # A command asks for its task several times; the files are hashed once. A changed task file is read again, and so is
-    # one that another folder has under the same name.
+def _prepare_once(path: Path, state: frozenset[tuple[str, int, int]], taken: tuple[str, ...]) -> Prepared:
+    # A command asks for its task several times; the files are hashed once unless one of them has changed.
     prepared = prepare_task_file(read_task_file(path, taken))
     if prepared.new:
         for remark in prepared.remarks:
