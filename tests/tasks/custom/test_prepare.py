@@ -68,10 +68,12 @@ def test_the_order_of_labels_is_that_of_the_task_file(prepare):
 
 def test_the_types_of_entities_become_tags(prepare):
     conll = "a B-Gene\nb I-Gene\nc B-Drug\n\n"
-    files = {name: conll for name in ("a.conll", "b.conll", "c.conll")}
+    files = dict.fromkeys(("a.conll", "b.conll", "c.conll"), conll)
     prepared = prepare("ner", files, data=THREE.replace("csv", "conll"))
     assert prepared.task().labels == ("O", "B-Drug", "I-Drug", "B-Gene", "I-Gene")
-    assert rows_of(prepared, "train") == [{"id": "1", "tokens": ["a", "b", "c"], "ner_tags": ["B-Gene", "I-Gene", "B-Drug"]}]
+    assert rows_of(prepared, "train") == [
+        {"id": "1", "tokens": ["a", "b", "c"], "ner_tags": ["B-Gene", "I-Gene", "B-Drug"]}
+    ]
     only = prepare("ner", files, data=THREE.replace("csv", "conll"), top='ignore = ["Gene"]')
     assert rows_of(only, "train")[0]["ner_tags"] == ["O", "O", "B-Drug"]
 
@@ -117,18 +119,30 @@ def test_wrong_data_are_refused_with_their_place(prepare, family, files, options
 
 def test_no_document_is_in_two_splits(prepare):
     lines = "".join(f"{n // 9},note {n},{'yes' if n % 2 else 'no'}\n" for n in range(90))
-    for header, more in (("pmid,text,label\n", ""), ("mine,text,label\n", '[split]\nby = "mine"'), ("id,text,label\n", '[columns]\ndocument = "id"')):
+    for header, more in (
+        ("pmid,text,label\n", ""),
+        ("mine,text,label\n", '[split]\nby = "mine"'),
+        ("id,text,label\n", '[columns]\ndocument = "id"'),
+    ):
         prepared = prepare("classification", {"d.csv": header + lines}, more=more)
-        documents = [{row["id"].split("#")[0] for row in rows_of(prepared, split)} for split in ("train", "dev", "test")]
+        documents = [
+            {row["id"].split("#")[0] for row in rows_of(prepared, split)} for split in ("train", "dev", "test")
+        ]
         assert sum(map(len, documents)) == len(set.union(*documents)) == 10
         assert [len(rows_of(prepared, split)) for split in ("train", "dev", "test")] == [72, 9, 9]
 
 
 def test_equal_texts_and_the_pairs_of_one_sentence_stay_together(prepare):
     twice = table(20) + table(20).split("\n", 1)[1]
-    splits = [{row["text"] for row in rows_of(prepare("classification", {"d.csv": twice}), split)} for split in ("train", "dev", "test")]
+    splits = [
+        {row["text"] for row in rows_of(prepare("classification", {"d.csv": twice}), split)}
+        for split in ("train", "dev", "test")
+    ]
     assert sum(map(len, splits)) == 20
-    spans = [({"start": 0, "end": 1, "label": "A"}, {"start": 2, "end": 3, "label": "B"}), ({"start": 2, "end": 3, "label": "A"}, {"start": 4, "end": 5, "label": "B"})]
+    spans = [
+        ({"start": 0, "end": 1, "label": "A"}, {"start": 2, "end": 3, "label": "B"}),
+        ({"start": 2, "end": 3, "label": "A"}, {"start": 4, "end": 5, "label": "B"}),
+    ]
     records = [
         {"text": f"a b c {number}", "first": first, "second": second, "label": "no" if number % 2 else "yes"}
         for number in range(20) for first, second in spans
@@ -158,7 +172,9 @@ def test_an_id_with_a_number_sign_does_not_hide_its_document():
 def test_own_ids_are_kept_and_an_id_twice_is_refused(prepare):
     text = table(20, "id,text,label", "k{0},note {0},{1}")
     assert {row["id"] for row in every_row(prepare("classification", {"d.csv": text}))} == {f"k{n}" for n in range(20)}
-    with pytest.raises(RequestError, match=r"a.csv:5: the id 'k1' is at .*a.csv:3 already; give each example its own id, or say"):
+    with pytest.raises(
+        RequestError, match=r"a.csv:5: the id 'k1' is at .*a.csv:3 already; give each example its own id, or say"
+    ):
         prepare("classification", three(text.replace("k3,", "k1,"), text), data=THREE)
 
 
@@ -223,7 +239,11 @@ FOLDERS = 'train = "a"\ndev = "b"\ntest = "c"'
 
 
 def test_pairs_without_a_relation_are_the_negative_class(prepare):
-    files = {k: v for name in "abc" for k, v in brat_files(name, brat("cures"), brat("causes", arguments="Arg1:T2 Arg2:T1")).items()}
+    files = {
+        k: v
+        for name in "abc"
+        for k, v in brat_files(name, brat("cures"), brat("causes", arguments="Arg1:T2 Arg2:T1")).items()
+    }
     prepared = prepare("relation", files, data=FOLDERS, top='marks = "masks"')
     assert prepared.definition.labels == ["none", "causes", "cures"] and prepared.definition.negative == "none"
     assert [row["label"] for row in rows_of(prepared, "train")] == ["cures", "none", "causes", "none"]

@@ -24,7 +24,9 @@ def lines(*records):
 
 
 def repeated(count, **fields):
-    return lines(*({key: value(n) if callable(value) else value for key, value in fields.items()} for n in range(count)))
+    return lines(
+        *({key: value(n) if callable(value) else value for key, value in fields.items()} for n in range(count))
+    )
 
 
 FILES = {
@@ -60,7 +62,11 @@ def test_folders_of_splits_of_brat_and_of_one_file(tmp_path):
         (tmp_path / "corpus" / split / "d.txt").write_text("Aspirin")
         (tmp_path / "corpus" / split / "d.ann").write_text("T1\tDrug 0 7\tAspirin\n")
     found = suggest(tmp_path / "corpus")
-    assert {split: path.name for split, path in found.files.items()} == {"train": "train", "dev": "devel", "test": "test"}
+    assert {split: path.name for split, path in found.files.items()} == {
+        "train": "train",
+        "dev": "devel",
+        "test": "test",
+    }
     assert (found.name, found.format) == ("corpus", "brat")
     one = suggest(tmp_path / "corpus" / "test")
     assert one.files == {"data": tmp_path / "corpus" / "test"}
@@ -79,7 +85,9 @@ def test_a_file_beside_its_splits_is_recognised_by_the_names(tmp_path):
 
 def test_a_parquet_file_and_a_table_without_a_header(tmp_path):
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"abstract": [f"{LONG} {n}" for n in range(20)], "class": [n % 2 for n in range(20)]}), path)
+    pq.write_table(
+        pa.table({"abstract": [f"{LONG} {n}" for n in range(20)], "class": [n % 2 for n in range(20)]}), path
+    )
     assert (suggest(path).family, suggest(path).columns) == ("classification", {"text": "abstract", "label": "class"})
     path = tmp_path / "plain.csv"
     path.write_text("".join(f"{LONG.replace(',', '')} and some more words {n},{n % 2}\n" for n in range(40)))
