@@ -98,7 +98,7 @@ def test_what_is_written_is_read_again(folder, texts, data):
 
 
 @given(st.sampled_from(KEYS), VALUES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_field_with_any_value_is_read_or_refused(folder, key, value):
     document = changed(DOCUMENT, key, value)
     try:
@@ -112,7 +112,7 @@ def test_a_field_with_any_value_is_read_or_refused(folder, key, value):
     [b"<collection>", b"<document>", b"<id>1</id>", b"<passage>", b"<offset>", b"</offset>", b"</passage>", b"</document>",
      b"</collection>", b'{"documents": [', b"]}", b"{}", b"0", b"\xff\xfe", b"&x;", b"<text>a</text>", b"<annotation>"]
 ), max_size=12).map(b"".join)))  # fmt: skip
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read_or_refused(folder, name, content):
     (folder / name).write_bytes(content)
     try:

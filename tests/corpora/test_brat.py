@@ -31,7 +31,7 @@ def spans_in(text):
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_written_is_read_again(tmp_path_factory, data):
     text = data.draw(LETTERS)
     spans = data.draw(spans_in(text))
@@ -54,7 +54,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, data):
 @given(st.one_of(st.binary(max_size=50), st.lists(st.sampled_from(
     [b"T1", b"R1", b"\t", b" ", b"0", b"7", b";", b"X", b"Arg1:T1", b"Arg2:T1", b"\n", b"9" * 5000, b"\xff", b"Aspirin", b"#"]
 ), max_size=14).map(b"".join)))  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_annotation_is_read_or_refused(tmp_path_factory, ann):
     folder = tmp_path_factory.getbasetemp() / "brat-any"
     write(folder, ann)

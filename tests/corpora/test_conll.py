@@ -28,7 +28,7 @@ def read(path, text):
     st.lists(st.lists(st.tuples(WORD, WORD, WORD), min_size=1, max_size=4), min_size=1, max_size=4),
     st.sampled_from((" ", "\t", "  ")), st.sampled_from(("\n", "\r\n")), st.sampled_from(("", "\ufeff")),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_written_is_read_again(path, sentences, separator, end, mark):
     text = mark + end.join(end.join(separator.join(row) for row in rows) + end for rows in sentences)
     found = read(path, text)
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_again(path, sentences, separator, end, mark):
 @given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(
     [b"a", b"O", b"\t", b" ", b"\n", b"\r\n", b"#", b"-DOCSTART-", b"\xff", b"\xc2\xa0", b"\xef\xbb\xbf", b"\0", b"B-X"]
 ), max_size=30).map(b"".join)))  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read_or_refused(path, content):
     path.write_bytes(content)
     try:

@@ -32,7 +32,7 @@ def test_title_and_abstract_are_one_text_and_mentions_name_their_concepts(path):
 
 
 @given(st.lists(st.tuples(WORDS, WORDS, st.data()), min_size=1, max_size=3), st.sampled_from(("\n", "\r\n")))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_written_is_read_again(path, articles, end):
     lines, expected = [], []
     for number, (title, abstract, data) in enumerate(articles):
@@ -49,7 +49,7 @@ def test_what_is_written_is_read_again(path, articles, end):
 @given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(
     [b"1", b"2", b"|t|", b"|a|", b"\t", b"0", b"Aspirin", b"\n", b"\r\n", b"9" * 5000, b"\xff", b"Drug", b"|"]
 ), max_size=20).map(b"".join).map(lambda tail: ARTICLE.encode() + tail)))  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read_or_refused(path, content):
     path.write_bytes(content)
     try:

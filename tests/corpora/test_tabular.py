@@ -52,7 +52,7 @@ def rows(path, **dialect):
     st.sampled_from(",\t;|"),
     st.sampled_from(("\n", "\r\n")),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_written_in_any_dialect_is_read_again(folder, records, delimiter, end):
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
@@ -145,7 +145,7 @@ def test_a_packed_file_that_is_cut_short_is_refused(folder, encoding):
 @given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(
     [b"a", b",", b";", b"\t", b'"', b'""', b"'", b"\n", b"\r", b"\r\n", b"\xff", b"\0", b"\xef\xbb\xbf", b"|"]
 ), max_size=24).map(b"".join)), st.sampled_from([None, "latin-1", "utf-16"]))  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_a_table_or_refused(folder, content, encoding):
     path = write(folder, content)
     try:
@@ -162,7 +162,7 @@ def test_any_bytes_are_a_table_or_refused(folder, content, encoding):
     st.lists(st.dictionaries(FIELD.filter(bool), JSON, min_size=1, max_size=3), min_size=1, max_size=4),
     st.sampled_from(["lines", "list", "indented"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_json_that_is_written_is_read_again(folder, records, form):
     text = json.dumps(records, indent=1 if form == "indented" else None)
     if form == "lines":
@@ -185,7 +185,7 @@ def test_what_is_not_a_table_in_json_is_refused(folder, content):
 
 
 @given(st.binary(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_bytes_are_json_or_refused(folder, content):
     for name, data in (
         ("train.json", content),
@@ -211,7 +211,7 @@ def test_parquet_that_is_written_is_read_again(folder, records):
 
 
 @given(st.integers(0, 2000), st.binary(min_size=1, max_size=8))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_damaged_parquet_file_is_read_or_refused(folder, place, damage):
     path = folder / "damaged.parquet"
     pq.write_table(pa.table({"text": ["a", None], "label": [1.0, 2.0]}), path)

@@ -41,7 +41,7 @@ def official(prediction, answers):
 
 
 @given(TEXTS, st.lists(TEXTS, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_scores_are_those_of_the_official_script(prediction, answers):
     exact, f1 = official(prediction, answers)
     assert exact_match(prediction, answers) == exact

@@ -43,7 +43,7 @@ def tokens_of(context, tokenizer):
 
 
 @given(TEXTS, st.integers(10, 40), st.lists(WORDS, min_size=1, max_size=30).map(" ".join))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_windows_cover_the_context_overlap_and_are_not_too_long(plain, context, max_length, question):
     row, spans, _ = encode(plain, context, question=question, max_length=max_length)
     tokens = tokens_of(context, plain)
@@ -57,7 +57,7 @@ def test_windows_cover_the_context_overlap_and_are_not_too_long(plain, context, 
 
 
 @given(TEXTS, st.data(), st.integers(12, 40))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_span_that_lies_in_a_window_is_found_again(plain, context, data, max_length):
     tokens = tokens_of(context, plain)
     first = data.draw(st.integers(0, len(tokens) - 1))
@@ -143,7 +143,7 @@ WINDOWS = [(0, 40), (20, 60), (40, 80)]
 
 
 @given(st.sampled_from(range(3)), st.data(), st.integers(0, 999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_planted_best_span_is_found(window, data, seed):
     low, high = WINDOWS[window]
     first = data.draw(st.integers(low, high - 1))
