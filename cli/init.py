@@ -42,7 +42,7 @@ def command(
 
     if family is not None and family not in KINDS:
         raise RequestError(f"--family {family!r}: {nearest(family, KINDS)}")
-    found = suggest(source, family, name)
+    found = suggest(source, family, name, tuple(TASKS))
     path = output or Path(f"{found.name}.toml")
     if path.exists() and not overwrite:
         raise RequestError(f"{path}: it is there already; use --overwrite to replace it, or --output FILE")

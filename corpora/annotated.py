@@ -79,7 +79,7 @@ def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:
         quoted: what the annotation says that the span holds; None if it does not say it.
 
     Raises:
-        RequestError: the span lies outside the text, is empty, or holds something else.
+        RequestError: the span lies outside the text, is empty or blank, or holds something else.
     """
     name = f"{mention.kind} {mention.key}".strip()
     if not 0 <= mention.start < mention.end:
@@ -95,6 +95,10 @@ def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:
             f"{mention.where}: {name} should be {quoted[:_SHOWN]!r}, but its text has {found[:_SHOWN]!r} at "
             f"{mention.start} to {mention.end}; check that text and annotation belong together (spans count characters "
             "from 0, line ends included)"
+        )
+    if not found.strip():
+        raise RequestError(
+            f"{mention.where}: the span {mention.start} to {mention.end} of {name} holds only white space; correct it"
         )
     return mention
 

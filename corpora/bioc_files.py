@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
 from .annotated import Document, Mention, Relation, checked_mention, paragraphs
+from .json_files import check_text, read_json
 
-_LARGEST_GAP = 1000  # characters between two passages; with more, passages are put one after the other
+_XML = (b"<", b"\xff\xfe<", b"\xfe\xff\x00<")  # how XML begins in UTF-8 and in UTF-16
+_ID = re.compile(r'<id>([^<]*)</id>|"id"\s*:\s*"?([^",}]*)')
 
 
 def read_bioc(path: Path) -> Iterator[Document]:
@@ -22,42 +27,54 @@ def read_bioc(path: Path) -> Iterator[Document]:
         RequestError: the file is not BioC, or an annotation does not fit its passage. The message names document and
             annotation, and the line where the document's id stands.
     """
-    for document in _load(path):
-        yield _document(document, path)
+    lines = _lines_of_ids(path)
+    for source in _load(path):
+        key = str(source.id)
+        where = f"{path}:{lines.get(key, 1)}: document {key}"
+        with _refusing(where):
+            document = _document(source, key, where)
+        yield document
 
 
 def _load(path: Path) -> Iterator[Any]:
     from bioc import biocjson, biocxml
+
+    with path.open("rb") as handle:
+        is_xml = handle.read(256).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(_XML)
+    if not is_xml:
+        content = read_json(path)
+        with _refusing(str(path)):
+            documents = [biocjson.fromJSON(item, "BioCDocument") for item in content["documents"]]
+        yield from documents
+        return
+    with _refusing(str(path)):
+        # One document at a time, so that memory does not grow with the file.
+        with biocxml.iterparse(str(path)) as reader:
+            yield from reader
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Turn the errors that content of another form causes into one that a user understands."""
     from lxml import etree  # type: ignore[attr-defined]  # it is written in C
 
     try:
-        with path.open("rb") as handle:
-            is_xml = handle.read(256).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
-        if is_xml:
-            # One document at a time, so that memory does not grow with the file.
-            with biocxml.iterparse(str(path)) as reader:
-                yield from reader
-        else:
-            with path.open(encoding="utf-8-sig") as handle:
-                yield from biocjson.load(handle).documents
-    except FileNotFoundError as error:
-        raise RequestError(f"{path}: no such file") from error
-    except (etree.XMLSyntaxError, json.JSONDecodeError) as error:
-        line = getattr(error, "lineno", None)
-        raise RequestError(f"{path}:{line}: not BioC ({error}); the file may be cut short, get it again") from error
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: not UTF-8 (at byte {error.start}); convert the file to UTF-8") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # The package does not check a file; what is missing shows as one of these.
+        yield
+    except etree.XMLSyntaxError as error:
         raise RequestError(
-            f"{path}: not what a BioC file holds ({type(error).__name__}: {error}); check that it is one"
+            f"{where}:{error.lineno}: not XML ({error.msg}); the file may be cut short, get it again"
+        ) from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The package does not check a file; what is missing or of another type shows as one of these.
+        field = f" {error.args[0]!r}" if isinstance(error, KeyError) and error.args else ""
+        raise RequestError(
+            f"{where}: not what a BioC file holds: a field{field} is missing or of another type; check that it is one"
         ) from error
 
 
-def _document(source: Any, path: Path) -> Document:
+def _document(source: Any, key: str, where: str) -> Document:
     text, parts, mentions, relations = "", [], [], list(source.relations)
-    key = str(source.id)
-    where = f"{path}:{_line_of(path, key)}: document {key}"
+    check_text(key)
     taken = [*source.annotations] if source.annotations else []
     if taken:
         raise RequestError(
@@ -67,12 +84,12 @@ def _document(source: Any, path: Path) -> Document:
         relations += passage.relations
         # A passage of sentences may repeat their text; the sentences are used then.
         for unit in passage.sentences or [passage]:
-            begin = _begin(unit.offset, text)
-            text = f"{text.ljust(begin, chr(10))}{unit.text or ''}"
+            begin = len(text) + 1 if text else 0
+            text = f"{text}\n{unit.text or ''}" if text else unit.text or ""
             parts.append((begin, len(text)))
             relations += unit.relations if unit is not passage else []
-            for annotation in unit.annotations if unit is passage else [*unit.annotations]:
-                mentions.append(_mention(annotation, begin - unit.offset, unit.text or "", begin, where))
+            for annotation in unit.annotations:
+                mentions.append(_mention(annotation, unit.offset, unit.text or "", begin, where))
         if passage.sentences and passage.annotations:
             raise RequestError(
                 f"{where}: annotation {passage.annotations[0].id} stands in a passage that consists of sentences; move "
@@ -80,30 +97,35 @@ def _document(source: Any, path: Path) -> Document:
             )
     mentions.sort(key=lambda mention: (mention.start, -mention.end))
     found = tuple(_relation(item, where) for item in relations if len(item.nodes) == 2)
-    known = {mention.key for mention in mentions}
+    known = Counter(mention.key for mention in mentions)
     for relation in found:
-        missing = {relation.first, relation.second} - known
-        if missing:
-            raise RequestError(f"{relation.where}: it names {min(missing)}, which is not among the annotations")
+        for argument in (relation.first, relation.second):
+            if (count := known[argument]) != 1:
+                what = "is not among the annotations" if not count else f"is the id of {count} annotations"
+                raise RequestError(f"{relation.where}: it names {argument}, which {what}; correct it")
     return Document(key, text, where, tuple(mentions), found, tuple(parts))
 
 
-def _begin(offset: int, text: str) -> int:
-    """Return where a passage begins: at its offset in the document, or after the text so far if that cannot be."""
-    return offset if len(text) <= offset <= len(text) + _LARGEST_GAP else len(text) + bool(text)
+def _mention(annotation: Any, offset: int, text: str, begin: int, where: str) -> Mention:
+    """Return a mention, placed in the text of the document.
 
-
-def _mention(annotation: Any, shift: int, text: str, begin: int, where: str) -> Mention:
-    kind = str(annotation.infons.get("type", ""))
+    Args:
+        annotation: the annotation.
+        offset: where its passage begins in the source.
+        text: the text of its passage.
+        begin: where its passage begins in the text of the document.
+        where: the document's place, for messages.
+    """
+    kind = str(annotation.infons.get("type") or "")
     here = f"{where}, annotation {annotation.id}"
-    if not kind:
+    if not kind.strip():
         raise RequestError(f"{here}: no infon `type` says what it is; add it")
     if len(annotation.locations) != 1:
         count = len(annotation.locations)
         what = "has no location" if not count else f"is discontinuous ({count} locations)"
         raise RequestError(f"{here}: {kind} {what}, but tags on words need one span; correct it or leave it out")
     location = annotation.locations[0]
-    start = location.offset + shift - begin
+    start = location.offset - offset
     inside = Mention(str(annotation.id), kind, start, start + location.length, here)
     if start < 0:
         raise RequestError(f"{here}: its offset {location.offset} lies before its passage; correct it")
@@ -112,18 +134,30 @@ def _mention(annotation: Any, shift: int, text: str, begin: int, where: str) -> 
 
 
 def _relation(item: Any, where: str) -> Relation:
-    kind = str(item.infons.get("type", ""))
+    kind = str(item.infons.get("type") or "")
     here = f"{where}, relation {item.id}"
-    if not kind:
+    if not kind.strip():
         raise RequestError(f"{here}: no infon `type` says what it is; add it")
     return Relation(kind, str(item.nodes[0].refid), str(item.nodes[1].refid), here)
 
 
-def _line_of(path: Path, key: str) -> int:
-    """Return the number of the line where a document's id stands first, or 1."""
-    wanted = (f">{key}<", f'"{key}"', f": {key},")
-    with path.open(encoding="utf-8", errors="replace") as handle:
-        return next((number for number, line in enumerate(handle, 1) if any(item in line for item in wanted)), 1)
+def _lines_of_ids(path: Path) -> dict[str, int]:
+    """Return id -> number of the line where it stands first.
+
+    Raises:
+        RequestError: the file cannot be read, or is packed.
+    """
+    if path.suffix == ".gz":
+        raise RequestError(f"{path}: BioC files are read unpacked; unpack it with gunzip")
+    found: dict[str, int] = {}
+    try:
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            for number, line in enumerate(handle, start=1):
+                for match in _ID.finditer(line):
+                    found.setdefault((match[1] or match[2] or "").strip(), number)
+    except OSError as error:
+        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
+    return found
 
 
 def bioc_document(document: Document) -> Any:

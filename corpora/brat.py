@@ -11,7 +11,7 @@ from ..files import atomic_write_text
 from .annotated import Document, Mention, Relation, checked_mention
 from .lines import MAX_LINE, read_lines
 
-_SPAN = re.compile(r"(\S+) (\d+) (\d+)((?:;\d+ \d+)*)")
+_SPAN = re.compile(r"(\S+) (\d{1,12}) (\d{1,12})((?:;\d+ \d+)*)")
 _RELATION = re.compile(r"(\S+) [^\s:]+:(\S+) [^\s:]+:(\S+)")
 _MAX_TEXT = 16 * MAX_LINE  # bytes of one document
 
@@ -63,16 +63,20 @@ def read_brat_document(path: Path, annotations: Path, key: str) -> Document:
     """
     text = _read_text(path)
     mentions, relations = [], []
+    known: set[str] = set()
     lines = read_lines(annotations) if annotations.stat().st_size else ()
     for number, line in lines:
         where = f"{annotations}:{number}"
         if line.startswith("T"):
-            mentions.append(_mention(line.rstrip("\r"), where, text))
+            mention = _mention(line.rstrip("\r"), where, text)
+            if mention.key in known:
+                raise RequestError(f"{where}: the id {mention.key} occurs twice; give each annotation its own id")
+            known.add(mention.key)
+            mentions.append(mention)
         elif line.startswith("R"):
             relations.append(_relation(line.rstrip("\r"), where))
         elif line.strip() and line[0] not in "EAMN#*":
             raise RequestError(f"{where}: not a line of a BRAT file: {line[:60]!r}; correct it")
-    known = {mention.key for mention in mentions}
     for relation in relations:
         for argument in (relation.first, relation.second):
             # The argument of a relation may be an event, which this reader leaves out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +32,13 @@ class Sentence:
 def read_conll(path: Path) -> Iterator[Sentence]:
     """Yield the sentences of a file, which blank lines separate.
 
-    Columns are separated by tabs if the first token's line has one, else by white space. Lines that begin with `#` and
-    have another number of columns are comments.
+    Columns are separated by tabs if the first token's line has one, else by spaces. Lines that begin with `#` and have
+    another number of columns are comments.
 
     Raises:
         RequestError: a line has another number of columns than the first one, or a sentence does not end.
     """
-    expected: int | None = None
-    tabs = False
+    tabs, expected = _layout(path)
     document = 0
     current = Sentence(document)
     for number, raw in read_lines(path):
@@ -54,12 +54,9 @@ def read_conll(path: Path) -> Iterator[Sentence]:
                 yield current
             current = Sentence(document)
             continue
-        if expected is None and not line.startswith("#"):
-            tabs = "\t" in line
-        fields = line.split("\t") if tabs else line.split()
+        fields = _fields(line, tabs)
         if line.startswith("#") and len(fields) != expected:
             continue
-        expected = expected or len(fields)
         if len(fields) != expected or len(fields) < 2:
             raise RequestError(
                 f"{path}:{number}: expected {max(expected, 2)} columns, separated by {'tabs' if tabs else 'spaces'}, "
@@ -73,6 +70,19 @@ def read_conll(path: Path) -> Iterator[Sentence]:
             )
     if current.rows:
         yield current
+
+
+def _layout(path: Path) -> tuple[bool, int]:
+    """Return whether tabs separate the columns, and the number of columns of the first token."""
+    lines = (raw.removesuffix("\r") for _, raw in read_lines(path))
+    first = next((line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))), "")
+    tabs = "\t" in first
+    return tabs, len(_fields(first, tabs))
+
+
+def _fields(line: str, tabs: bool) -> list[str]:
+    # `str.split` without a separator would also cut at a no-break space, which belongs to its word.
+    return line.split("\t") if tabs else re.split(r"[ \t]+", line.strip(" \t"))
 
 
 def bio_tags(tags: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from .lines import read_lines
 
 _TEXT = re.compile(r"([^\t|]+)\|([ta])\|(.*)", re.DOTALL)
 _NO_CONCEPT = ("", "-", "-1")
+_MAX_DIGITS = 12  # of a position; Python refuses to read numbers of thousands of digits
 
 
 @dataclass
@@ -32,7 +33,7 @@ class _Article:
         text = self.title if self.abstract is None else f"{self.title} {self.abstract}"
         mentions, relations = [], []
         for where, fields in self.lines:
-            if len(fields) >= 5 and fields[1].isdecimal() and fields[2].isdecimal():
+            if len(fields) >= 5 and _is_position(fields[1]) and _is_position(fields[2]):
                 mentions.append(_mention(fields, where, len(mentions) + 1, text))
             elif len(fields) in (4, 5):
                 relations.append(Relation(fields[1], fields[2], fields[3], where))
@@ -47,7 +48,13 @@ class _Article:
         return Document(self.key, text, self.where, tuple(mentions), tuple(relations), passages)
 
 
+def _is_position(field: str) -> bool:
+    return field.isdecimal() and len(field) <= _MAX_DIGITS
+
+
 def _mention(fields: list[str], where: str, number: int, text: str) -> Mention:
+    if not fields[4].strip():
+        raise RequestError(f"{where}: the mention {fields[3][:40]!r} has no type; add it")
     concepts = tuple(re.split(r"[|,;]", fields[5])) if len(fields) > 5 and fields[5] not in _NO_CONCEPT else ()
     mention = Mention(f"{fields[1]}-{fields[2]}-{number}", fields[4], int(fields[1]), int(fields[2]), where, concepts)
     return checked_mention(mention, text, fields[3])
@@ -71,6 +78,12 @@ def read_pubtator(path: Path) -> Iterator[Document]:
             if line.strip():
                 raise RequestError(f"{where}: expected a line PMID|t|TITLE, found {line[:60]!r}; correct the file")
         elif match is not None:
+            if match[1] != article.key:
+                raise RequestError(
+                    f"{where}: an abstract of {match[1][:40]!r} below the title of {article.key!r}; correct the file"
+                )
+            if article.abstract is not None:
+                raise RequestError(f"{where}: a second abstract of {article.key!r}; remove one of the two")
             article.abstract = match[3]
         elif line.strip():
             fields = line.split("\t")

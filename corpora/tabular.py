@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import re
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import RequestError
-from .json_files import read_json, read_json_lines
+from .json_files import check_text, read_json, read_json_lines
 from .lines import MAX_LINE, decode_lines, open_binary
 from .sources import Row
 
 _DELIMITERS = (",", "\t", ";", "|")
 _QUOTES = ('"', "'", "")
 _SAMPLE = 200  # records by which the dialect is judged
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 
 
@@ -60,10 +64,25 @@ def sniff(path: Path, encoding: str | None = None) -> Dialect:
                 best, columns = Dialect(delimiter, quote), count
         if columns > 1:
             break
+    if not best.quote and _seems_quoted(lines, best.delimiter):
+        # A quote that is not closed has hidden the columns; `read_csv` names its line.
+        best = replace(best, quote='"')
     # In files with tabs, a quote is mostly an ordinary character; a field in quotes must be seen.
     quoted = any(line.startswith(best.quote) or f"{best.delimiter}{best.quote}" in line for line in lines)
     quote = best.quote if quoted or best.delimiter != "\t" else ""
     return Dialect(best.delimiter, quote, encoding or "utf-8-sig")
+
+
+def _seems_quoted(lines: list[str], delimiter: str) -> bool:
+    """Return whether fields in double quotes are seen, although the file cannot be parsed with them.
+
+    In a file with tabs, most lines must have one: a sentence there may well begin with a quotation mark.
+    """
+    limit = re.escape(delimiter)
+    if delimiter != "\t":
+        return any(re.search(rf'(^|{limit})"', line) for line in lines)
+    whole = re.compile(rf'(^|{limit})"[^"]*"({limit}|\r?$)')
+    return sum(bool(whole.search(line.removesuffix("\n"))) for line in lines) > len(lines) / 2
 
 
 def _columns(lines: list[str], delimiter: str, quote: str) -> int:
@@ -100,19 +119,32 @@ def text_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
             except RequestError as error:
                 hint = ', or name its encoding in the task file, e.g. encoding = "latin-1" under [files]'
                 raise RequestError(*(p + hint if "not UTF-8" in p else p for p in error.problems)) from error
-            return
-        read = 0
-        try:
-            with io.TextIOWrapper(handle, encoding=encoding, newline="\n") as text:
-                for line in text:
-                    read += 1
-                    yield line
-        except LookupError as error:
-            raise RequestError(f"{path}: no encoding {encoding!r}; name one that Python knows, e.g. latin-1") from error
-        except UnicodeDecodeError as error:
-            raise RequestError(
-                f"{path}:{read + 1}: not in the encoding {encoding} ({error.reason}); name the right one"
-            ) from error
+        else:
+            yield from _encoded_lines(handle, path, encoding)
+
+
+def _encoded_lines(handle: IO[bytes], path: Path, encoding: str) -> Iterator[str]:
+    read = 0
+    try:
+        with io.TextIOWrapper(handle, encoding=encoding, newline="\n") as text:
+            # `readline` is called with a limit because a small gzip file can hold a line of gigabytes.
+            for line in iter(lambda: text.readline(MAX_LINE + 1), ""):
+                read += 1
+                if len(line) > MAX_LINE:
+                    raise RequestError(f"{path}:{read}: the line is longer than {MAX_LINE} characters; check the file")
+                check_text(line)  # Some encodings can spell half of a UTF-16 pair.
+                yield line
+    except LookupError as error:
+        raise RequestError(f"{path}: no encoding {encoding!r}; name one that Python knows, e.g. latin-1") from error
+    except ValueError as error:
+        reason = getattr(error, "reason", error)
+        raise RequestError(
+            f"{path}:{read + 1}: not in the encoding {encoding!r} ({reason}); name the right one"
+        ) from error
+    except _DAMAGED as error:
+        raise RequestError(
+            f"{path}:{read + 1}: the compressed data are damaged or cut short; get the file again"
+        ) from error
 
 
 def read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[str, Row]]:
@@ -160,18 +192,30 @@ def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
     Raises:
         RequestError: the file is neither.
     """
-    with open_binary(path) as handle:
-        first = handle.readline(MAX_LINE).lstrip(b"\xef\xbb\xbf \r\n\t").strip()
-    if first.startswith(b"{") and first.endswith(b"}"):
+    lines = _first_lines(path)
+    is_lines = bool(lines) and lines[0].startswith(b"{") and lines[0].endswith(b"}")
+    content = None if is_lines and len(lines) > 1 else read_json(path)
+    if is_lines and not (isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values())):
         for number, row in read_json_lines(path):
             yield f"{path}:{number}", row
         return
-    content = read_json(path)
+    if not isinstance(content, dict | list):
+        raise RequestError(f"{path}: expected JSON objects, found {type(content).__name__}; check the file")
     items = content.items() if isinstance(content, dict) else enumerate(content, start=1)
     for key, row in items:
         if not isinstance(row, dict):
             raise RequestError(f"{path}: item {key} is not an object but {type(row).__name__}; correct it")
         yield f"{path}: item {key}", {"id": key, **row} if isinstance(key, str) else row
+
+
+def _first_lines(path: Path) -> list[bytes]:
+    """Return the first two lines that are not blank; of lines beyond the limit, a part."""
+    try:
+        with open_binary(path) as handle:
+            lines = (raw.strip(b"\xef\xbb\xbf \r\n\t") for raw in iter(lambda: handle.readline(MAX_LINE), b""))
+            return list(islice(filter(None, lines), 2))
+    except _DAMAGED as error:
+        raise RequestError(f"{path}: the compressed data are damaged or cut short; get the file again") from error
 
 
 def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
@@ -192,7 +236,7 @@ def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
                     yield f"{path}: row {number}", row
     except FileNotFoundError as error:
         raise RequestError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
         raise RequestError(f"{path}: not a whole Parquet file ({error}); get it again") from error
 
 

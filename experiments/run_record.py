@@ -19,9 +19,9 @@ from .records import ModelRecord, SettingRecord, check_parts, from_document, to_
 from .results import to_text
 
 RUN_FILE = "run.json"
-# The fields that a finished run has, and that scoring it again reads.
 # What the model of a task of a user's own depends on.
 _SAME_FOR_A_MODEL = ("family", "labels", "negative", "marks", "pairs", "directed")
+# The fields that a finished run has, and that scoring it again reads.
 _OF_FINISHED = ("departures", "truncation", "cost", "precision")
 
 
@@ -193,14 +193,14 @@ def task_of_run(name: str, folder: Path) -> tuple[Task, RunRecord]:
         folder: the run folder.
 
     Raises:
-        RequestError: see `finished_run`.
+        RequestError: there is no such task file, or see `finished_run`.
     """
     record = read_run(folder)
     own = record.known_task if record.definition is not None else None
     if own is None:
         task = get_task(name)
         return task, finished_run(folder, task)
-    if is_task_file(name) and Path(name).is_file():
+    if is_task_file(name):
         from ..tasks.custom.task_file import read_task_file
 
         name = read_task_file(Path(name)).name

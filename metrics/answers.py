@@ -6,7 +6,7 @@ from typing import Any
 
 import datasets
 
-from .answer_texts import exact_match, normalise, word_f1
+from .answer_texts import exact_match, word_f1
 from .metric import Labels, Metric, Numbers
 
 
@@ -21,8 +21,7 @@ class _AnswerMetric(Metric):
         f1 = [word_f1(given, true) for given, true in zip(predictions, references, strict=True)]
         exact = [exact_match(given, true) for given, true in zip(predictions, references, strict=True)]
         found: Numbers = {"squad_f1": _mean(f1), "exact_match": _mean(exact)}
-        # As in the official script, an answer without any word counts as no answer.
-        answerable = [any(normalise(answer) for answer in true) for true in references]
+        answerable = [bool(true) for true in references]
         if not all(answerable):
             for part, wanted in (("answerable", True), ("unanswerable", False)):
                 for name, values in (("squad_f1", f1), ("exact_match", exact)):

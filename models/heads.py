@@ -125,7 +125,7 @@ HEADS: dict[HeadKind, Head] = {
         Head(
             "span",
             "AutoModelForQuestionAnswering",
-            "DefaultDataCollator",
+            "DataCollatorWithPadding",
             functions.span_loss,
             functions.count_sequences,
             functions.per_token,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 
+from ..models.head_functions import ENDS_ANSWER, STARTS_ANSWER
 from ..models.heads import Head
 from ..tasks.task import Recipe
 from ..training.device import resolve_precision
@@ -81,18 +82,26 @@ class Collator:
 def plain_rows(head: Head, tokenizer: Any, encoded: Dataset) -> Dataset:
     """Return encoded rows as the example scripts hold them: one row per sequence, with its length.
 
-    Each window of a long sentence is a row of its own; the options of a question stay together in one row.
+    Each window of a long sentence is a row of its own; the options of a question stay together in one row. As the
+    collator of transformers takes questions with equally many options only, missing ones are filled with one token.
     """
     from datasets import Dataset
 
     names = ["input_ids"] + ["token_type_ids"] * ("token_type_ids" in tokenizer.model_input_names)
-    columns: dict[str, list[Any]] = {name: [] for name in (*names, "labels", "length")}
-    for row in encoded:
-        item: Any = row
+    targets = ("start_positions", "end_positions") if head.finds_spans else ("labels",)
+    columns: dict[str, list[Any]] = {name: [] for name in (*names, *targets, "length")}
+    items: list[Any] = list(encoded)
+    options = max(len(item["input_ids"]) for item in items)
+    for item in items:
         whole = head.per_option
         for name in names:
-            columns[name] += [item[name]] if whole else item[name]
-        columns["labels"] += item["labels"] if head.per_word else [item["labels"]]
+            missing = [item[name][0][:1]] * (options - len(item[name]))
+            columns[name] += [item[name] + missing] if whole else item[name]
+        if head.finds_spans:
+            for name, flag in zip(targets, (STARTS_ANSWER, ENDS_ANSWER), strict=True):
+                columns[name] += [[bool(label & flag) for label in window].index(True) for window in item["labels"]]
+        else:
+            columns["labels"] += item["labels"] if head.per_word else [item["labels"]]
         lengths = [len(sequence) for sequence in item["input_ids"]]
         columns["length"] += [max(lengths)] if whole else lengths
     return Dataset.from_dict(columns)
@@ -106,7 +115,7 @@ def train(model: Any, settings: transformers.TrainingArguments, collate: Collato
 
 
 def predict(model: Any, settings: transformers.TrainingArguments, collate: Collator, rows: Dataset) -> np.ndarray:
-    """Return the logits of all rows, padded with -100 to one width."""
+    """Return the logits of all rows, padded with -100 to one width (a pair of arrays for a head that finds spans)."""
     found: Any = _trainer(model, settings, collate, rows, []).predict(rows)  # type: ignore[arg-type]
     return found.predictions
 

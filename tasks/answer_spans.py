@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..corpora.sources import Row
+from ..errors import RequestError
 from ..models.head_functions import ENDS_ANSWER, STARTS_ANSWER, STARTS_SEQUENCE
 from .encoding import chunks, sequences_of
 from .task import Task, Truncation
@@ -33,8 +34,14 @@ def encode_answers(
     The first accepted answer is what is learnt. Windows that do not hold the whole answer, and all windows of a
     question without an answer, are labelled at the first token, as in BERT's scripts for SQuAD. A question of more than
     64 word pieces (or half of `max_length`) is cut, and the pieces are counted.
+
+    Raises:
+        RequestError: `max_length` leaves no room for the context.
     """
     longest = min(_MAX_QUESTION, max_length // 2)
+    room = max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
+    if room < 1:
+        raise RequestError(f"max_length {max_length} leaves no room for a context beside the question; raise it")
     for chunk in chunks(examples):
         questions, cut = _shortened(tokenizer, [example["question"].strip() for example in chunk], longest)
         encoded = tokenizer(
@@ -42,7 +49,7 @@ def encode_answers(
             [example["context"] for example in chunk],
             truncation="only_second",
             max_length=max_length,
-            stride=min(_OVERLAP, (max_length - longest) // 2),
+            stride=min(_OVERLAP, (max_length - longest) // 2, room - 1),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
             return_attention_mask=False,

@@ -20,13 +20,14 @@ class Columns:
     Attributes:
         names: what a column holds -> its name or number, or the names of several columns.
         separator: what separates the labels in one cell of a table; None to recognise it.
-        first_answer: the number of the first option, where the answer of a multiple-choice question is a number.
+        first_answer: how the answer of a multiple-choice question names the first option: by a number, or as `A`; None
+            to recognise it (numbers start at 0 then).
         marks: how mentions are marked (`documents.mark`).
     """
 
     names: Mapping[str, Any]
     separator: str | None = None
-    first_answer: int = 0
+    first_answer: int | str | None = None
     marks: str = "markers"
 
 
@@ -50,6 +51,8 @@ def find_columns(
         RequestError: a column that is named, or one that is needed, is not there.
     """
     found: dict[str, Any] = {}
+    # A column that the task file names for something is not taken for something else because of its usual name.
+    taken = [column for value in named.values() for column in (value if isinstance(value, list) else [value])]
     for role, usual in roles.items():
         if role in named:
             wanted = named[role] if isinstance(named[role], list) else [named[role]]
@@ -58,7 +61,7 @@ def find_columns(
                     raise RequestError(f"{where}: no column {column!r} for {role}; {_hint(column, available)}")
             found[role] = named[role]
         else:
-            lower = {str(column).lower(): column for column in reversed(available)}
+            lower = {str(column).lower(): column for column in reversed(available) if column not in taken}
             column = next((lower[name.lower()] for name in usual if name.lower() in lower), None)
             if column is not None and column not in found.values():
                 found[role] = column
@@ -123,7 +126,7 @@ class Cells:
         value = self.value(role)
         if isinstance(value, bool | int):
             return str(value)
-        if isinstance(value, float) and value == int(value):
+        if isinstance(value, float) and value.is_integer():
             return str(int(value))  # A table with a missing cell turns whole numbers into floats.
         if not isinstance(value, str) or not value.strip():
             raise self.wrong(role, f"should be a label, found {shown(value)}; add it, or remove the row")
@@ -142,6 +145,17 @@ class Cells:
             raise self.wrong(
                 role, f"should be a number, found {shown(value)}; correct the row or name another column"
             ) from None
+
+    def position(self, role: str) -> int:
+        """Return a cell that is the position of a character.
+
+        Raises:
+            RequestError: it is not a whole number.
+        """
+        value = self.number(role)
+        if not value.is_integer():
+            raise self.wrong(role, f"should be a position, found {shown(self.value(role))}; correct the row")
+        return int(value)
 
     def texts(self, role: str) -> list[Any]:
         """Return a list of texts: of a cell that is a list, or of several cells.
@@ -166,6 +180,8 @@ class Cells:
             return json.loads(value)
         except json.JSONDecodeError as error:
             raise self.wrong(role, f"is not JSON ({error.msg}): {shown(value)}; correct the row") from error
+        except RecursionError as error:
+            raise self.wrong(role, f"is nested too deeply: {shown(value)}; correct the row") from error
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from ..recipe import problem_with
 from ..task import EXTRA, Task
 from .documents import PairRules
 from .kinds import KINDS
-from .task_file import MARKS
+from .task_file_checks import MARKS
 
 _DOCUMENT = "#"  # separates document and number in the ids of examples
 
@@ -113,7 +113,7 @@ class Definition:
             recipe_of=kind.recipe_section,
             recipe=self.recipe,
             unanswerable=self.unanswerable,
-            document_of=(lambda identifier: identifier.rpartition(_DOCUMENT)[0]) if self.documents else None,
+            document_of=document_of if self.documents else None,
             access="it is a task of your own: its task file names the data",
             definition=self.to_json(),
             prepared=prepared,
@@ -122,4 +122,11 @@ class Definition:
 
 def identifier(document: str | None, own: str) -> str:
     """Return the id of an example: its own id or number, after its document where that is known."""
-    return own if document is None else f"{document}{_DOCUMENT}{own}"
+    # The last `#` ends the name of the document, so that none can stand in the rest.
+    return own if document is None else f"{document}{_DOCUMENT}{own.replace(_DOCUMENT, '%23')}"
+
+
+def document_of(identifier: str) -> str:
+    """Return the document of an example; the example itself if it is in none."""
+    document, mark, _ = identifier.rpartition(_DOCUMENT)
+    return document if mark else identifier

@@ -98,6 +98,10 @@ class PairRules:
     directed: bool = False
     ignore: Collection[str] = ()
 
+    def join(self, first: str, second: str) -> bool:
+        """Return whether mentions of two types, in this order or if it does not matter in the other one, are pairs."""
+        return (first, second) in self.kinds or (not self.directed and (second, first) in self.kinds)
+
 
 def kinds_of_relations(document: Document, ignore: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (type of the first argument, type of the second one, type of the relation) of each relation."""
@@ -141,15 +145,17 @@ def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
     of both concepts marked.
 
     Raises:
-        RequestError: a relation names an unknown mention or concept, or a pair has two relations.
+        RequestError: a relation names an unknown mention or concept, one mention twice, or types that no relation of
+            train joins; or a pair has two relations.
     """
     arguments = _arguments(document)
     relations = [relation for relation in document.relations if relation.kind not in rules.ignore]
     by_concept = _by_concept(document)
     labels: dict[tuple[str, str], Relation] = {}
     for relation in relations:
-        _both(relation, arguments)
-        other = labels.setdefault((relation.first, relation.second), relation)
+        _require_pair(relation, arguments, rules)
+        pair, reverse = (relation.first, relation.second), (relation.second, relation.first)
+        other = labels.setdefault(pair if rules.directed else min(pair, reverse), relation)
         if other.kind != relation.kind:
             raise RequestError(
                 f"{relation.where}: {relation.first} and {relation.second} are related as {other.kind} already; one "
@@ -175,17 +181,32 @@ def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
 def _pairs(
     inside: Mapping[str, Sequence[Mention]], labels: Mapping[tuple[str, str], Relation], rules: PairRules
 ) -> Iterator[tuple[str, str, Relation | None]]:
+    """Yield (first argument, second argument, their relation) for the pairs of a passage."""
     for one, two in combinations(inside, 2):
         for first, second in permutations((one, two)):
             kinds = inside[first][0].kind, inside[second][0].kind
-            related = labels.get((first, second))
-            if kinds not in rules.kinds or (
-                kinds[0] == kinds[1] and not rules.directed and (first, second) != (one, two)
-            ):
+            if kinds not in rules.kinds:
                 continue
-            if kinds[0] == kinds[1] and not rules.directed:
-                related = related or labels.get((second, first))
-            yield first, second, related
+            if rules.directed:
+                yield first, second, labels.get((first, second))
+            elif kinds[0] != kinds[1] or (first, second) == (one, two):
+                # Which one the annotators put first does not matter then.
+                yield first, second, labels.get(min((first, second), (second, first)))
+
+
+def _require_pair(relation: Relation, arguments: Mapping[str, list[Mention]], rules: PairRules) -> None:
+    """Make sure that a relation becomes an example."""
+    first, second = (mentions[0].kind for mentions in _both(relation, arguments))
+    if relation.first == relation.second:
+        raise RequestError(
+            f"{relation.where}: {relation.kind} relates {relation.first} with itself; correct the relation or remove it"
+        )
+    if not rules.join(first, second):
+        raise RequestError(
+            f"{relation.where}: {relation.kind} joins {first} and {second}, which no relation in train does, so it "
+            "cannot be learnt; correct it, add such a relation to train, or leave it out with ignore = "
+            f'["{relation.kind}"] in the task file'
+        )
 
 
 def mark(text: str, part: tuple[int, int], first: Sequence[Mention], second: Sequence[Mention], marks: str) -> str:

@@ -57,6 +57,7 @@ class Kind:
         metrics: the metrics that a task file may choose; the first one is the default.
         columns: what a column of a table can hold -> usual names of such a column.
         needs: the columns that a table must have; of several alternatives, one.
+        spread: what may be spread over several columns, one for each option or label.
         convert: record of a table -> row, with names of labels.
         formats: the formats in which its data may be.
         labelled: whether it has a set of labels.
@@ -77,6 +78,7 @@ class Kind:
     columns: Mapping[str, tuple[str, ...]]
     needs: tuple[tuple[str, ...], ...]
     convert: Callable[[Cells], Row]
+    spread: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("csv", "json", "parquet", "hub")
     labelled: bool = True
     fewest_labels: int = 2
@@ -159,6 +161,7 @@ KINDS = {
             {"text": _TEXT, "labels": ("labels", "label", "topics", "categories", "classes"), **_IDS},
             (("text", "labels"),),
             table_rows.text_with_labels,
+            spread=("labels",),
             fewest_labels=1,
             labels_of=_labels,
             without=_without_labels,
@@ -198,6 +201,7 @@ KINDS = {
             },
             (("question", "options", "answer"),),
             table_rows.question_with_options,
+            spread=("options",),
             formats=("json", "csv", "parquet", "hub"),
             labelled=False,
             labels_of=lambda row: (),

@@ -20,10 +20,11 @@ from .definition import Definition
 from .documents import PairRules
 from .reading import Reader, fingerprint
 from .splitting import assign
-from .task_file import SPLITS, WHOLE, TaskFile, read_task_file
+from .task_file import TaskFile, read_task_file
+from .task_file_checks import SPLITS, WHOLE
 from .writing import Writer
 
-_VERSION = 2  # part of the cache key; raise it when reading or splitting changes
+_VERSION = 3  # part of the cache key; raise it when reading or splitting changes
 _MOST_LABELS = 1000  # More labels than this, and half as many as examples, are not labels.
 _NEGATIVE = "none"  # label of pairs of mentions without a relation
 _ABOUT = "task.json"
@@ -61,14 +62,21 @@ def load_task_file(path: Path, taken: tuple[str, ...]) -> Task:
     Raises:
         RequestError: the task file or its data are wrong; the message names file and line.
     """
-    here = path.resolve()
-    return _prepare_once(path, here, here.stat().st_mtime_ns if here.exists() else 0, taken).task()
+    return _prepare_once(path, _state(read_task_file(path, taken)), taken).task()
+
+
+def _state(file: TaskFile) -> frozenset[tuple[str, int, int]]:
+    """Return path, time of the last change, and size of the task file and of all files that it names."""
+    paths = [file.path]
+    for source in [] if file.dataset else map(file.source, file.files):
+        paths += [source, *source.rglob("*")] if source.is_dir() else [source]
+    found = [(path, path.stat()) for path in map(Path.resolve, paths) if path.exists()]
+    return frozenset((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
 
 
 @cache
-def _prepare_once(path: Path, here: Path, changed: int, taken: tuple[str, ...]) -> Prepared:
-    # A command asks for its task several times; the files are hashed once. A changed task file is read again, and so is
-    # one that another folder has under the same name.
+def _prepare_once(path: Path, state: frozenset[tuple[str, int, int]], taken: tuple[str, ...]) -> Prepared:
+    # A command asks for its task several times; the files are hashed once unless one of them has changed.
     prepared = prepare_task_file(read_task_file(path, taken))
     if prepared.new:
         for remark in prepared.remarks:
@@ -95,7 +103,8 @@ def prepare_task_file(file: TaskFile) -> Prepared:
         "dialect": file.dialect,
         "splitting": vars(file.splitting),
         "columns": file.columns,
-        "files": {split: fingerprint(file, split) for split in file.files},
+        # The places of the examples are kept, so that they must name the files by their present path.
+        "files": {split: (str(file.source(split)), fingerprint(file, split)) for split in file.files},
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=list).encode()).hexdigest()[:24]
     folder = cache_dir() / "tasks" / f"{file.name}-{digest}"
@@ -169,7 +178,7 @@ def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules
     """Return which mentions are pairs, the labels, and the negative class."""
     rules = None
     negative = file.negative
-    if file.kind.pairs and (found := sorted(set(reader.relation_kinds(first)))):
+    if file.kind.pairs and (found := reader.relation_kinds(first)) is not None:
         negative = negative or _NEGATIVE
         kinds = {(one, two) for one, two, _ in found}
         if not file.directed:
@@ -178,7 +187,9 @@ def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules
                 (one, two) for one, two in kinds if one == two or (two, one) not in kinds or (one, two) < (two, one)
             }
         rules = PairRules(kinds, negative, file.marks, file.directed, file.ignore)
-        return rules, list(file.labels or dict.fromkeys([negative, *sorted({kind for _, _, kind in found})])), negative
+        relations = file.labels or sorted({kind for _, _, kind in found})
+        # The task file names relations; the label of pairs without one comes first unless it is among them.
+        return rules, [negative] * (negative not in relations) + [*relations], negative
     if file.labels is not None or not file.kind.labelled:
         return rules, list(file.labels or ()), negative
     counts: Counter[str] = Counter()
@@ -213,8 +224,9 @@ def _kept(file: TaskFile, rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str
 
 def _group(row: Row) -> str:
     """Return what must not be in two splits: the document, or else the text."""
-    if row.get("document") is not None:
-        return row["document"]
+    for name in ("document", "group"):
+        if row.get(name) is not None:
+            return row[name]
     return row.get("context") or row.get("text") or row.get("question") or " ".join(row.get("tokens", ()))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -12,6 +14,7 @@ from ...corpora.annotated import Document
 from ...corpora.bioc_files import read_bioc
 from ...corpora.brat import brat_files, read_brat
 from ...corpora.conll import bio_tags, read_conll
+from ...corpora.lines import open_binary
 from ...corpora.pubtator import read_pubtator
 from ...corpora.sources import Row
 from ...corpora.squad_json import read_squad
@@ -23,7 +26,7 @@ from ...corpora.tabular import (
     read_parquet,
     sniff,
 )
-from ...errors import RequestError
+from ...errors import RequestError, nearest
 from ...files import sha256_of
 from .cells import Columns, find_columns
 from .documents import PairRules, kinds_of_relations, related_rows, tagged_rows
@@ -62,13 +65,13 @@ def format_of(path: Path, family: str | None = None) -> str:
             f"{path}: no .txt and .ann files in this folder, and no files whose names begin with train, dev and test; "
             "name a file, or a BRAT folder"
         )
+    if not path.exists():
+        raise RequestError(f"{path}: no such file or folder; paths in a task file start at its folder")
     try:
-        with path.open("rb") as handle:
+        with open_binary(path) as handle:
             head = handle.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
-    except FileNotFoundError as error:
-        raise RequestError(f"{path}: no such file or folder; paths in a task file start at its folder") from error
-    except OSError as error:
-        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise RequestError(f"{path}: the file cannot be read ({error}); get it again") from error
     if not head.strip():
         raise RequestError(f"{path}: the file is empty; get it again")
     name = path.name.removesuffix(".gz")
@@ -90,8 +93,6 @@ def format_of(path: Path, family: str | None = None) -> str:
 
 def fingerprint(file: TaskFile, split: str) -> str:
     """Return a checksum of everything that the rows of a split are read from."""
-    import hashlib
-
     if file.dataset is not None:
         # The library keeps what it has downloaded; a changed dataset is downloaded anew under another fingerprint.
         return f"{file.dataset} {file.config} {file.files[split]}"
@@ -140,19 +141,30 @@ class Reader:
         if name in DOCUMENTS and path is not None:
             yield from self._document_rows(name, path, rules)
         elif name == "conll" and path is not None:
-            yield from self._sentences(path)
+            yield from self._sentences(path, split)
         elif name == "squad" and path is not None:
             self.remarks[f"{path}: SQuAD"] = None
             yield from read_squad(path)
         else:
             yield from self._table_rows(name, path, split)
 
-    def relation_kinds(self, split: str) -> Iterator[tuple[str, str, str]]:
-        """Yield the types of the arguments, and the type, of each relation in annotated documents."""
+    def relation_kinds(self, split: str) -> list[tuple[str, str, str]] | None:
+        """Return the types of the arguments, and the type, of the relations in annotated documents, sorted.
+
+        Returns:
+            None if the data are not annotated documents.
+
+        Raises:
+            RequestError: no document has a relation, or one is malformed.
+        """
         name = self._format(split)
-        if name in DOCUMENTS:
-            for document in DOCUMENTS[name](self.file.source(split)):
-                yield from kinds_of_relations(document, self.file.ignore)
+        if name not in DOCUMENTS:
+            return None
+        path, ignore = self.file.source(split), self.file.ignore
+        found = {kind for document in DOCUMENTS[name](path) for kind in kinds_of_relations(document, ignore)}
+        if not found:
+            raise RequestError(f"{path}: no relation in it, so that there is nothing to learn; check the files")
+        return sorted(found)
 
     def _format(self, split: str) -> str:
         if self.file.dataset is not None:
@@ -163,14 +175,17 @@ class Reader:
         self.remarks[f"{path}: {_TITLES[name]}"] = None
         seen: dict[str, str] = {}
         for document in DOCUMENTS[name](path):
-            first = seen.setdefault(document.key, document.where)
-            if first != document.where:
-                raise RequestError(f"{document.where}: the document {document.key} is at {first} already; remove one")
+            if document.key in seen:
+                raise RequestError(
+                    f"{document.where}: a second document {document.key}, the first one is at {seen[document.key]}; "
+                    "remove one"
+                )
+            seen[document.key] = document.where
             rows = tagged_rows(document, self.file.ignore) if rules is None else related_rows(document, rules)
             for where, row in rows:
                 yield where, row | {"document": document.key}
 
-    def _sentences(self, path: Path) -> Iterator[tuple[str, Row]]:
+    def _sentences(self, path: Path, split: str) -> Iterator[tuple[str, Row]]:
         for number, sentence in enumerate(read_conll(path)):
             columns = len(sentence.rows[0])
             tokens, tags = self.file.columns.get("tokens", 0), self.file.columns.get("tags", -1)
@@ -190,7 +205,8 @@ class Reader:
             if empty := [line for line, token in zip(sentence.lines, row["tokens"], strict=True) if not token]:
                 raise RequestError(f"{path}:{empty[0]}: the word is empty; correct the line")
             if sentence.document:
-                row["document"] = str(sentence.document)
+                # The files of the splits count their documents separately.
+                row["document"] = f"{split}-{sentence.document}"
             yield f"{path}:{sentence.lines[0]}", row
 
     def _table_rows(self, name: str, path: Path | None, split: str) -> Iterator[tuple[str, Row]]:
@@ -225,12 +241,15 @@ class Reader:
 
     def _columns(self, available: list[Any], where: str) -> Columns:
         named = {key: value for key, value in self.file.columns.items() if key not in ("separator", "first_answer")}
+        names = find_columns(self.file.kind.columns, self.file.kind.needs, named, available, where)
         by = self.file.splitting.by
         if by is not None and "document" not in named:
-            named["document"] = by
+            if by not in available:
+                raise RequestError(f"{where}: no column {by!r} to split by; {nearest(by, map(str, available))}")
+            names["document"] = by
         return Columns(
-            find_columns(self.file.kind.columns, self.file.kind.needs, named, available, where),
+            names,
             self.file.columns.get("separator"),
-            self.file.columns.get("first_answer", 0),
+            self.file.columns.get("first_answer"),
             self.file.marks,
         )

@@ -13,8 +13,8 @@ def assign(groups: Iterable[str], shares: Mapping[str, float], seed: int, where:
     """Return the split of each group (a document, or a text).
 
     Groups are taken in the order of a hash of seed and name, so that the assignment does not depend on the order of the
-    file, and few groups change their split when others are added. A split is filled until it has its share of the
-    examples; the rest is train.
+    file, and few groups change their split when others are added. A split takes each group that fits into its share of
+    the examples, and the smallest one if none fits; the rest is train.
 
     Args:
         groups: the group of each example.
@@ -33,13 +33,15 @@ def assign(groups: Iterable[str], shares: Mapping[str, float], seed: int, where:
         )
     order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
     total, assigned = sizes.total(), {}
-    position = 0
     for number, (split, share) in enumerate(shares.items()):
-        taken = 0
-        # One group at least, and one for each split after this one and for train.
-        last = len(order) - (len(shares) - number)
-        while position < last and (taken == 0 or taken + sizes[order[position]] / 2 <= share * total):
-            assigned[order[position]] = split
-            taken += sizes[order[position]]
-            position += 1
-    return assigned | dict.fromkeys(order[position:], "train")
+        left = [group for group in order if group not in assigned]
+        # One group is left for each split after this one, and one for train.
+        most = len(left) - (len(shares) - number)
+        taken = count = 0
+        for group in left:
+            if count < most and taken + sizes[group] / 2 <= share * total:
+                assigned[group] = split
+                taken, count = taken + sizes[group], count + 1
+        if not count:
+            assigned[min(left, key=lambda group: sizes[group])] = split
+    return {group: assigned.get(group, "train") for group in order}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 from ...corpora.conll import read_conll
 from ...corpora.tabular import Dialect, read_csv, read_json_table, read_parquet, sniff
 from ...errors import RequestError
+from ...models.sources import safe_name
 from .column_guess import ORDER, about, fits, roles
 from .kinds import KINDS
 from .reading import DOCUMENTS, format_of
-from .task_file import SPLITS, WHOLE
+from .task_file_checks import SPLITS, WHOLE
 
 _SAMPLE = 2000  # records by which columns are judged
 _SPLIT_NAMES = {
@@ -88,17 +89,23 @@ def _path(path: Path, folder: Path) -> str:
         return path.resolve().as_posix()
 
 
-def suggest(path: Path, family: str | None = None, name: str | None = None) -> Suggestion:
+def suggest(path: Path, family: str | None = None, name: str | None = None, taken: Collection[str] = ()) -> Suggestion:
     """Look at a file or folder, and say what it seems to be.
 
     Args:
         path: the file or folder.
         family: the family, if it is known.
         name: the task's name; taken from the path if None.
+        taken: names that the task cannot have.
 
     Raises:
-        RequestError: nothing can be made of the data; the message says what was looked for.
+        RequestError: nothing can be made of the data, and the message says what was looked for; or the name cannot be
+            that of a task.
     """
+    if name is not None and (not safe_name(name) or name.endswith(".toml") or name in taken):
+        raise RequestError(
+            f"--name {name!r}: a name consists of letters, digits, '.', '_' and '-', and is not that of a built-in task"
+        )
     files = _splits(path)
     first = files.get(WHOLE) or files["train"]
     form = format_of(first, family)
@@ -114,16 +121,21 @@ def suggest(path: Path, family: str | None = None, name: str | None = None) -> S
         found, columns, more = _table(first, form, family)
         remarks += more
     chosen = family or found
+    if form not in KINDS[chosen].formats:
+        raise RequestError(
+            f"{first}: {form} files hold no examples of {chosen} ({KINDS[chosen].about}); it takes "
+            f"{', '.join(KINDS[chosen].formats)}"
+        )
     others = [split for split in files if split not in (WHOLE, "train")]
     if others:
         remarks.append(f"splits: {', '.join(f'{split} in {files[split]}' for split in files)}")
     stem = first.name if WHOLE in files else path.resolve().name if path.is_dir() else path.resolve().parent.name
-    return Suggestion(name or _name(stem), chosen, files, form, columns, tuple(remarks))
+    return Suggestion(name or _name(stem, taken), chosen, files, form, columns, tuple(remarks))
 
 
-def _name(stem: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", stem.split(".")[0]).strip("-").lower()
-    return plain or "my-task"
+def _name(stem: str, taken: Collection[str]) -> str:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", stem.split(".")[0]).strip("-").lower() or "my-task"
+    return f"my-{plain}" if plain in taken else plain
 
 
 def _splits(path: Path) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -22,7 +23,8 @@ def rows_of_table(
 ) -> Iterator[tuple[str, Row]]:
     """Yield (place, row) for each record. A row has the fields of the prepared format, with names instead of flags.
 
-    Its id and document are under `id` and `document`, where the table has them.
+    Its id and document are under `id` and `document`, where the table has them, and `group` is the text as it was
+    before mentions were marked.
 
     Raises:
         RequestError: a cell is malformed; the message names file, line and column.
@@ -85,7 +87,9 @@ def relation(cells: Cells) -> Row:
     text = cells.text("text")
     if "first" in cells.columns.names and "second" in cells.columns.names:
         spans = [_span(cells, role, cells.value(role), text) for role in ("first", "second")]
-        text = mark(text, (0, len(text)), spans[:1], spans[1:], cells.columns.marks)
+        marked = mark(text, (0, len(text)), spans[:1], spans[1:], cells.columns.marks)
+        # Pairs of one sentence have different marks; they must all be in one split.
+        return {"text": marked, "label": cells.label(), "group": text}
     return {"text": text, "label": cells.label()}
 
 
@@ -136,20 +140,37 @@ def question_with_options(cells: Cells) -> Row:
 
 
 def _answer_number(cells: Cells, options: list[str]) -> int:
-    """Return the number of the right option, which is given as a number, a letter, or its text."""
-    answer = cells.label("answer")
+    """Return the number of the right option, which is given as a number, a letter, or its text.
+
+    Raises:
+        RequestError: it is none of these, or can be read in two ways (`A` where an option is called `A` but stands
+            elsewhere) and the task file does not say which one is right.
+    """
+    answer, first = cells.label("answer"), cells.columns.first_answer
     letters = [chr(ord("A") + number) for number in range(len(options))]
-    if answer in options:
-        return options.index(answer)
-    if answer.upper() in letters:
-        return letters.index(answer.upper())
-    number = int(answer) - cells.columns.first_answer if answer.lstrip("-").isdecimal() else -1
-    if number in range(len(options)):
-        return number
-    last = cells.columns.first_answer + len(options) - 1
+    lowest = first if isinstance(first, int) else 0
+    number = int(answer) - lowest if re.fullmatch(r"[0-9]{1,4}", answer) else -1
+    by_number = number if number in range(len(options)) else None
+    by_letter = letters.index(answer.upper()) if answer.upper() in letters else None
+    by_text = options.index(answer) if answer in options else None
+    if first == letters[0]:
+        readings = [by_letter]
+    elif first is not None or not isinstance(cells.value("answer"), str):
+        readings = [by_number]  # A number in JSON or Parquet is not a text.
+    else:
+        readings = [by_letter, by_number, by_text]
+    found = list(dict.fromkeys(item for item in readings if item is not None)) or [by_text]
+    if len(found) == 1 and found[0] is not None:
+        return found[0]
+    if len(found) > 1:
+        raise cells.wrong(
+            "answer",
+            f"holds {answer!r}, which stands for one option and is the text of another; say under [columns] how "
+            'answers are given: first_answer = "A" for letters, or the number of the first option',
+        )
     raise cells.wrong(
         "answer",
-        f"should be a letter A to {letters[-1]}, a number {cells.columns.first_answer} to {last}, or the text of an "
+        f"should be a letter A to {letters[-1]}, a number {lowest} to {lowest + len(options) - 1}, or the text of an "
         f"option, found {shown(answer)}; correct the row, or set first_answer = 1 under [columns] if options are "
         "counted from 1",
     )
@@ -168,7 +189,7 @@ def question_with_context(cells: Cells) -> Row:
         return row | {"answers": {"text": [], "answer_start": []}}
     text = cells.text("answers")
     if "answer_start" in cells.columns.names:
-        start = int(cells.number("answer_start"))
+        start = cells.position("answer_start")
     else:
         start, count = row["context"].find(text), row["context"].count(text)
         if count != 1:

@@ -13,7 +13,8 @@ from ...corpora.sources import Row
 from ...errors import RequestError
 from ..task import Task
 from .definition import identifier
-from .task_file import SPLITS, TaskFile
+from .task_file import TaskFile
+from .task_file_checks import SPLITS
 
 # Beside each prepared split: where each example stands in the user's files, and what was noticed in reading it.
 PLACES = ".places.jsonl"
@@ -32,6 +33,7 @@ class Writer:
     def __init__(self, file: TaskFile, task: Task, folder: Path, labels: list[str]) -> None:
         self.file, self.task, self.folder, self.labels = file, task, folder, labels
         self.counts: Counter[str] = Counter()
+        self.labels_of: dict[str, set[str]] = {split: set() for split in SPLITS}
         self.ids: dict[tuple[str, str], str] = {}
         self.numbers: Counter[str] = Counter()
         self.documents, self.unanswerable = False, False
@@ -53,16 +55,21 @@ class Writer:
             RequestError: a label is not among those of the task, an id occurs twice, or the row is malformed.
         """
         document, notes = row.pop("document", None), row.pop("notes", [])
+        row.pop("group", None)
         for label in self.file.kind.labels_of(row):
             if label not in self.labels:
                 raise RequestError(f"{where}: {self._unknown(split, label)}")
+            self.labels_of[split].add(label)
         row = self.file.kind.finish(row, self.labels)
         self.numbers[document or split] += 1
         own = str(row.pop("id", self.numbers[document or split]))
         row = {"id": identifier(document, own), **row}
-        first = self.ids.setdefault((split, row["id"]), where)
-        if first != where:
-            raise RequestError(f"{where}: the id {row['id']!r} is at {first} already; give each example its own id")
+        if first := self.ids.get((split, row["id"])):
+            raise RequestError(
+                f"{where}: the id {own!r} is at {first} already; give each example its own id, or say under [columns] "
+                "that its column holds documents"
+            )
+        self.ids[split, row["id"]] = where
         try:
             example = self.task.parse_labelled(row)
         except ValueError as error:
@@ -88,10 +95,21 @@ class Writer:
         )
 
     def check(self, assigned: dict[str, str]) -> None:
-        """Make sure that no split is empty."""
+        """Make sure that no split is empty, and that train has something to learn.
+
+        Raises:
+            RequestError: one is, or it has not.
+        """
         for split in SPLITS:
             if not self.counts[split]:
                 raise RequestError(
                     f"{self.file.path}: no example is left for {split}; "
                     + ("choose larger shares under [split]" if assigned else "check its file")
                 )
+        found = self.labels_of["train"]
+        if self.file.kind.labelled and len(found) < self.file.kind.fewest_labels:
+            what = f"one class only ({', '.join(found)})" if found else "no label"
+            raise RequestError(
+                f"{self.file.path}: {what} in train: there is nothing to learn; check its file, or which column holds "
+                "the labels"
+            )

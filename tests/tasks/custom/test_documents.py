@@ -1,0 +1,143 @@
+"""Annotated documents become tagged sentences and marked pairs, and nothing is lost without a word."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from linkbert.corpora.annotated import Document, Mention, Relation
+from linkbert.errors import RequestError
+from linkbert.tasks.custom.documents import PairRules, mark, related_rows, tagged_rows
+from linkbert.tasks.words import split_words
+
+TEXT = "Aspirin cures pain. Heparin causes stroke."
+DRUG, PAIN, OTHER, STROKE = (
+    Mention(key, kind, TEXT.index(word), TEXT.index(word) + len(word), f"d.ann:{line}")
+    for line, (key, kind, word) in enumerate(
+        [("T1", "Drug", "Aspirin"), ("T2", "Pain", "pain"), ("T3", "Drug", "Heparin"), ("T4", "Pain", "stroke")], 1
+    )
+)
+KINDS = {("Drug", "Pain")}
+
+
+def document(mentions, relations=(), text=TEXT):
+    relations = tuple(Relation(*relation, f"d.ann:{9 + number}") for number, relation in enumerate(relations))
+    return Document("d", text, "d.txt", tuple(sorted(mentions, key=lambda m: (m.start, -m.end))), relations)
+
+
+def labels(*args, **options):
+    return [
+        row["label"]
+        for _, row in related_rows(
+            document(*args), PairRules(**{"kinds": KINDS, "negative": "none", "marks": "masks"} | options)
+        )
+    ]
+
+
+# --- tags ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["ab", "c-d", "\U0001f600", "(x)", "\u00e9"]), min_size=1, max_size=8), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_tags_hold_the_mentions_that_are_whole_words(words, data):
+    text = " ".join(words)
+    places = split_words(text)
+    first = data.draw(st.integers(0, len(places) - 1))
+    last = data.draw(st.integers(first, len(places) - 1))
+    mention = Mention("T1", "X", places[first][0], places[last][1], "d.ann:1")
+    ((where, row),) = tagged_rows(document([mention], text=text))
+    assert row["tokens"] == [text[start:end] for start, end in places] and where == "d.ann:1"
+    assert row["ner_tags"] == ["O"] * first + ["B-X"] + ["I-X"] * (last - first) + ["O"] * (len(places) - last - 1)
+    assert row["notes"] == []
+
+
+def test_a_mention_inside_a_word_is_extended_and_noted():
+    mention = Mention("T1", "X", 1, 7, "d.ann:4")
+    ((_, row),) = tagged_rows(document([mention]))
+    assert row["ner_tags"][0] == "B-X"
+    assert row["notes"] == ["d.ann:4: X T1 (1 to 7) begins inside a word"]
+
+
+@pytest.mark.parametrize(("start", "end", "word"), [(0, 13, "is nested in"), (8, 18, "overlaps with")])
+def test_mentions_that_share_a_word_are_refused_unless_one_type_is_ignored(start, end, word):
+    wide, narrow = Mention("T1", "Wide", 0, 13, "d.ann:1"), Mention("T2", "Narrow", start, end, "d.ann:2")
+    if word == "is nested in":
+        narrow = Mention("T2", "Narrow", 8, 13, "d.ann:2")
+    with pytest.raises(RequestError, match=rf"d.ann:2: Narrow T2 .* {word} Wide T1 .* ignore = \[\"Narrow\"\]"):
+        list(tagged_rows(document([wide, narrow])))
+    ((_, row),) = tagged_rows(document([wide, narrow]), ignore=("Narrow",))
+    assert row["ner_tags"][:2] == ["B-Wide", "I-Wide"]
+
+
+# --- pairs ---------------------------------------------------------------------------------------------------------
+
+
+def test_masks_and_markers_of_two_mentions():
+    assert mark(TEXT, (0, 19), [DRUG], [PAIN], "masks") == "@DRUG$ cures @PAIN$."
+    assert mark(TEXT, (0, 19), [DRUG], [PAIN], "markers") == "@ * drug * Aspirin @ cures # ^ pain ^ pain #."
+    assert mark(TEXT, (0, 19), [PAIN], [DRUG], "markers") == "# ^ drug ^ Aspirin # cures @ * pain * pain @."
+    assert mark("x", (0, 1), [Mention("T", "g\u00e8ne 2", 0, 1, "")], [], "masks") == "@G-NE$"
+
+
+def test_masks_are_those_that_the_encoding_counts():
+    from linkbert.tasks.encoding import _MASK
+
+    for kind in ("Drug", "Cell_Line", "DNA-2", "\u00e4", "7"):
+        assert _MASK.fullmatch(mark("x", (0, 1), [Mention("T", kind, 0, 1, "")], [], "masks")), kind
+
+
+def test_every_pair_of_types_that_can_be_related_is_an_example():
+    every = [DRUG, PAIN, OTHER, STROKE]
+    assert labels(every, [("cures", "T1", "T2"), ("causes", "T3", "T4")]) == ["cures", "none", "none", "causes"]
+    assert labels([DRUG, OTHER], kinds={("Drug", "Drug")}) == ["none"]
+    assert labels([DRUG, OTHER], kinds={("Drug", "Drug")}, directed=True) == ["none", "none"]
+
+
+@pytest.mark.parametrize("relation", [("cures", "T1", "T2"), ("cures", "T2", "T1")])
+def test_the_order_of_the_arguments_does_not_lose_a_relation(relation):
+    """A relation whose arguments are in the other order was an example of the negative class."""
+    assert labels([DRUG, PAIN], [relation]) == ["cures"]
+    assert labels([DRUG, OTHER], [("with", "T3", "T1")], kinds={("Drug", "Drug")}) == ["with"]
+
+
+def test_in_directed_relations_the_order_counts():
+    kinds = {("Drug", "Pain"), ("Pain", "Drug")}
+    assert labels([DRUG, PAIN], [("cures", "T1", "T2")], kinds=kinds, directed=True) == ["cures", "none"]
+    assert labels([DRUG, PAIN], [("cures", "T2", "T1")], kinds=kinds, directed=True) == ["none", "cures"]
+
+
+@pytest.mark.parametrize(
+    ("relations", "options", "message"),
+    [
+        ([("cures", "T1", "T9")], {}, "d.ann:9: the relation cures names T9, but no mention in the text has this id"),
+        ([("cures", "T1", "T1")], {"kinds": {("Drug", "Drug")}}, "d.ann:9: cures relates T1 with itself"),
+        (
+            [("cures", "T1", "T2")],
+            {"kinds": {("Gene", "Pain")}},
+            r"d.ann:9: cures joins Drug and Pain, which no relation in train",
+        ),
+        ([("cures", "T2", "T1")], {"directed": True}, "d.ann:9: cures joins Pain and Drug"),
+        ([("cures", "T1", "T2"), ("causes", "T1", "T2")], {}, "d.ann:10: T1 and T2 are related as cures already"),
+        ([("cures", "T1", "T2"), ("causes", "T2", "T1")], {}, "d.ann:10: T2 and T1 are related as cures already"),
+    ],
+)
+def test_a_relation_that_would_be_lost_is_refused(relations, options, message):
+    # A relation with an unknown argument makes the reader of BRAT fail; here the keys are concepts.
+    mentions = [DRUG, PAIN] if "T9" not in str(relations) else [
+        Mention("1", "Drug", 0, 7, "", ("T1",)), Mention("2", "Pain", 14, 18, "", ("T2",))
+    ]  # fmt: skip
+    with pytest.raises(RequestError, match=message):
+        labels(mentions, relations, **options)
+
+
+def test_an_ignored_relation_is_no_error_and_no_example():
+    rules = {"kinds": KINDS, "ignore": ("cures",)}
+    assert labels([DRUG, PAIN], [("cures", "T1", "T2")], **rules) == ["none"]
+
+
+def test_all_mentions_of_a_concept_are_marked():
+    text = "Aspirin cures pain, aspirin does."
+    first, again = (Mention(f"{s}", "Drug", s, s + 7, "d:1", ("D1",)) for s in (0, 20))
+    pain = Mention("p", "Pain", 14, 18, "d:2", ("D2",))
+    ((_, row),) = related_rows(
+        document([first, again, pain], [("cures", "D1", "D2")], text), PairRules(KINDS, "none", "masks")
+    )
+    assert row == {"text": "@DRUG$ cures @PAIN$, @DRUG$ does.", "label": "cures"}

@@ -1,0 +1,125 @@
+"""What `init` believes about data, and that the task file it writes can be read."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from linkbert.errors import RequestError
+from linkbert.tasks.custom.prepare import prepare_task_file
+from linkbert.tasks.custom.suggest import suggest
+from linkbert.tasks.custom.task_file import read_task_file
+
+LONG = "a sentence of more than a few words, number"
+CSV = "pmid;note;outcome\n" + "".join(f"{n // 2};{LONG} {n};{'yes' if n % 3 else 'no'}\n" for n in range(40))
+CONLL = "".join(f"a NN B-Gene\nb NN O\n{n} NN O\n\n" for n in range(20))
+SQUAD = json.dumps({"data": [
+    {"title": f"t{n}", "paragraphs": [{"context": "a cat", "qas": [{"id": str(n), "question": "Who?", "answers": []}]}]} for n in range(5)
+]})  # fmt: skip
+PUBTATOR = "".join(f"{n}|t|Aspirin {n}\n{n}\t0\t7\tAspirin\tDrug\t-\n\n" for n in range(5))
+
+
+def lines(*records):
+    return "\n".join(map(json.dumps, records))
+
+
+def repeated(count, **fields):
+    return lines(
+        *({key: value(n) if callable(value) else value for key, value in fields.items()} for n in range(count))
+    )
+
+
+FILES = {
+    "notes.csv": (CSV, "classification", "csv"),
+    "words.txt": (CONLL, "ner", "conll"),
+    "squad.json": (SQUAD, "extractive-qa", "squad"),
+    "articles.txt": (PUBTATOR, "ner", "pubtator"),
+    "mc.jsonl": (repeated(20, question=lambda n: f"q{n}", options=["a", "b"], answer=lambda n: "AB"[n % 2]), "choice", "json"),
+    "tags.jsonl": (repeated(20, tokens=lambda n: ["a", f"b{n}"], ner_tags=["B-X", "O"]), "ner", "json"),
+    "sim.tsv": ("sentence1\tsentence2\tscore\n" + "".join(f"{LONG} {n}\t{LONG} {n + 1}\t{n / 7:.2f}\n" for n in range(40)), "similarity", "csv"),
+    "nli.tsv": ("premise\thypothesis\tlabel\n" + "".join(f"{LONG} {n}\t{LONG} x{n}\t{n % 3}\n" for n in range(60)), "pair", "csv"),
+    "topics.csv": ("text,labels\n" + "".join(f'"{LONG} {n}",{"a;b" if n % 2 else "b"}\n' for n in range(40)), "multi-label", "csv"),
+    "answers.jsonl": (repeated(20, question=lambda n: f"q{n}", context=lambda n: f"the cat{n} sat", answer=lambda n: f"cat{n}"), "extractive-qa", "json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_family_and_format_are_recognised_and_the_task_file_works(tmp_path, name):
+    content, family, form = FILES[name]
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    found = suggest(path)
+    assert (found.family, found.format) == (family, form), found.remarks
+    task_file = tmp_path / "found.toml"
+    task_file.write_text(found.to_toml(tmp_path), encoding="utf-8")
+    prepared = prepare_task_file(read_task_file(task_file))
+    assert prepared.definition.name == name.split(".")[0] and prepared.definition.family == family
+
+
+def test_folders_of_splits_of_brat_and_of_one_file(tmp_path):
+    for split in ("train", "devel", "test"):
+        (tmp_path / "corpus" / split).mkdir(parents=True)
+        (tmp_path / "corpus" / split / "d.txt").write_text("Aspirin")
+        (tmp_path / "corpus" / split / "d.ann").write_text("T1\tDrug 0 7\tAspirin\n")
+    found = suggest(tmp_path / "corpus")
+    assert {split: path.name for split, path in found.files.items()} == {
+        "train": "train",
+        "dev": "devel",
+        "test": "test",
+    }
+    assert (found.name, found.format) == ("corpus", "brat")
+    one = suggest(tmp_path / "corpus" / "test")
+    assert one.files == {"data": tmp_path / "corpus" / "test"}
+    assert 'data = "corpus/test"' in one.to_toml(tmp_path)
+    (tmp_path / "single").mkdir()
+    (tmp_path / "single" / "notes.csv").write_text(CSV)
+    assert suggest(tmp_path / "single").files == {"data": tmp_path / "single" / "notes.csv"}
+
+
+def test_a_file_beside_its_splits_is_recognised_by_the_names(tmp_path):
+    for name in ("my-train.csv", "my-validation.csv", "my_test.csv", "other.csv"):
+        (tmp_path / name).write_text(CSV)
+    assert set(suggest(tmp_path / "my-train.csv").files) == {"train", "dev", "test"}
+    assert set(suggest(tmp_path / "other.csv").files) == {"data"}
+
+
+def test_a_parquet_file_and_a_table_without_a_header(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(
+        pa.table({"abstract": [f"{LONG} {n}" for n in range(20)], "class": [n % 2 for n in range(20)]}), path
+    )
+    assert (suggest(path).family, suggest(path).columns) == ("classification", {"text": "abstract", "label": "class"})
+    path = tmp_path / "plain.csv"
+    path.write_text("".join(f"{LONG.replace(',', '')} and some more words {n},{n % 2}\n" for n in range(40)))
+    assert suggest(path).columns == {"text": 0, "label": 1}
+
+
+def test_odd_names_become_names_of_tasks(tmp_path):
+    for name, expected in (("My notes (2).csv", "my-notes-2"), ("gad.csv", "my-gad"), ("\u00e4.csv", "my-task")):
+        (tmp_path / name).write_text(CSV)
+        assert suggest(tmp_path / name, taken=("gad",)).name == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("d.csv", "a,b\n1,2\n3,4\n", {}, r"no family fits its columns \(a, b\); name one with --family"),
+        ("d.csv", "", {}, "the file is empty"),
+        ("d.csv", "text,label\n", {}, "no example in it"),
+        ("d.json", SQUAD, {"family": "ner"}, "squad files hold no examples of ner"),
+        ("d.csv", CSV, {"name": "a b"}, "--name 'a b': a name consists of letters"),
+        ("d.csv", CSV, {"name": "gad"}, "--name 'gad': .* is not that of a built-in task"),
+        ("d.csv", CSV, {"name": "x.toml"}, "--name 'x.toml'"),
+    ],
+)  # fmt: skip
+def test_what_nothing_can_be_made_of_is_refused(tmp_path, name, content, options, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(RequestError, match=message):
+        suggest(tmp_path / name, taken=("gad",), **options)
+
+
+def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="nothing.csv: no such file or folder"):
+        suggest(tmp_path / "nothing.csv")
+    with pytest.raises(RequestError, match="no .txt and .ann files in this folder"):
+        suggest(tmp_path)
