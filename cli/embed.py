@@ -10,7 +10,7 @@ import typer
 from ..errors import RequestError
 from . import options
 from .console import print_json, print_text, set_up_logging
-from .lines import input_lines
+from .lines import input_lines, require_input
 
 
 def command(
@@ -38,6 +38,7 @@ def command(
     set_up_logging(quiet=quiet)
     from ..experiments.embedding import Embedder, check_output, write_embeddings
 
+    require_input(file)
     check_output(output, pooling)
     embedder = Embedder(model, pooling, max_length, precision, revision)  # type: ignore[arg-type]  # it checks the name
     with input_lines(file) as lines:

@@ -15,7 +15,7 @@ from ..escaping import to_json_text
 from ..experiments.options import RunOptions
 from . import options
 from .console import print_remark, set_up_logging
-from .lines import input_lines
+from .lines import input_lines, require_input
 
 if TYPE_CHECKING:
     from ..corpora.annotated import Document
@@ -69,6 +69,7 @@ def command(
     """
     set_up_logging(quiet=quiet)
     chosen = "jsonl" if json_lines else _format(output_format, output)
+    require_input(file)
     reader = _document_reader(file)
     if chosen == "brat" and output is None:
         raise RequestError("--format brat writes a folder; name it with --output")
