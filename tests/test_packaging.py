@@ -1,6 +1,11 @@
-"""What is published: the lock file."""
+"""What is published: the source distribution and the lock file."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -10,6 +15,36 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UNWANTED = (
+    "data/gad/train.json", "runs/gad/m/seed-1/result.json", "results/gad/m/seed-1.predictions.jsonl", "results/.lock",
+    "tests/__pycache__/test_files.cpython-311.pyc", ".venv/pyvenv.cfg", "dist/old.tar.gz",
+)  # fmt: skip
+
+
+def test_the_sdist_holds_what_the_tests_need_and_no_leftovers(tmp_path):
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "dist", "data", "runs", "shared",
+        "*.egg-info", "*.jsonl*",
+    )  # fmt: skip
+    shutil.copytree(ROOT, source, ignore=ignored)
+    for name in UNWANTED:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("{}\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(source)],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    assert not names & set(UNWANTED)
+    assert not [name for name in names if name.endswith((".pyc", ".jsonl")) or name.startswith("shared/")]
+    folders = ("tests/**/*.py", "docs/*", "results/**/*.json")
+    expected = {path.relative_to(ROOT).as_posix() for folder in folders for path in ROOT.glob(folder)}
+    expected |= {"README.md", "CONTRIBUTING.md", "requirements.lock", "results/leaderboard.html", "speed/README.md"}
+    assert expected <= names, expected - names
 
 
 @pytest.fixture(scope="module")
