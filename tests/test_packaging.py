@@ -1,4 +1,4 @@
-"""What is published: the source distribution and the lock file."""
+"""What is published: the source distribution, the lock file, and what an image is built from."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,9 @@ def locked():
     return versions
 
 
-@pytest.mark.parametrize("requirement", map(Requirement, PROJECT["project"]["dependencies"]), ids=lambda item: item.name)
+@pytest.mark.parametrize(
+    "requirement", map(Requirement, PROJECT["project"]["dependencies"]), ids=lambda item: item.name
+)
 def test_each_dependency_is_locked_within_its_range(locked, requirement):
     version = locked.get(canonicalize_name(requirement.name))
     assert version is not None, "run `make lock` and commit requirements.lock"
@@ -73,3 +76,15 @@ def test_the_lock_file_names_no_server_and_no_folder(locked):
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert not re.search(r"://|--index-url|--extra-index-url|--find-links| @ |\+cpu", text)
     assert any(name.startswith("nvidia-") for name in locked), "torch with CUDA is what the lock file is for"
+
+
+def test_an_image_is_built_from_each_package_folder_and_nothing_private():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*", "everything is left out but what the following lines let in"
+    allowed = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
+    folders = {name.split(".")[1] for name in PROJECT["tool"]["setuptools"]["packages"] if "." in name}
+    needed = {*folders, "pyproject.toml", "py.typed", "README.md", "LICENSE", "requirements.lock"}
+    assert needed <= allowed, needed - allowed
+    private = ("data", "runs", "results", "shared", "tests", ".git", ".venv", ".env")
+    assert not [name for name in private for rule in allowed if fnmatch(name, rule)]
