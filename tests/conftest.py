@@ -30,6 +30,21 @@ def pytest_report_header() -> str:
     return f"linkbert: tests {package}{other}"
 
 
+class _RootIsNoTestPackage:
+    """Keeps pytest from importing the repository root, which is the package `linkbert`, under the name of its folder.
+
+    That import would make a second copy of the package, or fail in a folder such as `linkbert-0.1.0`, whose name is no
+    name of a module. A hook in this file would not be asked about a folder above `tests`, but one of a plugin is.
+    """
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        return pytest.Dir.from_parent(parent, path=path) if path == Path(__file__).resolve().parents[1] else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_RootIsNoTestPackage())
+
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
