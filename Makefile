@@ -1,5 +1,5 @@
 # `make check` is what CI runs after installing: tests, lint, format and types.
-.PHONY: check lint test slow reliability leaderboard
+.PHONY: check lint test slow reliability leaderboard docs
 
 check: lint test
 
@@ -22,3 +22,7 @@ reliability:
 leaderboard:
 	linkbert leaderboard --format html --output results/leaderboard.html
 	linkbert leaderboard --published all --detail --format markdown --output results/leaderboard.md
+
+# The documentation as a website, in site/. A broken link or a docstring that cannot be read is an error.
+docs:
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
