@@ -1,5 +1,5 @@
 # `make check` is what CI runs after installing: tests, lint, format and types.
-.PHONY: check lint test slow reliability leaderboard lock dist
+.PHONY: check lint test slow reliability leaderboard lock dist docs
 
 check: lint test
 
@@ -38,3 +38,7 @@ dist:
 	copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && git archive --output "$$copy/source.tar" --prefix source/ HEAD \
 		&& tar -x -f "$$copy/source.tar" -C "$$copy" && python -m build --outdir dist "$$copy/source"
 	python -m twine check --strict dist/*
+
+# The documentation as a website, in site/. A broken link or a docstring that cannot be read is an error.
+docs:
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -171,34 +170,6 @@ def test_every_module_and_data_file_is_in_the_wheel(tmp_path):
     assert not [
         name for name in names if name.startswith(("linkbert/tests/", "linkbert/results/", "linkbert/pyproject"))
     ]
-
-
-def readme_commands():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```console\n(.*?)```", text, flags=re.S)
-    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    lines += [line.strip() for line in text.splitlines() if line.startswith("    pip install")]
-    commands = []
-    for line in lines:
-        for part in re.split(r"&&|\|", line):
-            words = shlex.split(part, comments=True)
-            if words[:1] == ["linkbert"]:
-                commands.append(words[1:])
-    return commands
-
-
-def test_each_command_in_the_readme_parses():
-    from linkbert.cli.main import app
-    from typer.main import get_command
-
-    commands = readme_commands()
-    assert len(commands) > 8
-    for words in commands:
-        command, rest = get_command(app), list(words)
-        while hasattr(command, "commands"):
-            assert rest and rest[0] in command.commands, words
-            command = command.commands[rest.pop(0)]
-        command.make_context("linkbert", rest, resilient_parsing=False)
 
 
 def test_public_functions_are_the_commands_functions(tmp_path, monkeypatch):
