@@ -24,6 +24,9 @@ _CURVE = (80, 16)  # characters of a loss curve, and its lines
 _LONGEST = 80  # characters of a prediction
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, or result files.")]
+TaskFile = Annotated[
+    str | None, typer.Option("--task", metavar="TASK_FILE", help="The task file of your own data, for the texts.")
+]
 Count = Annotated[int, typer.Option("--errors", min=0, metavar="N", help="How many examples to show.")]
 
 
@@ -34,6 +37,7 @@ def show(
         typer.Option("--plot", metavar="FILE", help="Draw the losses of the runs into a .png or .svg file."),
     ] = None,
     errors: Count = _WORST,
+    task: TaskFile = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
@@ -46,7 +50,7 @@ def show(
     set_up_logging(quiet=quiet)
     from ..experiments.inspection import inspect_run
 
-    found = [inspect_run(run, results_dir) for run in runs]
+    found = [inspect_run(run, results_dir, task) for run in runs]
     if plot is not None:
         _plot(found, plot)
     if json:
@@ -136,6 +140,7 @@ def diff(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run folder, or a result file.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Another run of the same task.")],
     errors: Count = _WORST,
+    task: TaskFile = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     results_dir: options.ResultsDir = RunOptions.results_dir,
     quiet: options.Quiet = False,
@@ -149,8 +154,8 @@ def diff(
     from ..experiments.inspection import inspect_run
     from ..experiments.run_difference import diff_runs
 
-    first = inspect_run(run_a, results_dir)
-    found = diff_runs(first, inspect_run(run_b, results_dir))
+    first = inspect_run(run_a, results_dir, task)
+    found = diff_runs(first, inspect_run(run_b, results_dir, task))
     if json:
         print_json(found.to_json())
         return

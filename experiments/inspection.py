@@ -13,6 +13,7 @@ from ..errors import RequestError
 from ..files import sha256_of
 from ..tasks.data import load_split
 from ..tasks.mistakes import Mistake
+from ..tasks.registry import get_task
 from ..tasks.task import Task
 from .paths import RunPaths
 from .results import Result
@@ -34,6 +35,7 @@ class InspectedRun:
         log: the records of its training log; empty without one.
         rows: the lines of its predictions file; empty without one.
         missing: what is not there, and what cannot be shown because of that.
+        with_data: the task with its data, for a task of a user's own whose task file was named.
     """
 
     result: Result
@@ -41,11 +43,12 @@ class InspectedRun:
     log: list[dict[str, Any]]
     rows: list[dict[str, Any]]
     missing: tuple[str, ...]
+    with_data: Task | None = None
 
     @property
     def task(self) -> Task:
         """The task of the run."""
-        return self.result.of_task
+        return self.with_data or self.result.of_task
 
     @property
     def name(self) -> str:
@@ -121,12 +124,13 @@ def _examples(run: InspectedRun, data_dir: Path) -> Any:
     return split.examples
 
 
-def inspect_run(path: str | Path, results_dir: str | Path = "results") -> InspectedRun:
+def inspect_run(path: str | Path, results_dir: str | Path = "results", task_file: str | None = None) -> InspectedRun:
     """Read a run from its folder or from its result file.
 
     Args:
         path: a run folder, or a result file.
         results_dir: the folder of results to which a run folder belongs.
+        task_file: the task file of a task of a user's own, whose data show the texts.
 
     Raises:
         RequestError: there is no such run, or it failed or did not finish.
@@ -161,7 +165,16 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results") -> Inspec
     log = read_training_log(run_dir) if run_dir is not None else []
     if not log:
         missing.append("its training log is not there, so that losses cannot be shown")
-    return InspectedRun(result, run_dir, log, rows, tuple(missing))
+    return InspectedRun(result, run_dir, log, rows, tuple(missing), _task_with_data(result, task_file))
+
+
+def _task_with_data(result: Result, task_file: str | None) -> Task | None:
+    if task_file is None:
+        return None
+    task = get_task(task_file)
+    if task.name != result.task:
+        raise RequestError(f"--task {task_file}: it is {task.name}, the run is of {result.task}; name its task file")
+    return task
 
 
 def _malformed(result: Result, rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..errors import RequestError
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 
 def encoder_layers(base: Any) -> torch.nn.ModuleList | None:
     """Return the stack of layers of an encoder; None if it cannot be told apart."""
+    import torch
+
     count = getattr(base.config, "num_hidden_layers", None)
     stacks = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
     return stacks[0] if len(stacks) == 1 else None
@@ -64,20 +65,29 @@ def reinitialise_layers(model: PreTrainedModel, count: int) -> None:
     """
     if not count:
         return
+    import torch
+
     _require(model, count, "reinit_layers")
     chosen: list[torch.nn.Module] = list(_layers(model))[-count:]
     pooler = getattr(model.base_model, "pooler", None)
     if isinstance(pooler, torch.nn.Module):
         chosen.append(pooler)
+    for part in chosen:
+        initialise_anew(model, part)
+
+
+def initialise_anew(model: PreTrainedModel, part: torch.nn.Module) -> None:
+    """Draw the weights of a part of a model at random, as its architecture draws them."""
+    import torch
+
     initialise: Any = model._init_weights
     with torch.no_grad():
-        for part in chosen:
-            for module in part.modules():
-                for parameter in module.parameters(recurse=False):
-                    # transformers leaves weights alone that it knows to come from a checkpoint.
-                    _forget_origin(parameter)
-                _forget_origin(module)
-                initialise(module)
+        for module in part.modules():
+            for parameter in module.parameters(recurse=False):
+                # transformers leaves weights alone that it knows to come from a checkpoint.
+                _forget_origin(parameter)
+            _forget_origin(module)
+            initialise(module)
 
 
 def _forget_origin(item: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestError, RunError
 from .config_checks import read_config, require_weights_of_size
 from .heads import Head
+from .layers import initialise_anew
 from .library import quiet_transformers, reading_model
 from .sources import ModelSource, weight_files
 
@@ -96,7 +97,8 @@ def load_model(
         path: the model folder.
         head: the kind of head.
         labels: names of the labels, which are saved in the configuration; empty if the task has no label set.
-        fine_tuned: True if the weights must hold the head too; False if the head starts at random.
+        fine_tuned: True if the weights must hold the head too; False if the head starts at random, unless the weights
+            hold one with the same labels, which is kept and said in the log.
         dropout: replaces all hidden dropout rates of the configuration, unless None.
         attention_dropout: replaces the attention dropout rate of the configuration, unless None.
 
@@ -108,6 +110,7 @@ def load_model(
     import transformers
 
     config = read_config(path)
+    before = tuple((config.id2label or {}).values())
     if not fine_tuned:
         _describe_head(config, head, labels)
     _set_dropout(config, dropout, attention_dropout)
@@ -124,6 +127,8 @@ def load_model(
             output_loading_info=True,
         )
     _check_keys(path, model, loaded, fine_tuned=fine_tuned)
+    if not fine_tuned:
+        _begin_head(path, model, loaded, same_labels=not labels or before == labels)
     if fine_tuned and labels and tuple(model.config.id2label[index] for index in range(len(labels))) != labels:
         raise RequestError(f"{path}: its labels are not those of the task ({', '.join(labels)})")
     return model
@@ -155,6 +160,21 @@ def _describe_head(config: PreTrainedConfig, head: Head, labels: tuple[str, ...]
         config.id2label = dict(enumerate(names))
         config.label2id = {name: index for index, name in enumerate(names)}
     config.problem_type = head.problem_type
+
+
+def _begin_head(path: Path, model: Any, loaded: dict[str, Any], *, same_labels: bool) -> None:
+    """Keep the head of a checkpoint that was fine-tuned before only if its outputs mean the same."""
+    absent = {*loaded["missing_keys"], *(item[0] for item in loaded["mismatched_keys"])}
+    own = [name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")]
+    if not own or absent & set(own):
+        return  # The head, or a part of it, has been drawn at random.
+    if same_labels:
+        _log.warning("%s: its weights hold a head for these labels, with which the training begins", path)
+        return
+    _log.warning("%s: its weights hold a head for other labels; the head begins at random", path)
+    for name, child in model.named_children():
+        if name != model.base_model_prefix:
+            initialise_anew(model, child)
 
 
 def _set_dropout(config: Any, dropout: float | None, attention_dropout: float | None) -> None:

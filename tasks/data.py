@@ -87,7 +87,10 @@ def require_split(task: Task, split: str, data_dir: Path) -> Path:
     if task.prepared is not None:
         return task.prepared(split)
     if task.definition is not None:
-        raise RequestError(f"{task.name}: its data are not at hand; name its task file in place of its name")
+        raise RequestError(
+            f"{task.name}: its data are not at hand; name its task file in place of its name (`show` and `diff` take "
+            "it as --task)"
+        )
     if not data_dir.is_dir():
         raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
     path = prepared_path(data_dir, task.release, split)
