@@ -75,7 +75,8 @@ def test_a_file_is_downloaded_once_and_its_checksum_is_stored(server, tmp_path):
     assert len(server.asked) == 1
 
 
-def test_a_file_that_has_changed_on_the_server_is_refused(server, tmp_path):
+def test_a_file_that_has_changed_on_the_server_is_refused(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     server.content["/x/y/file.txt"] = b"hello"
     (path,) = fetch([REMOTE], tmp_path, server.url)
     path.unlink()

@@ -117,6 +117,7 @@ def test_a_signal_that_the_parent_process_ignores_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_the_signal_test_passes_when_a_script_runs_it_in_the_background(tmp_path):
     """A shell script makes a process in the background ignore SIGINT."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
