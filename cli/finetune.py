@@ -18,7 +18,7 @@ _TRUNCATION = {
     "examples": "examples",
     "examples_cut": "cut",
     "tokens_cut": "tokens cut",
-    "masks_lost": "entity mask lost",
+    "masks_lost": "mention lost",
     "gold_labels_lost": "gold labels lost",
     "windowed": "in windows",
 }
@@ -38,6 +38,7 @@ def command(
     layer_decay: options.LayerDecay = None,
     frozen_layers: options.FrozenLayers = None,
     reinit_layers: options.ReinitLayers = None,
+    long_inputs: options.LongInputs = None,
     settings: options.Settings = None,
     select: options.Select = RunOptions.select,
     max_steps: options.MaxSteps = None,

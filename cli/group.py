@@ -94,7 +94,8 @@ def _report_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(error.format_message() + "\n")
     else:
-        print_error([f"{error.format_message().rstrip('.')}; see `linkbert --help`"])
+        command = error.ctx.command_path if error.ctx else "linkbert"
+        print_error([f"{error.format_message().rstrip('.')}; see `{command} --help`"])
     return 2
 
 

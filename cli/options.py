@@ -96,6 +96,16 @@ ReinitLayers = Annotated[
         rich_help_panel=RECIPE,
     ),
 ]
+LongInputs = Annotated[
+    str | None,
+    typer.Option(
+        "--long-inputs",
+        metavar="WAY",
+        help="Of inputs that are too long: cut their ends (the protocol), score windows and take the mean of their "
+        "outputs (Pappagari et al. 2019), or keep-mentions of a relation.",
+        rich_help_panel=RECIPE,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

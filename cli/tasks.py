@@ -104,9 +104,7 @@ def _print_examples(task: Task, model: str, revision: str | None, data_dir: Path
     tokenizer = load_tokenizer(source.path, words=task.head.per_word)
     path = require_split(task, task.splits[0], data_dir)
     examples = list(islice(read_examples(path, task.parse), _EXAMPLES))
-    for example, row in zip(
-        examples, task.family.encode(task, tokenizer, examples, max_length, Truncation()), strict=True
-    ):
+    for example, row in zip(examples, task.encode(tokenizer, examples, max_length, Truncation()), strict=True):
         print_text(f"\nid {example['id']}, label {_shown(example.get('label'))}")
         for sequence in row["input_ids"]:
             print_text(f"  {len(sequence)} pieces: {' '.join(tokenizer.convert_ids_to_tokens(sequence))}")

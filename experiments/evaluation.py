@@ -127,7 +127,7 @@ def score_run(
     tokenizer = load_tokenizer(folder, words=task.head.per_word)
     model = load_model(folder, task.head, task.labels, fine_tuned=True)
     predictor = Predictor(task.head, tokenizer, record.scoring_precision(options.precision), reporters)
-    encoded, truncation = encode_split(task, split, tokenizer, record.max_length)
+    encoded, truncation = encode_split(task, split, tokenizer, record.max_length, record.long_inputs)
     with predictor.working():
         predicted, cost = predict_split(task, predictor, model, split, encoded)
     result: Result | None = None

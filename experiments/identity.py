@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from ..tasks.task import Recipe
+from ..tasks.recipe import Recipe
 from .results import Result
 from .run_record import RunRecord
 

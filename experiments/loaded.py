@@ -117,7 +117,9 @@ class LoadedModel:
         schema = encoded_schema(self.task)
         for chunk in _chunks(inputs):
             examples = [item.example for item in chunk]
-            encoded = self.task.family.encode(self.task, self.tokenizer, examples, self.record.max_length, self.cut)
+            encoded = self.task.encode(
+                self.tokenizer, examples, self.record.max_length, self.cut, self.record.long_inputs
+            )
             table = pa.Table.from_pylist(list(encoded), schema=schema)
             outputs = self.predictor.predict_rows(self.model, table)
             for item, output in zip(chunk, outputs, strict=True):

@@ -27,6 +27,7 @@ RECIPE_FLAGS = (
     "layer_decay",
     "frozen_layers",
     "reinit_layers",
+    "long_inputs",
 )
 _MAX_STEPS = 10**9
 

@@ -15,9 +15,9 @@ from ..files import require_writable
 from ..models.loading import ModelInfo, inspect_model
 from ..models.sources import ModelSource, find_model, name_problem, settings_sha256, weights_sha256
 from ..tasks.data import Split, encode_split, load_split, require_split
-from ..tasks.recipe import default_recipe, departures, recipe_seed, resolve_recipe
+from ..tasks.recipe import Recipe, default_recipe, departures, recipe_seed, resolve_recipe
 from ..tasks.registry import get_task
-from ..tasks.task import Recipe, Task, Truncation
+from ..tasks.task import Task, Truncation
 from .identity import RunIdentity
 from .options import RunOptions, option_flag, setting_flag
 from .paths import RunPaths
@@ -128,7 +128,7 @@ class RunPlan:
     def encode(self) -> dict[str, tuple[Dataset, Truncation]]:
         """Encode all splits; encodings are cached, so that a second call is cheap."""
         return {
-            name: encode_split(self.task, split, self.tokenizer, self.recipe.max_length)
+            name: encode_split(self.task, split, self.tokenizer, self.recipe.max_length, self.recipe.long_inputs)
             for name, split in self.splits.items()
         }
 

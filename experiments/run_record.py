@@ -13,7 +13,7 @@ from ..models.sources import safe_name
 from ..tasks.data import SplitRecord
 from ..tasks.recipe import problem_with
 from ..tasks.registry import get_task, is_task_file, known_task
-from ..tasks.task import Task
+from ..tasks.task import CUT, Task
 from .options import seed_is_valid
 from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
 from .results import to_text
@@ -106,6 +106,8 @@ class RunRecord:
             raise ValueError(f"a finished run without {', '.join(missing) or 'started'}")
         if type(self.max_length) is not int or problem_with("max_length", self.max_length):
             raise ValueError(f"{self.max_length!r} is not a maximum length")
+        if problem := problem_with("long_inputs", self.long_inputs):
+            raise ValueError(problem)
         if not isinstance((self.cost or {}).get("train"), dict):
             raise ValueError("no cost of training")
 
@@ -122,6 +124,11 @@ class RunRecord:
     def max_length(self) -> Any:
         """The maximum length of the run's recipe, in word pieces."""
         return self.recipe.get("max_length", {}).get("value")
+
+    @property
+    def long_inputs(self) -> Any:
+        """What the run's recipe does with inputs that are too long; runs of earlier versions cut them."""
+        return self.recipe.get("long_inputs", {"value": CUT})["value"]
 
     @property
     def known_task(self) -> Task | None:

@@ -53,6 +53,22 @@ def logits(output: Any, sequences: np.ndarray) -> torch.Tensor:
     return output.logits
 
 
+def mean_logits(output: Any, sequences: np.ndarray) -> torch.Tensor:
+    """Return one row of logits per example: the mean over its sequences, shape (examples, labels).
+
+    Heads end in a linear layer, so that this is what the layer gives for the mean of the vectors before it.
+    """
+    import numpy as np
+    import torch
+
+    logits = output.logits
+    if len(sequences) == len(logits):
+        return logits
+    owners, counts = np.repeat(np.arange(len(sequences)), sequences), sequences.astype(np.float32)[:, None]
+    index, divisor = (torch.from_numpy(values).to(logits.device) for values in (owners, counts))
+    return logits.float().new_zeros(len(sequences), logits.shape[-1]).index_add(0, index, logits.float()) / divisor
+
+
 def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the cross entropy, summed over the words."""
     from torch.nn import functional

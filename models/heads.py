@@ -85,6 +85,7 @@ HEADS: dict[HeadKind, Head] = {
             functions.count_examples,
             functions.per_example,
             functions.class_index,
+            logits=functions.mean_logits,
             problem_type="single_label_classification",
         ),
         Head(
@@ -95,6 +96,7 @@ HEADS: dict[HeadKind, Head] = {
             functions.count_examples,
             functions.per_example,
             functions.flags,
+            logits=functions.mean_logits,
             float_labels=True,
             problem_type="multi_label_classification",
         ),
@@ -106,6 +108,7 @@ HEADS: dict[HeadKind, Head] = {
             functions.count_examples,
             functions.per_example,
             functions.number,
+            logits=functions.mean_logits,
             float_labels=True,
             problem_type="regression",
         ),

@@ -11,7 +11,7 @@ import transformers
 
 from ..models.head_functions import ENDS_ANSWER, STARTS_ANSWER
 from ..models.heads import Head
-from ..tasks.task import Recipe
+from ..tasks.recipe import Recipe
 from ..training.device import resolve_precision
 
 if TYPE_CHECKING:

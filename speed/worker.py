@@ -189,7 +189,7 @@ def _wait(device: torch.device) -> None:
 def _ours(job: Job, contender: str) -> Callable[[], Round]:
     import torch
 
-    from ..tasks.task import Recipe
+    from ..tasks.recipe import Recipe
     from ..training.trainer import Trainer
 
     prepared = _prepare(job)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..corpora.sources import Row
 from ..errors import RequestError
 from ..models.head_functions import ENDS_ANSWER, STARTS_ANSWER, STARTS_SEQUENCE
-from .encoding import chunks, sequences_of
+from .encoding import chunks
+from .fitting import sequences_of, shortened
 from .task import Task, Truncation
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def encode_answers(
     if room < 1:
         raise RequestError(f"max_length {max_length} leaves no room for a context beside the question; raise it")
     for chunk in chunks(examples):
-        questions, cut = _shortened(tokenizer, [example["question"].strip() for example in chunk], longest)
+        questions, cut = shortened(tokenizer, [example["question"].strip() for example in chunk], longest)
         encoded = tokenizer(
             questions,
             [example["context"] for example in chunk],
@@ -72,17 +73,6 @@ def encode_answers(
             truncation.windowed += len(indices) > 1
             truncation.gold_labels_lost += bool(wanted) and not any(_find(window, wanted) for window in spans)
             yield row
-
-
-def _shortened(tokenizer: PreTrainedTokenizerFast, questions: list[str], longest: int) -> tuple[list[str], list[int]]:
-    """Return questions of at most `longest` word pieces, and how many pieces each of them lost."""
-    encoded = tokenizer(questions, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    shortened, cut = [], []
-    for question, offsets in zip(questions, encoded["offset_mapping"], strict=True):
-        lost = max(0, len(offsets) - longest)
-        shortened.append(question[: offsets[longest - 1][1]] if lost else question)
-        cut.append(lost)
-    return shortened, cut
 
 
 def _context_spans(encoded: Any, window: int) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from ..corpora.verify import Expected, count_is_official
 from ..errors import RequestError
 from ..files import sha256_of
 from . import encoding
-from .task import Task, Truncation
+from .task import CUT, Task, Truncation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -145,12 +145,12 @@ def count_shared_texts(task: Task, train: Split, test: Split) -> int:
 
 
 def encode_split(
-    task: Task, split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int
+    task: Task, split: Split, tokenizer: PreTrainedTokenizerFast, max_length: int, long_inputs: str = CUT
 ) -> tuple[Dataset, Truncation]:
-    """Encode a split for one tokenizer and maximum length, and count what was cut.
+    """Encode a split for one tokenizer, maximum length and way to treat long inputs, and count what was cut.
 
-    The cache key holds task version, data, tokenizer and length: two models share token ids only if their tokenizers
-    are the same.
+    The cache key holds all of these, the task's version and the data: two models share token ids only if their
+    tokenizers are the same.
     """
     key = {
         "kind": "encoded",
@@ -161,12 +161,13 @@ def encode_split(
         "split": split.name,
         "tokenizer": tokenizer_fingerprint(tokenizer),
         "max_length": max_length,
+        "long_inputs": long_inputs,
     }
 
     def rows() -> tuple[Iterable[Row], Callable[[], dict]]:
         truncation = Truncation()
         examples: Any = split.examples
-        encoded = task.family.encode(task, tokenizer, examples, max_length, truncation)
+        encoded = task.encode(tokenizer, examples, max_length, truncation, long_inputs)
         return encoded, lambda: asdict(truncation)
 
     schema = encoding.encoded_schema(task)

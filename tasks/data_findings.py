@@ -85,7 +85,7 @@ def cut_by_tokenizer(task: Task, splits: Sequence[CheckedSplit], model: Path, ma
     for split in splits:
         whole = Truncation()
         unknown = pieces = 0
-        for row in task.family.encode(task, tokenizer, split.examples, max_length, whole):
+        for row in task.encode(tokenizer, split.examples, max_length, whole):
             for sequence in row["input_ids"]:
                 pieces += len(sequence)
                 unknown += sequence.count(tokenizer.unk_token_id)
@@ -105,7 +105,7 @@ def _concerned(task: Task, tokenizer: Any, split: CheckedSplit, max_length: int,
     found = 0
     for number, example in enumerate(split.examples):
         own = Truncation()
-        list(task.family.encode(task, tokenizer, [example], max_length, own))
+        list(task.encode(tokenizer, [example], max_length, own))
         if getattr(own, name):
             yield number
             found += 1

@@ -20,6 +20,7 @@ DOCUMENT_CLASSIFICATION = Family(
     mistakes=lambda task, example, gold, given, scores: wrong_flags(task.labels, gold, given, example),
     text=texts.text,
     from_text=texts.from_text,
+    long_inputs=encoding.WINDOWED_TEXTS,
 )
 _HALLMARKS = (
     "activating invasion and metastasis",

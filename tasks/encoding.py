@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..corpora.sources import Row
 from ..models.heads import IGNORED, UNSCORED
-from .task import Task, Truncation
+from .fitting import Fit, cut_end, fit_texts, keep_mentions, sequences_of, windows
+from .task import Encode, Task, Truncation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 VERSION = 1  # part of the cache key; raise it when encoding changes
 _CHUNK, _CHARACTERS = 256, 1_000_000  # examples and characters that are encoded at a time
 _TEXTS = ("tokens", "text", "text_pair", "question", "options", "context")
-_MASK = re.compile(r"@[A-Z]+(?:-[A-Z]+)*\$")
 
 
 def encoded_schema(task: Task) -> pa.Schema:
@@ -81,10 +81,10 @@ def encode_words(
             return_attention_mask=False,
             verbose=False,
         )
-        windows: list[list[int]] = [[] for _ in chunk]
+        of_example: list[list[int]] = [[] for _ in chunk]
         for window, owner in enumerate(encoded["overflow_to_sample_mapping"]):
-            windows[owner].append(window)
-        for example, indices in zip(chunk, windows, strict=True):
+            of_example[owner].append(window)
+        for example, indices in zip(chunk, of_example, strict=True):
             row = sequences_of(encoded, indices)
             row["word_index"] = place_words([encoded.word_ids(index) for index in indices], step)
             row["n_words"] = len(example["tokens"])
@@ -142,19 +142,22 @@ def encode_texts(
     examples: Iterable[Row],
     max_length: int,
     truncation: Truncation,
+    *,
+    fit: Fit = cut_end,
 ) -> Iterator[Row]:
-    """Encode `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`, truncated "longest first" to `max_length`.
+    """Encode `[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`; `fit` says what is done where that is too long.
 
     The label is stored as it is (a number, or one flag per label); `encode_classes` replaces a label by its index.
     """
     for chunk in chunks(examples):
         texts = [(example["text"], example["text_pair"]) for example in chunk]
-        for example, (row, cut, lost) in zip(chunk, _encode_pairs(tokenizer, texts, max_length), strict=True):
+        for example, fitted in zip(chunk, fit_texts(tokenizer, texts, max_length, task.marked, fit), strict=True):
             truncation.examples += 1
-            truncation.examples_cut += cut > 0
-            truncation.tokens_cut += cut
-            truncation.masks_lost += lost if task.masks else 0
-            yield row | {"labels": example.get("label")}
+            truncation.examples_cut += fitted.cut > 0
+            truncation.tokens_cut += fitted.cut
+            truncation.masks_lost += fitted.mention_lost
+            truncation.windowed += len(fitted.row["input_ids"]) > 1
+            yield fitted.row | {"labels": example.get("label")}
 
 
 def encode_classes(
@@ -163,10 +166,12 @@ def encode_classes(
     examples: Iterable[Row],
     max_length: int,
     truncation: Truncation,
+    *,
+    fit: Fit = cut_end,
 ) -> Iterator[Row]:
     """Encode texts or pairs (see `encode_texts`) whose label is one of the task's labels."""
     numbers = {label: index for index, label in enumerate(task.labels)}
-    for row in encode_texts(task, tokenizer, examples, max_length, truncation):
+    for row in encode_texts(task, tokenizer, examples, max_length, truncation, fit=fit):
         yield row | {"labels": None if row["labels"] is None else numbers[row["labels"]]}
 
 
@@ -180,54 +185,21 @@ def encode_choices(
     """Encode each (question, option) as a pair: one sequence per option, each truncated "longest first"."""
     for chunk in chunks(examples):
         pairs = [(example["question"], option) for example in chunk for option in example["options"]]
-        encoded = iter(list(_encode_pairs(tokenizer, pairs, max_length)))
+        encoded = iter(list(fit_texts(tokenizer, pairs, max_length, False, cut_end)))
         for example in chunk:
             parts = list(islice(encoded, len(example["options"])))
-            cut = sum(part[1] for part in parts)
+            cut = sum(part.cut for part in parts)
             truncation.examples += 1
             truncation.examples_cut += cut > 0
             truncation.tokens_cut += cut
             yield {
-                "input_ids": [part[0]["input_ids"][0] for part in parts],
-                "token_type_ids": [part[0]["token_type_ids"][0] for part in parts],
+                "input_ids": [part.row["input_ids"][0] for part in parts],
+                "token_type_ids": [part.row["token_type_ids"][0] for part in parts],
                 "labels": example.get("label"),
             }
 
 
-def _encode_pairs(
-    tokenizer: PreTrainedTokenizerFast, texts: list[tuple[str, str | None]], max_length: int
-) -> Iterator[tuple[Row, int, bool]]:
-    """Yield (row of one sequence, pieces cut, whether an entity mask was cut) per text or pair."""
-    pairs = [second for _, second in texts if second is not None]  # All examples of a task have a second text, or none.
-    encoded = tokenizer(
-        [first for first, _ in texts],
-        pairs or None,
-        return_attention_mask=False,
-        verbose=False,
-    )
-    for index, (first, second) in enumerate(texts):
-        length = len(encoded["input_ids"][index])
-        if length <= max_length:
-            yield sequences_of(encoded, [index]), 0, False
-            continue
-        cut = tokenizer(
-            [first],
-            None if second is None else [second],
-            truncation="longest_first",
-            max_length=max_length,
-            return_attention_mask=False,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
-        offsets, owners = cut["offset_mapping"][0], cut.sequence_ids(0)
-        kept = max((end for (_, end), owner in zip(offsets, owners, strict=True) if owner == 0), default=0)
-        yield sequences_of(cut, [0]), length - max_length, any(m.end() > kept for m in _MASK.finditer(first))
-
-
-def sequences_of(encoded: Any, indices: list[int]) -> Row:
-    """Collect sequences of one example; a model without token types gets empty lists."""
-    types = encoded.get("token_type_ids")
-    return {
-        "input_ids": [encoded["input_ids"][index] for index in indices],
-        "token_type_ids": [types[index] if types is not None else [] for index in indices],
-    }
+# What can be done with long inputs, for the families that encode with `encode_texts` and `encode_classes`.
+WINDOWED_TEXTS: Mapping[str, Encode] = {"windows": partial(encode_texts, fit=windows)}
+WINDOWED_CLASSES: Mapping[str, Encode] = {"windows": partial(encode_classes, fit=windows)}
+KEEPING_MENTIONS: Mapping[str, Encode] = {"keep-mentions": partial(encode_classes, fit=keep_mentions)}

@@ -19,6 +19,7 @@ QUESTION_ANSWERING = Family(
     label_names=texts.class_names,
     one_label=True,
     text=texts.text,
+    long_inputs=encoding.WINDOWED_CLASSES,
 )
 _ANSWERS = ("yes", "no", "maybe")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError, nearest
-from .task import Recipe, Task
+from .task import CUT, Family, Task
 
 RECIPES = ("base", "large", "small")
 SMALL_HIDDEN_SIZE = 384
@@ -27,10 +28,71 @@ SCHEDULES = (
     "constant_with_warmup",
     "inverse_sqrt",
 )
+LONG_INPUTS = (CUT, "keep-mentions", "windows")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one fine-tuning run. Defaults are those of the authors' scripts.
+
+    Attributes:
+        learning_rate: the highest learning rate of the schedule.
+        batch_size: examples per update, over all processes and micro-batches.
+        epochs: passes over the training split.
+        max_length: word pieces per sequence, special tokens included.
+        warmup: updates in which the learning rate rises from 0; a float below 1 is a share of all updates, rounded up.
+        weight_decay: weight decay of AdamW, not applied to biases and normalisation weights.
+        beta1: decay rate of AdamW's first moment.
+        beta2: decay rate of AdamW's second moment.
+        eps: epsilon of AdamW.
+        max_grad_norm: the norm to which gradients are clipped.
+        dropout: hidden dropout rate; the checkpoint's own if None.
+        attention_dropout: attention dropout rate; the checkpoint's own if None.
+        group_by_length: whether batches are drawn from examples of similar length, which departs from the published
+            order.
+        schedule: name of the learning rate schedule; `linear` (to 0 after the warm-up) is the published one.
+        layer_decay: factor of the learning rate from each layer to the one below it; 1 is the published recipe.
+        frozen_layers: number of lowest layers that are not trained, with the embeddings; 0 is the published recipe.
+        reinit_layers: number of highest layers that begin with random weights, with the pooler; 0 is the published
+            recipe.
+        long_inputs: what is done with inputs of more than `max_length` word pieces, one of `LONG_INPUTS`; `cut`, which
+            loses their ends, is the published recipe.
+        origin: setting -> where its value came from.
+    """
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    max_length: int
+    warmup: float = 0
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    max_grad_norm: float = 1.0
+    dropout: float | None = None
+    attention_dropout: float | None = None
+    group_by_length: bool = False
+    schedule: str = "linear"
+    layer_decay: float = 1.0
+    frozen_layers: int = 0
+    reinit_layers: int = 0
+    long_inputs: str = "cut"
+    origin: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings by name, without their origins."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "origin"}
+
+    def warmup_steps(self, steps: int) -> int:
+        """Return the number of warm-up updates in a run of `steps` updates."""
+        return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
+
 
 KEYS = tuple(item.name for item in fields(Recipe) if item.name != "origin")
 _DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.name in KEYS[4:]}
 _WHOLE = ("batch_size", "epochs", "max_length", "frozen_layers", "reinit_layers")
+_WORDS = {"schedule": SCHEDULES, "long_inputs": LONG_INPUTS}
 # Inclusive lower and upper bounds, and whether the lower one is excluded.
 _BOUNDS: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
@@ -128,6 +190,8 @@ def resolve_recipe(
             problems.append(f"{where}: {problem}")
         else:
             values[key], origin[key] = (int(value) if key in _WHOLE else value), where
+    if not problems and (problem := problem_with_family(task.family, values["long_inputs"])):
+        problems.append(f"{origin['long_inputs']}: {problem}")
     if problems:
         raise RequestError(*problems)
     return Recipe(**values, origin=origin)
@@ -137,8 +201,8 @@ def problem_with(key: str, value: Any) -> str | None:
     """Return what is wrong with the value of a setting, or None if nothing is."""
     if key not in KEYS:
         return f"unknown setting {key!r}; {nearest(key, KEYS)}"
-    if key == "schedule":
-        return None if value in SCHEDULES else f"unknown schedule {value!r}; {nearest(str(value), SCHEDULES)}"
+    if key in _WORDS:
+        return None if value in _WORDS[key] else f"unknown {key} {value!r}; {nearest(str(value), _WORDS[key])}"
     if key == "group_by_length":
         return None if isinstance(value, bool) else f"group_by_length should be true or false, found {value!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -153,6 +217,14 @@ def problem_with(key: str, value: Any) -> str | None:
     return None
 
 
+def problem_with_family(family: Family, long_inputs: str) -> str | None:
+    """Return why the examples of a family cannot be encoded in this way, or None if they can."""
+    known = (CUT, *family.long_inputs)
+    return (
+        None if long_inputs in known else f"{family.name} has no long_inputs {long_inputs!r}; it has {', '.join(known)}"
+    )
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
     """Read one `key=value` of `--set`.
 
@@ -162,7 +234,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise RequestError(f"--set {text}: expected KEY=VALUE, e.g. --set weight_decay=0.01")
-    if key == "schedule":
+    if key in _WORDS:
         return key, value
     words = {"true": True, "false": False}
     if value.lower() in words:

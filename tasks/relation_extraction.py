@@ -19,6 +19,7 @@ RELATION_EXTRACTION = Family(
     one_label=True,
     text=texts.text,
     from_text=texts.from_text,
+    long_inputs=encoding.KEEPING_MENTIONS,
 )
 _CHEMPROT = ("0", "CPR:3", "CPR:4", "CPR:5", "CPR:6", "CPR:9")
 _DDI = ("0", "DDI-advise", "DDI-effect", "DDI-int", "DDI-mechanism")
@@ -33,7 +34,7 @@ def _relations(**fields) -> Task:
         task_type="relation-extraction",
         metric="micro_f1",
         negative="0",
-        masks=True,
+        marked=True,
         **fields,
     )
 

@@ -17,6 +17,7 @@ SENTENCE_SIMILARITY = Family(
     describe=texts.describe_number,
     mistakes=lambda task, example, gold, given, scores: wrong_number(example, gold, given),
     text=texts.text,
+    long_inputs=encoding.WINDOWED_TEXTS,
 )
 
 BIOSSES = Task(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,61 +33,7 @@ BLURB_TYPES = (
 SUITES = ("blurb", "medqa", "mmlu")
 # The suite and task type of datasets beyond the published benchmark. They enter no BLURB score.
 EXTRA = "extra"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of one fine-tuning run. Defaults are those of the authors' scripts.
-
-    Attributes:
-        learning_rate: the highest learning rate of the schedule.
-        batch_size: examples per update, over all processes and micro-batches.
-        epochs: passes over the training split.
-        max_length: word pieces per sequence, special tokens included.
-        warmup: updates in which the learning rate rises from 0; a float below 1 is a share of all updates, rounded up.
-        weight_decay: weight decay of AdamW, not applied to biases and normalisation weights.
-        beta1: decay rate of AdamW's first moment.
-        beta2: decay rate of AdamW's second moment.
-        eps: epsilon of AdamW.
-        max_grad_norm: the norm to which gradients are clipped.
-        dropout: hidden dropout rate; the checkpoint's own if None.
-        attention_dropout: attention dropout rate; the checkpoint's own if None.
-        group_by_length: whether batches are drawn from examples of similar length, which departs from the published
-            order.
-        schedule: name of the learning rate schedule; `linear` (to 0 after the warm-up) is the published one.
-        layer_decay: factor of the learning rate from each layer to the one below it; 1 is the published recipe.
-        frozen_layers: number of lowest layers that are not trained, with the embeddings; 0 is the published recipe.
-        reinit_layers: number of highest layers that begin with random weights, with the pooler; 0 is the published
-            recipe.
-        origin: setting -> where its value came from.
-    """
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    max_length: int
-    warmup: float = 0
-    weight_decay: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    max_grad_norm: float = 1.0
-    dropout: float | None = None
-    attention_dropout: float | None = None
-    group_by_length: bool = False
-    schedule: str = "linear"
-    layer_decay: float = 1.0
-    frozen_layers: int = 0
-    reinit_layers: int = 0
-    origin: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def values(self) -> dict[str, Any]:
-        """Return all settings by name, without their origins."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "origin"}
-
-    def warmup_steps(self, steps: int) -> int:
-        """Return the number of warm-up updates in a run of `steps` updates."""
-        return int(self.warmup) if self.warmup >= 1 else math.ceil(self.warmup * steps)
+CUT = "cut"  # what is done with long inputs where nothing else is asked for: they lose their ends
 
 
 def _mistakes(task: Task, example: Row, gold: Any, prediction: Any, scores: Any) -> Iterator[Mistake]:
@@ -103,6 +48,10 @@ def _one(example: Row) -> int:
     return 1
 
 
+# (task, tokenizer, examples, maximum length, truncation counts to fill) -> encoded rows in the same order.
+Encode = Callable[["Task", "PreTrainedTokenizerFast", Iterable[Row], int, Truncation], Iterator[Row]]
+
+
 @dataclass(frozen=True)
 class Family:
     """What the datasets of one kind share: the head, and functions from prepared rows to printed predictions.
@@ -115,9 +64,10 @@ class Family:
         parse: (task, prepared row) -> example with `id` and, if the row has a label, `label` in its prepared form.
             Raises ValueError if the row breaks the rules.
         read_label: (task, label or prediction in its prepared form, example) -> the same, checked. Raises ValueError.
-        encode: (task, tokenizer, examples, maximum length, truncation counts to fill) -> encoded rows in the same
-            order, with `input_ids` and `token_type_ids` as one list per sequence and `labels`. Heads that read words
-            also need `word_index` (the word that is predicted at each word piece, else -1) and `n_words`.
+        encode: makes encoded rows, with `input_ids` and `token_type_ids` as one list per sequence and `labels`. Heads
+            that read words also need `word_index` (the word that is predicted at each word piece, else -1) and
+            `n_words`.
+        long_inputs: other things that can be done with inputs that are too long -> `encode` that does them.
         decode: (task, output of one example, the example) -> (prediction in the form of the prepared label, scores).
         describe: (task, input row, example, prediction, scores) -> what `predict` prints for the example.
         mistakes: (task, example, gold label, prediction, scores) -> what is wrong in it; `show` prints the worst.
@@ -136,11 +86,12 @@ class Family:
     schema: Callable[[Task], pa.Schema]
     parse: Callable[[Task, Row], Row]
     read_label: Callable[[Task, Any, Row], Any]
-    encode: Callable[[Task, PreTrainedTokenizerFast, Iterable[Row], int, Truncation], Iterator[Row]]
+    encode: Encode
     decode: Callable[[Task, np.ndarray, Row], tuple[Any, Any]]
     describe: Callable[[Task, Row, Row, Any, Any], Row]
     text: Callable[[Row], str | None]
     from_text: Callable[[Task, str], Row] | None = None
+    long_inputs: Mapping[str, Encode] = field(default_factory=dict)
     mistakes: Callable[[Task, Row, Any, Any, Any], Iterable[Mistake]] = _mistakes
     label_names: Callable[[Task, Any], Iterable[str]] = _no_names
     one_label: bool = False
@@ -175,7 +126,7 @@ class Task:
         formats: its original formats, the best one first.
         remotes: files that may be downloaded without asking; empty if the corpus has terms that a user must accept.
         accepted: split -> (count of the benchmark's own file, why it differs from the printed count).
-        masks: whether its texts carry entity masks such as `@GENE$`.
+        marked: whether its texts show the mentions of a relation, by masks such as `@GENE$` or by markers.
         trained_on: the task with whose fine-tuned model it is evaluated; None if it is trained on itself.
         recipe_of: the task whose settings in the recipes it uses; its own if None.
         unanswerable: whether questions may have no answer in their context.
@@ -205,7 +156,7 @@ class Task:
     formats: tuple[Format, ...] = ()
     remotes: tuple[Remote, ...] = ()
     accepted: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    masks: bool = False
+    marked: bool = False
     trained_on: str | None = None
     recipe_of: str | None = None
     unanswerable: bool = False
@@ -258,6 +209,18 @@ class Task:
         folders = tuple(plain(name) for name in (*self.folders, self.release.split("/")[-1].removesuffix("_hf")))
         formats = (*self.formats, release_format(self.release, self.splits, self.parse_labelled))
         return Corpus(self.name, self.release, self.splits, folders, formats, self.access)
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        examples: Iterable[Row],
+        max_length: int,
+        truncation: Truncation,
+        long_inputs: str = CUT,
+    ) -> Iterator[Row]:
+        """Encode examples; `long_inputs` is a value of the recipe's setting that the family knows."""
+        encode = self.family.encode if long_inputs == CUT else self.family.long_inputs[long_inputs]
+        return encode(self, tokenizer, examples, max_length, truncation)
 
     def parse(self, row: Row) -> Row:
         """Turn a prepared row into an example.

@@ -13,7 +13,7 @@ class Truncation:
         examples: number of examples encoded.
         examples_cut: number of examples that lost tokens.
         tokens_cut: number of word pieces lost.
-        masks_lost: number of examples that lost an entity mask, which makes them unanswerable.
+        masks_lost: number of examples that lost a mask or marker of a mention, which makes them unanswerable.
         gold_labels_lost: number of labelled words that the model cannot see.
         windowed: number of examples that were split into overlapping windows; they lost nothing.
     """

@@ -28,8 +28,8 @@ MAY_IMPORT = {
     "benchmarks": {"leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
     "cli": {"benchmarks", "speed", "leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
 }
-# The trainer knows the contract of a task, and no task.
-TRAINING_MAY_IMPORT_OF_TASKS = {"task"}
+# The trainer knows the settings of a recipe, and no task.
+TRAINING_MAY_IMPORT_OF_TASKS = {"recipe"}
 
 
 def modules():

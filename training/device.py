@@ -22,10 +22,21 @@ _ACTIVATION_BYTES = 100
 # On CPUs, larger micro-batches were slower: their tensors leave the caches, and the allocator maps them afresh each
 # time.
 _CPU_TOKENS = 4096
+# oneDNN keeps the compiled programs of the last 1024 shapes, which take up to 1.4 GB when sequences have many lengths.
+# With 64 of them, training and prediction were as fast.
+_KEPT_KERNELS = 64
 _RESUMES = "the last checkpoint is whole, and the same command continues from it"
 # torchrun and accelerate set all of these for each process that they start.
 _LAST_PORT = 65535
 _LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def limit_kernel_cache() -> None:
+    """Let oneDNN keep fewer compiled programs than by default, unless the user has set a number.
+
+    oneDNN reads the variable when it computes for the first time in the process.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KEPT_KERNELS))
 
 
 def resolve_precision(requested: str, device: torch.device) -> str:

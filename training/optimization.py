@@ -9,7 +9,7 @@ from transformers import get_scheduler
 
 from ..errors import RequestError
 from ..models.layers import depths
-from ..tasks.task import Recipe
+from ..tasks.recipe import Recipe
 from .steps import StepPlan
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from .device import (
     device_name,
     device_problem,
     is_out_of_memory,
+    limit_kernel_cache,
     peak_memory_mb,
     resolve_precision,
     token_budget,
@@ -87,6 +88,7 @@ class Predictor:
         deterministic: bool = False,
     ) -> None:
         check_launcher()
+        limit_kernel_cache()
         self.accelerator, self.precision = _start_accelerator(precision)
         self.device: torch.device = self.accelerator.device
         self.processes, self.is_main = self.accelerator.num_processes, self.accelerator.is_main_process

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import RequestError
-from ..tasks.task import Recipe
+from ..tasks.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..errors import RequestError, RunError
 from ..models.heads import Head
 from ..models.kernels import Kernels, usable
 from ..models.vocabulary import Vocabulary
-from ..tasks.task import Recipe
+from ..tasks.recipe import Recipe
 from .checkpoints import Checkpoints
 from .data_loader import Update, UpdateLoader
 from .device import device_name, is_out_of_memory, memory_mb, token_budget

@@ -10,9 +10,8 @@ from typing import Any
 from ...models.sources import safe_name
 from ..recipe import problem_with
 from ..task import EXTRA, Task
-from .documents import PairRules
+from .documents import MARKS, PairRules
 from .kinds import KINDS
-from .task_file_checks import MARKS
 
 _DOCUMENT = "#"  # separates document and number in the ids of examples
 
@@ -109,7 +108,7 @@ class Definition:
             metric=self.metric,
             negative=self.negative,
             tag_types={label: label for label in self.labels} if kind.typed else {},
-            masks=self.marks == "masks",
+            marked=kind.pairs,
             recipe_of=kind.recipe_section,
             recipe=self.recipe,
             unanswerable=self.unanswerable,

@@ -12,6 +12,7 @@ from ...corpora.sources import Row
 from ...errors import RequestError
 from ..words import split_words
 
+MARKS = ("markers", "masks")  # see `mark`
 Placed = tuple[str, Row]  # the place of a row in its file, and the row
 
 

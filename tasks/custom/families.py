@@ -29,6 +29,7 @@ CLASSIFICATION = Family(
     one_label=True,
     text=texts.text,
     from_text=texts.from_text,
+    long_inputs=encoding.WINDOWED_CLASSES,
 )
 RELATION = Family(
     name="relation extraction",
@@ -44,6 +45,7 @@ RELATION = Family(
     one_label=True,
     text=texts.text,
     from_text=texts.from_text,
+    long_inputs=encoding.KEEPING_MENTIONS,
 )
 MULTI_LABEL = Family(
     name="multi-label classification",
@@ -59,6 +61,7 @@ MULTI_LABEL = Family(
     mistakes=lambda task, example, gold, given, scores: wrong_flags(task.labels, gold, given, example),
     text=texts.text,
     from_text=texts.from_text,
+    long_inputs=encoding.WINDOWED_TEXTS,
 )
 PAIR = Family(
     name="classification of pairs",
@@ -73,6 +76,7 @@ PAIR = Family(
     label_names=texts.class_names,
     one_label=True,
     text=texts.text,
+    long_inputs=encoding.WINDOWED_CLASSES,
 )
 SIMILARITY = Family(
     name="similarity of pairs",
@@ -86,6 +90,7 @@ SIMILARITY = Family(
     describe=texts.describe_number,
     mistakes=lambda task, example, gold, given, scores: wrong_number(example, gold, given),
     text=texts.text,
+    long_inputs=encoding.WINDOWED_TEXTS,
 )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError
+from .documents import MARKS
 from .kinds import KINDS, Kind
-from .task_file_checks import MARKS, SHARE, SPLITS, WHOLE, line_of, problems_of
+from .task_file_checks import SHARE, SPLITS, WHOLE, line_of, problems_of
 
 _SEED = 42
 _HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}  # what most datasets of the hub call them

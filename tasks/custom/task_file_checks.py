@@ -8,13 +8,13 @@ from typing import Any
 
 from ...errors import nearest
 from ...models.sources import safe_name
-from ..recipe import problem_with
+from ..recipe import problem_with, problem_with_family
+from .documents import MARKS
 from .kinds import KINDS, Kind
 
 SPLITS = ("train", "dev", "test")
 WHOLE = "data"  # in place of splits: one file, which is split
 FORMATS = ("conll", "brat", "bioc", "pubtator", "csv", "json", "parquet", "squad", "hub")
-MARKS = ("markers", "masks")
 # In tables of a task file: key -> types of its value.
 _TOP: dict[str, tuple[type, ...]] = {
     "name": (str,), "title": (str,), "family": (str,), "labels": (list, str), "negative": (str,), "metric": (str,),
@@ -66,6 +66,8 @@ def problems_of(content: dict[str, Any], taken: tuple[str, ...]) -> Iterator[tup
             yield "columns", key, problem
     for key, value in content.get("recipe", {}).items():
         problem = _problem_of_seed(value) if key == "seed" else problem_with(key, value)
+        if key == "long_inputs":
+            problem = problem or problem_with_family(kind.family, value)
         if problem:
             yield "recipe", key, problem
 

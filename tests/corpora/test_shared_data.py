@@ -107,6 +107,6 @@ def test_truncation_counts_with_the_uncased_vocabulary_are_the_known_ones(real, 
     task = TASKS[task]
     tokenizer, truncation = load_tokenizer(find_model("minilm").path, words=False), Truncation()
     examples = read_examples(real[1] / task.release / f"{split}.json", task.parse)
-    for _ in task.family.encode(task, tokenizer, examples, length, truncation):
+    for _ in task.encode(tokenizer, examples, length, truncation):
         pass
     assert (truncation.examples_cut, truncation.masks_lost) == (cut, masks)

@@ -107,7 +107,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(cli, data_dir, tiny, tmp_pa
     assert plan["recipe"]["learning_rate"] == {"value": 3e-05, "origin": "recipe base (published)"}
     assert plan["truncation"]["train"]["examples_cut"] > 0
     text = cli(*command).stdout
-    assert "recipe base (published)" in text and "10 in all" in text and "entity mask lost" in text
+    assert "recipe base (published)" in text and "10 in all" in text and "mention lost" in text
     assert not list(tmp_path.iterdir())
 
 

@@ -6,7 +6,7 @@ from linkbert.errors import RequestError
 from linkbert.models.heads import HEADS
 from linkbert.models.layers import depths, freeze_layers, reinitialise_layers
 from linkbert.models.loading import load_model
-from linkbert.tasks.task import Recipe
+from linkbert.tasks.recipe import Recipe
 from linkbert.training.optimization import make_optimizer
 
 KINDS = ("bert", "roberta", "electra", "distilbert", "deberta-v2", "modernbert")

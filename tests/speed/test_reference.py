@@ -59,7 +59,7 @@ def encode_own(family, examples, tokenizer, max_length):
     from linkbert.tasks.task import Truncation
 
     task = Definition(name="my", family=family, title="my", metric=KINDS[family].metrics[0]).task()
-    rows = list(task.family.encode(task, tokenizer, examples, max_length, Truncation()))
+    rows = list(task.encode(tokenizer, examples, max_length, Truncation()))
     return task, Dataset(pa.Table.from_pylist(rows, schema=encoded_schema(task)))
 
 

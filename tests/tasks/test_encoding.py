@@ -12,7 +12,7 @@ NER, GAD, QA, MEDQA = (TASKS[name] for name in ("ncbi-disease", "gad", "pubmedqa
 
 def encode(task, tokenizer, examples, max_length):
     truncation = Truncation()
-    return list(task.family.encode(task, tokenizer, examples, max_length, truncation)), truncation
+    return list(task.encode(tokenizer, examples, max_length, truncation)), truncation
 
 
 def example_of(tokens, tags=None):

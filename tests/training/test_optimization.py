@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from linkbert.tasks.recipe import SCHEDULES
-from linkbert.tasks.task import Recipe
+from linkbert.tasks.recipe import SCHEDULES, Recipe
 from linkbert.training.optimization import make_scheduler
 from linkbert.training.steps import StepPlan
 

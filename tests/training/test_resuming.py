@@ -9,8 +9,8 @@ from linkbert.errors import RunError
 from linkbert.experiments.identity import RunIdentity
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
+from linkbert.tasks.recipe import Recipe
 from linkbert.tasks.registry import TASKS
-from linkbert.tasks.task import Recipe
 from linkbert.training.checkpoints import Checkpoints
 from linkbert.training.state import State
 from linkbert.training.stopping import Stopped, obeying_signals

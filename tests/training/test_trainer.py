@@ -5,13 +5,13 @@ import math
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from linkbert.errors import RequestError, RunError
 from linkbert.models.heads import HEADS
 from linkbert.models.loading import load_model
 from linkbert.tasks.data import encode_split, load_split
+from linkbert.tasks.recipe import Recipe
 from linkbert.tasks.registry import TASKS
-from linkbert.tasks.task import Recipe
 from linkbert.training.collation import Collator
 from linkbert.training.steps import plan_steps
 from linkbert.training.trainer import Trainer
@@ -54,6 +54,31 @@ def test_the_micro_batch_size_does_not_change_the_trained_weights(prepared, toke
     # errors only, which Adam with its default eps would scale up to full steps of 1e-3.
     for other in trained[1:]:
         assert (other - trained[0]).abs().max() < 2e-5 < 5e-4 < moved
+
+
+@pytest.mark.parametrize("name", ["pubmedqa", "hoc", "biosses"])
+def test_an_example_in_windows_is_scored_by_the_mean_of_their_logits(data_dir, tiny, tokenizer, name):
+    task = TASKS[name]
+    split = load_split(task, "train", data_dir)
+    parts = [encode_split(task, split, tokenizer, length, "windows")[0] for length in (8, 32)]
+    encoded = concatenate_datasets(parts)
+    rows = [encoded[index] for index in range(len(encoded))]
+    assert len({len(row["input_ids"]) for row in rows}) > 1
+    torch.manual_seed(0)
+    model = load_model(tiny, task.head, task.labels, fine_tuned=False, dropout=0.0, attention_dropout=0.0).eval()
+    trainer = Trainer(task.head, tokenizer, "fp32")
+    for row, output in zip(rows, trainer.predict(model, encoded), strict=True):
+        sequences = [
+            model(input_ids=torch.tensor([ids]), token_type_ids=torch.tensor([types])).logits[0]
+            for ids, types in zip(row["input_ids"], row["token_type_ids"], strict=True)
+        ]
+        assert torch.allclose(torch.tensor(output), torch.stack(sequences).mean(0), atol=1e-5)
+    trained = [
+        weights(Trainer(task.head, tokenizer, "fp32").fit(copy.deepcopy(model), encoded, recipe(eps=1e-5), seed=3,
+                                                          per_device=size)[0])
+        for size in (6, 1)
+    ]  # fmt: skip
+    assert (trained[0] - trained[1]).abs().max() < 2e-5 < 5e-4 < (trained[0] - weights(model)).abs().max()
 
 
 def test_an_update_is_one_adamw_step_on_the_mean_loss(prepared, tokenizer):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora.annotated import Document, Mention, Relation
 from linkbert.errors import RequestError
-from linkbert.tasks.custom.documents import PairRules, mark, related_rows, tagged_rows
+from linkbert.tasks.custom.documents import MARKS, PairRules, mark, related_rows, tagged_rows
 from linkbert.tasks.words import split_words
 
 TEXT = "Aspirin cures pain. Heparin causes stroke."
@@ -77,11 +77,14 @@ def test_masks_and_markers_of_two_mentions():
     assert mark("x", (0, 1), [Mention("T", "g\u00e8ne 2", 0, 1, "")], [], "masks") == "@G-NE$"
 
 
-def test_masks_are_those_that_the_encoding_counts():
-    from linkbert.tasks.encoding import _MASK
+def test_masks_and_markers_are_those_that_the_encoding_finds():
+    from linkbert.tasks.fitting import _MENTION
 
     for kind in ("Drug", "Cell_Line", "DNA-2", "\u00e4", "7"):
-        assert _MASK.fullmatch(mark("x", (0, 1), [Mention("T", kind, 0, 1, "")], [], "masks")), kind
+        mention = Mention("T", kind, 0, 1, "")
+        for marks in MARKS:
+            assert _MENTION.fullmatch(mark("x", (0, 1), [mention], [], marks)), (kind, marks)
+            assert _MENTION.fullmatch(mark("x", (0, 1), [], [mention], marks)), (kind, marks)
 
 
 def test_every_pair_of_types_that_can_be_related_is_an_example():
