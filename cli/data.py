@@ -14,7 +14,7 @@ from ..corpora.prepared import prepared_path
 from ..corpora.verify import verify
 from ..errors import LinkbertError, RequestError, RunError
 from ..experiments.options import RunOptions
-from ..tasks.data import expected
+from ..tasks.data import expected, require_data_folder
 from ..tasks.registry import TASKS, get_task
 from ..tasks.task import Task
 from . import data_check, options
@@ -122,8 +122,7 @@ def verify_command(
 ) -> None:
     """Compare the prepared corpora with the benchmark's official counts. Exits with 1 if one differs."""
     set_up_logging(quiet=quiet)
-    if not data_dir.is_dir():
-        raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
+    require_data_folder(data_dir)
     reports: dict[str, dict[str, Any]] = {}
     for task in _chosen(tasks):
         reports[task.name] = {split: asdict(report) for split, report in verify(expected(task), data_dir).items()}

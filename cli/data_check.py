@@ -28,7 +28,7 @@ def command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Look through a corpus, a built-in one or your own, as a careful colleague would before training on it.
+    """Look through a corpus, a built-in one or your own, for what would make its score wrong.
 
     Exit code 1 means that something would make the score wrong.
 

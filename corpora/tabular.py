@@ -59,7 +59,8 @@ def sniff(path: Path, encoding: str | None = None) -> Dialect:
     for quote in _QUOTES:
         for delimiter in _DELIMITERS:
             count = _columns(lines, delimiter, quote)
-            # A quote must be seen to be believed; the plainest dialect wins where several fit.
+            # Apostrophes are common in prose, so that they count as quotes only where a line begins with one. The first
+            # dialect wins where several fit.
             if count > columns and (quote != "'" or any(line.startswith("'") for line in lines)):
                 best, columns = Dialect(delimiter, quote), count
         if columns > 1:

@@ -19,7 +19,7 @@ from .records import ModelRecord, SettingRecord, check_parts, from_document, to_
 from .results import to_text
 
 RUN_FILE = "run.json"
-# What the model of a task of a user's own depends on.
+# Parts of the definition of a task of a user's own that its fine-tuned model depends on.
 _SAME_FOR_A_MODEL = ("family", "labels", "negative", "marks", "pairs", "directed")
 # The fields that a finished run has, and that scoring it again reads.
 _OF_FINISHED = ("departures", "truncation", "cost", "precision")

@@ -11,7 +11,7 @@ from .metric import Labels, Metric, Numbers
 
 
 class _AnswerMetric(Metric):
-    """What both scores of answers share."""
+    """The base of exact match and F1: both read texts, and compare each with several right answers."""
 
     feature = datasets.Value("string")
     gold_feature = datasets.Sequence(datasets.Value("string"))

@@ -239,11 +239,12 @@ def _from_hub(hub_id: str, revision: str | None, asked: str) -> Path:
     except Exception as error:
         # The hub's HTTP library changes between versions and raises errors of many types, so all of them are caught.
         # The reason is passed on.
-        hint = f"; {nearest(asked, PRESETS)}" if asked not in PRESETS and "/" not in asked else ""
+        near = nearest(asked, PRESETS) if asked not in PRESETS and "/" not in asked else ""
+        hint = f"{near[0].upper()}{near[1:]} " if near.startswith("did") else ""
         at, flag = ("", "") if revision is None else (f" at revision {revision!r}", f" --revision {revision}")
         raise RequestError(
-            f"model {asked!r}: no preset's package and no folder of that name; looked up {hub_id!r}{at} on the Hugging "
-            f"Face hub: it is not in the cache ({hub.cache_folder()}), and the hub does not give it "
-            f"({hub.reason(error, revision)}). Provide it with --model FOLDER, or run `hf download {hub_id}{flag}` "
-            f"where there is a network and copy the cache{hint}"
+            f"model {asked!r} cannot be found. {hint}There is no folder of that name; {hub_id!r}{at} of the Hugging "
+            f"Face hub is not in the cache ({hub.cache_folder()}), and could not be downloaded "
+            f"({hub.reason(error, revision)}). Name a folder with --model FOLDER, or run `hf download {hub_id}{flag}` "
+            "where there is a network and copy the cache"
         ) from error

@@ -122,7 +122,7 @@ def decode_answer(task: Task, output: np.ndarray, example: Row) -> tuple[str, di
     import numpy as np
 
     best: tuple[float, int, int, float] = (-np.inf, 0, 0, 0.0)
-    nothing = (np.inf, 1.0)
+    unanswered = (np.inf, 1.0)  # the smallest score of "no answer" over the windows, and its probability
     for number in range(int(output[-1, 0]) + 1):
         window = output[output[:, 0] == number]
         inside = window[:, 3] >= 0
@@ -131,13 +131,13 @@ def decode_answer(task: Task, output: np.ndarray, example: Row) -> tuple[str, di
         considered = inside.copy()
         considered[0] = True
         scale = float(_log_sum(window[considered, 1]) + _log_sum(window[considered, 2]))
-        nothing = min(nothing, (no_answer, float(np.exp(no_answer - scale))))
+        unanswered = min(unanswered, (no_answer, float(np.exp(no_answer - scale))))
         score, first, last = _best_span(window[inside, 1], window[inside, 2])
         if score > best[0]:
             spans = window[inside, 3:]
             best = (score, int(spans[first, 0]), int(spans[last, 1]), float(np.exp(score - scale)))
-    if best[2] <= best[1] or (task.unanswerable and nothing[0] > best[0]):
-        return "", {"start": None, "end": None, "score": round(nothing[1], 6)}
+    if best[2] <= best[1] or (task.unanswerable and unanswered[0] > best[0]):
+        return "", {"start": None, "end": None, "score": round(unanswered[1], 6)}
     return example["context"][best[1] : best[2]], {"start": best[1], "end": best[2], "score": round(best[3], 6)}
 
 

@@ -76,6 +76,15 @@ def expected(task: Task) -> Expected:
     )
 
 
+def require_data_folder(data_dir: Path) -> None:
+    """Raise a RequestError that says how to get data if there is no such folder."""
+    if not data_dir.is_dir():
+        raise RequestError(
+            f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR, or make it: `linkbert "
+            "data download` gets what is public, `linkbert data prepare --source FOLDER` reads files that you have"
+        )
+
+
 def require_split(task: Task, split: str, data_dir: Path) -> Path:
     """Return the prepared file of a split.
 
@@ -91,8 +100,7 @@ def require_split(task: Task, split: str, data_dir: Path) -> Path:
             f"{task.name}: its data are not at hand; name its task file in place of its name (`show` and `diff` take "
             "it as --task)"
         )
-    if not data_dir.is_dir():
-        raise RequestError(f"{data_dir}: no such data folder; name it with --data-dir or LINKBERT_DATA_DIR")
+    require_data_folder(data_dir)
     path = prepared_path(data_dir, task.release, split)
     if path.is_dir():
         raise RequestError(f"{path}: expected a file, found a folder")

@@ -1,4 +1,4 @@
-"""What a careful colleague would look at in a corpus before training on it."""
+"""`linkbert data check`: what is wrong or doubtful in a corpus, and would make a score wrong."""
 
 from __future__ import annotations
 

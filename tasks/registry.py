@@ -63,11 +63,20 @@ def get_task(name: str) -> Task:
         return load_task_file(Path(name), tuple(TASKS))
     plain = name.lower().replace("_", "-")
     if plain not in TASKS:
-        raise RequestError(
-            f"unknown task {name!r}; {nearest(plain, TASKS)} (a task of your own is named by its task file, which ends "
-            "in .toml; `linkbert init FILE|FOLDER` writes one)"
-        )
+        raise RequestError(_unknown(name, plain))
     return TASKS[plain]
+
+
+def _unknown(name: str, plain: str) -> str:
+    path = Path(name)
+    if path.suffix.startswith(".t") and path.with_suffix(".toml").exists():
+        return f"{name}: no such task file; did you mean {path.with_suffix('.toml')}?"
+    if path.exists():
+        return f"{name} is no task file, whose name ends in .toml; if it holds data, `linkbert init {name}` writes one"
+    return (
+        f"unknown task {name!r}; {nearest(plain, TASKS)} (a task of your own is named by its task file, which ends in "
+        ".toml; `linkbert init FILE|FOLDER` writes one)"
+    )
 
 
 def known_task(name: str, definition: Any) -> Task | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .kinds import KINDS
 
+_FEW_ANSWERS = 5  # Answers of at most this many different kinds are classes such as yes and no.
 _FEW = 50  # A column with at most this many different values can hold labels.
 _LONG = 25  # characters from which on a value is probably a text
 
@@ -83,7 +84,7 @@ def _numeric(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> boo
 def _answers_are_spans(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
     contexts, answers = values[columns["context"]], values[columns["answers"]]
     inside = [not isinstance(a, str) or (isinstance(c, str) and a in c) for c, a in zip(contexts, answers, strict=True)]
-    return sum(inside) > 0.9 * len(inside) and len({str(answer) for answer in answers}) > _FEW / 10
+    return sum(inside) > 0.9 * len(inside) and len({str(answer) for answer in answers}) > _FEW_ANSWERS
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[Any, list[Any]]], bool]] = {

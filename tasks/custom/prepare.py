@@ -160,14 +160,11 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
                 writer.add(assigned[_group(row)] if split == first and assigned else split, where, row)
     writer.check(assigned)
     counts = ", ".join(f"{writer.counts[split]} {split}" for split in SPLITS)
-    how = ""
-    if assigned:
-        what = "document" if writer.documents else "text"
-        how = f" (divided with seed {file.splitting.seed}; no {what} is in two splits)"
-    remarks = [*reader.remarks, f"{file.name}: {counts}{how}"]
+    unit = "document" if writer.documents else "text"
+    division = f" (divided with seed {file.splitting.seed}; no {unit} is in two splits)" if assigned else ""
+    remarks = [*reader.remarks, f"{file.name}: {counts}{division}"]
     if labels:
-        how = "" if file.labels else " (inferred)"
-        remarks.append(f"{file.name}: labels {', '.join(labels)}{how}")
+        remarks.append(f"{file.name}: labels {', '.join(labels)}{'' if file.labels else ' (inferred)'}")
     kept = {"documents": writer.documents, "unanswerable": writer.unanswerable, **definition}
     about = {"definition": kept, "remarks": remarks}
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

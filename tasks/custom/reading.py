@@ -46,6 +46,7 @@ DOCUMENTS: dict[str, Callable[[Path], Iterator[Document]]] = {
     "bioc": read_bioc,
     "pubtator": read_pubtator,
 }
+_WITHOUT_COLUMNS = (*DOCUMENTS, "conll", "squad")
 
 
 def format_of(path: Path, family: str | None = None) -> str:
@@ -137,6 +138,11 @@ class Reader:
             raise RequestError(
                 f"{path}: {name} files hold no examples of {file.kind.name} ({file.kind.about}); it takes "
                 f"{', '.join(file.kind.formats)}"
+            )
+        if file.splitting.by is not None and name in _WITHOUT_COLUMNS:
+            raise RequestError(
+                f"{path}: {name} files have no column {file.splitting.by!r} to split by; remove by, so that documents "
+                "are kept together where the files tell them"
             )
         if name in DOCUMENTS and path is not None:
             yield from self._document_rows(name, path, rules)

@@ -133,6 +133,8 @@ def _problems_of_files(content: dict[str, Any]) -> Iterator[tuple[str, str, str]
         yield "", "split", "the shares of dev and test leave nothing for train"
     if problem := _problem_of_seed(split.get("seed", 0)):
         yield "split", "seed", problem
+    if "by" in split and split["by"] != content.get("columns", {}).get("document", split["by"]):
+        yield "split", "by", "examples are kept together by the column document already; remove one of the two"
     delimiter, quote = files.get("delimiter", ","), files.get("quote", '"')
     if len(delimiter) != 1 or delimiter in "\r\n\0" or delimiter == quote:
         yield "files", "delimiter", "the delimiter should be one character, not a line end and not the quote"

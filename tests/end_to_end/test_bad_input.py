@@ -41,7 +41,7 @@ def test_an_unknown_task_is_answered_with_the_nearest_one(cli, tiny):
 
 def test_an_unknown_model_is_answered_with_the_nearest_one_and_how_to_use_a_folder(cli, data_dir):
     result = cli("finetune", "gad", "--model", "biolinkbert-bas", "--data-dir", data_dir, *SMALL)
-    assert_refused(result, "biolinkbert-bas", "did you mean biolinkbert-base", "--model FOLDER")
+    assert_refused(result, "biolinkbert-bas", "Did you mean biolinkbert-base", "--model FOLDER")
 
 
 def test_a_missing_model_folder_is_refused(cli, data_dir):
@@ -52,8 +52,22 @@ def test_a_missing_model_folder_is_refused(cli, data_dir):
 
 def test_a_missing_data_folder_is_refused(cli, tiny):
     assert_refused(
-        cli("finetune", "gad", "--model", tiny, "--data-dir", "nodata", *SMALL), "nodata: no such data folder"
+        cli("finetune", "gad", "--model", tiny, "--data-dir", "nodata", *SMALL),
+        "nodata: no such data folder",
+        "linkbert data download",
+        "linkbert data prepare --source FOLDER",
     )
+
+
+def test_a_file_in_place_of_a_task_is_answered_with_the_next_step(cli, tmp_path):
+    (tmp_path / "notes.toml").write_text("")
+    (tmp_path / "notes.csv").write_text("")
+    assert_refused(cli("tasks", "notes.tml"), "notes.tml: no such task file; did you mean notes.toml?")
+    assert_refused(cli("tasks", "notes.csv"), "notes.csv is no task file", "`linkbert init notes.csv` writes one")
+
+
+def test_a_missing_option_points_to_the_help_of_its_command(cli):
+    assert_refused(cli("data", "prepare"), "Missing option '--source'; see `linkbert data prepare --help`")
 
 
 def test_the_error_for_a_missing_split_names_the_file_and_how_to_get_it(cli, own_data, tiny):

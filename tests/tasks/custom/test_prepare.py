@@ -107,6 +107,8 @@ def test_several_labels_become_flags(prepare):
         ("ner", {"d.conll": "a O\nb O\n\n" * 9}, {"data": 'data = "d.conll"'}, "d.conll: no label in it, so that there is nothing to learn"),
         ("relation", {"x/a.ann": "T1\tX 0 1\ta\n", "x/a.txt": "a"}, {"data": 'data = "x"'}, "x: no relation in it, so that there is nothing to learn"),
         ("ner", {"d.csv": table()}, {"data": 'data = "d.csv"\nformat = "csv"'}, "csv files hold no examples of ner"),
+        ("ner", {"d.conll": "a B-X\n\n" * 9}, {"data": 'data = "d.conll"', "more": '[split]\nby = "pmid"'},
+         "d.conll: conll files have no column 'pmid' to split by; remove by"),
     ],
 )  # fmt: skip
 def test_wrong_data_are_refused_with_their_place(prepare, family, files, options, message):

@@ -101,6 +101,8 @@ WRONG = [
     (BASE + "[split]\ndev = 0.5\ntest = 0.5\n", 5, "the shares of dev and test leave nothing for train"),
     (BASE + "[split]\nseed = -1\n", 6, "the seed should be a whole number from 0 to 4294967295, found -1"),
     (BASE + "[split]\nby = 3\n", 6, "by should be a text, found 3"),
+    (BASE + '[split]\nby = "a"\n[columns]\ndocument = "b"\n', 6, "examples are kept together by the column document already; remove one"),
+    (BASE + '[recipe]\nlong_inputs = "keep-mentions"\n', 6, "text classification has no long_inputs 'keep-mentions'; it has cut, windows"),
     (BASE.replace("data =", "train =") + 'dev = "d.csv"\n[split]\ndev = 0.1\n', 7, "dev has a file of its own"),
     (BASE + '[columns]\ntxt = "x"\n', 6, "classification has no column 'txt'; did you mean text?"),
     (BASE + "[columns]\ntext = 1.5\n", 6, "a column is named by its name or its number, found 1.5"),
