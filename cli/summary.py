@@ -17,14 +17,17 @@ def print_results(results: list[Result]) -> None:
     from ..leaderboard.published import select_published
 
     first = results[0]
+    beside_dev = first.split == "test"
     rows = [
-        (result.name or "(these predictions)", _seed(result), _dev(result), f"{result.score:.2f}") for result in results
+        (result.name or "(these predictions)", _seed(result), *[_dev(result)] * beside_dev, f"{result.score:.2f}")
+        for result in results
     ]
-    if first.split == "test":
+    if beside_dev:
         for row in select_published(None):
             if first.task in row.scores:
                 rows.append((row.model, "published", "", f"{row.scores[first.task]:.2f}"))
-    print_table(("model", "seed", "dev", first.split), rows, title=f"{first.task} ({first.metric})")
+    columns = ("model", "seed", *["dev"] * beside_dev, first.split)
+    print_table(columns, rows, title=f"{first.task} ({first.metric})")
     for result in results:
         for line in remarks(result):
             print_text(line)

@@ -22,6 +22,7 @@ def test_dev_scores_are_not_shown_beside_published_test_scores(cli, data_dir, tr
     run = trained / "runs" / "gad" / "tiny" / "seed-1"
     dev = cli("eval", "gad", "--model", run, "--split", "dev", "--data-dir", data_dir)
     assert dev.exit_code == 0 and "biolinkbert-" not in dev.stdout
+    assert [line.split() for line in dev.stdout.splitlines() if line.startswith("model")] == [["model", "seed", "dev"]]
     assert "biolinkbert-base" in cli("eval", "gad", "--model", run, "--data-dir", data_dir).stdout
 
 
