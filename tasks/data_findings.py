@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..corpora.sources import Row
-from .task import Task, Truncation
+from .task import CUT, Task, Truncation
 
 Severity = Literal["wrong", "look"]
 _SHOWN = 5  # places that a finding names
@@ -71,7 +71,7 @@ _CUT: Mapping[str, tuple[Severity, str]] = {
         "wrong",
         "labelled words or answers are lost: no word piece, or cut by the limit",
     ),
-    "masks_lost": ("wrong", "examples lose an entity mask to the limit, which makes them unanswerable"),
+    "masks_lost": ("wrong", "examples lose a mention of their relation to the limit, which makes them unanswerable"),
     "examples_cut": ("look", "examples are longer than the limit and lose their end"),
     "windowed": ("look", "examples are longer than the limit and become several windows; nothing is lost"),
 }
@@ -85,19 +85,28 @@ def cut_by_tokenizer(task: Task, splits: Sequence[CheckedSplit], model: Path, ma
     for split in splits:
         whole = Truncation()
         unknown = pieces = 0
-        for row in task.encode(tokenizer, split.examples, max_length, whole):
+        for row in task.encode(tokenizer, split.examples, max_length, whole, _long_inputs(task)):
             for sequence in row["input_ids"]:
                 pieces += len(sequence)
                 unknown += sequence.count(tokenizer.unk_token_id)
         for name, (severity, what) in _CUT.items():
             if count := getattr(whole, name):
                 places = places_of(split, _concerned(task, tokenizer, split, max_length, name))
-                yield finding_of(
-                    severity, name.replace("_", " "), f"{count} {what} ({max_length} pieces)", places, split
-                )
+                message = f"{count} {what} ({max_length} pieces){_remedy(task, name)}"
+                yield finding_of(severity, name.replace("_", " "), message, places, split)
         if unknown:
             message = f"{unknown} of {pieces} word pieces are unknown to the tokenizer"
             yield finding_of("look", "unknown words", message, (), split)
+
+
+def _long_inputs(task: Task) -> str:
+    return task.recipe.get("long_inputs", CUT)
+
+
+def _remedy(task: Task, name: str) -> str:
+    """Return which other way to treat long inputs loses less, if the task has one that its recipe does not use."""
+    others = [way for way in task.family.long_inputs if way != _long_inputs(task)]
+    return f"; see --long-inputs {others[0]}" if others and name in ("masks_lost", "examples_cut") else ""
 
 
 def _concerned(task: Task, tokenizer: Any, split: CheckedSplit, max_length: int, name: str) -> Iterator[int]:
@@ -105,7 +114,7 @@ def _concerned(task: Task, tokenizer: Any, split: CheckedSplit, max_length: int,
     found = 0
     for number, example in enumerate(split.examples):
         own = Truncation()
-        list(task.encode(tokenizer, [example], max_length, own))
+        list(task.encode(tokenizer, [example], max_length, own, _long_inputs(task)))
         if getattr(own, name):
             yield number
             found += 1

@@ -153,7 +153,7 @@ def test_labelled_words_that_the_tokenizer_loses_make_the_score_wrong(check, tin
     assert ("wrong", "gold labels lost", "train.conll:4") in found(report) and report.is_wrong
 
 
-def test_masks_beyond_the_limit_make_the_score_wrong(check, tiny):
+def test_mentions_beyond_the_limit_make_the_score_wrong(check, tiny):
     def pair(split, number, padding=""):
         start = len(f"{split} {number} {padding}")
         return json.dumps({
@@ -164,10 +164,14 @@ def test_masks_beyond_the_limit_make_the_score_wrong(check, tiny):
     files = {split: [pair(split, number) for number in range(12)] for split in GOOD}
     files["test"][2] = pair("test", 2, "fever " * 60)
     texts = {split: "\n".join(rows) for split, rows in files.items()}
-    report = check("relation", texts, kind="jsonl", top='marks = "masks"', model=tiny, max_length=40)
-    assert ("wrong", "masks lost", "test.jsonl:3") in found(report) and report.is_wrong
-    report = check("relation", texts, kind="jsonl", model=tiny, max_length=40)
-    assert ("look", "examples cut", "test.jsonl:3") in found(report)
+    for marks in ("masks", "markers"):
+        report = check("relation", texts, kind="jsonl", top=f'marks = "{marks}"', model=tiny, max_length=48)
+        assert ("wrong", "masks lost", "test.jsonl:3") in found(report) and report.is_wrong
+        (finding,) = (item for item in report.findings if item.check == "masks lost")
+        assert finding.message.endswith("(48 pieces); see --long-inputs keep-mentions")
+    keeping = 'recipe.long_inputs = "keep-mentions"'
+    report = check("relation", texts, kind="jsonl", top=keeping, model=tiny, max_length=48)
+    assert ("look", "examples cut", "test.jsonl:3") in found(report) and not report.is_wrong
 
 
 def test_answers_and_windows_of_questions(check, tiny):
