@@ -119,6 +119,23 @@ def test_group_by_length_is_recorded_as_a_departure(cli, data_dir, tiny):
     assert "attention_dropout 0 instead of 0.1" in departures
 
 
+def test_long_inputs_are_treated_alike_in_training_evaluation_and_prediction(cli, data_dir, tiny, tmp_path):
+    options = ("--model", tiny, "--data-dir", data_dir, "--max-steps", 2, "--batch-size", 4, "--precision", "fp32")
+    command = ("finetune", "pubmedqa", *options, "--set", "warmup=0", "--max-length", 12)
+    result = json.loads(cli(*command, "--long-inputs", "windows", "--json").stdout)
+    assert "long_inputs windows instead of cut" in result["departures"]
+    assert result["truncation"]["test"]["windowed"] == result["truncation"]["test"]["examples"]
+    evaluated = cli("eval", "pubmedqa", "--model", result["run_dir"], "--data-dir", data_dir, "--json").stdout
+    assert json.loads(evaluated)["stored_score"] == result["score"]
+    lines = (tmp_path / result["predictions_file"]).read_text(encoding="utf-8").splitlines()
+    stored = {row["id"]: row["prediction"] for row in map(json.loads, lines)}
+    examples = data_dir / TASKS["pubmedqa"].release / "test.json"
+    printed = cli("predict", "pubmedqa", examples, "--model", result["run_dir"]).stdout.splitlines()
+    assert {row["id"]: row["label"] for row in map(json.loads, printed)} == stored
+    refused = cli(*command)
+    assert refused.exit_code == 2 and "long_inputs is windows there, cut asked for" in refused.stderr
+
+
 def test_a_model_with_hidden_size_1024_uses_the_large_recipe(cli, data_dir, make_model):
     model = make_model("bert", hidden=1024)
     plan = json.loads(
