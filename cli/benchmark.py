@@ -10,29 +10,56 @@ import typer
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
 from . import options
-from .console import print_json, print_remark, print_table, print_text, progress, set_up_logging
+from .console import print_error, print_json, print_table, print_text, set_up_logging
 from .leaderboard import print_leaderboard
+from .suite_progress import suite_progress
 
 if TYPE_CHECKING:
-    from ..benchmarks.suites import PlannedRun
+    from collections.abc import Sequence
+
+    from ..benchmarks.plan import PlannedRun
+
+
+_ENGINE = "Several runs at a time"
+_Models = Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")]
+_Seeds = Annotated[
+    int,
+    typer.Option("--seeds", help="Number of seeds: the recipe's and those after it.", rich_help_panel=options.RECIPE),
+]
+_Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task of the suite; repeatable.")]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and run nothing.", rich_help_panel=options.OUTPUT)
+]
+_Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="ENGINE", help="What works on the runs: local, this machine.", rich_help_panel=_ENGINE
+    ),
+]
+_RunsPerDevice = Annotated[
+    int | None,
+    typer.Option(
+        "--runs-per-device",
+        metavar="N",
+        help="Runs at a time on each GPU (1 by default) or, without one, on the CPU (one for each core).",
+        rich_help_panel=_ENGINE,
+    ),
+]
 
 
 def command(
     context: typer.Context,
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="blurb, medqa, mmlu, all, or a task file.")],
-    model: Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")],
+    model: _Models,
     revision: options.Revision = None,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds", help="Number of seeds: the recipe's and those after it.", rich_help_panel=options.RECIPE
-        ),
-    ] = 1,
+    seeds: _Seeds = 1,
     recipe: options.RecipeName = None,
-    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the suite; repeatable.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and run nothing.", rich_help_panel=options.OUTPUT)
-    ] = False,
+    settings: options.Settings = None,
+    task: _Tasks = None,
+    max_steps: options.MaxSteps = None,
+    dry_run: _DryRun = False,
+    engine: _Engine = "local",
+    runs_per_device: _RunsPerDevice = None,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
@@ -44,51 +71,57 @@ def command(
     per_device_batch_size: options.PerDevice = None,
     deterministic: options.Deterministic = False,
 ) -> None:
-    """Run what is missing of a suite, one run after the other, and show the leaderboard.
+    """Run what is missing of a suite, several runs at a time, and show the leaderboard.
 
     Example: linkbert benchmark blurb --model pubmedbert-base --model biolinkbert-base --seeds 5
     """
     set_up_logging(quiet=quiet)
     from ..benchmarks.suites import benchmark
-    from ..experiments.trackers import make_trackers
 
-    trackers = make_trackers(track or ())
-
-    with obeying_signals(), progress(quiet=quiet) as reporters:
+    with obeying_signals(), suite_progress(quiet=quiet) as shown:
         outcome = benchmark(
             suite,
             models=model,
             seeds=seeds,
             tasks=task or (),
             dry_run=dry_run,
+            engine=engine,
+            runs_per_device=runs_per_device,
             on_plan=None if json or quiet else _show_plan,
-            on_run=None if quiet else _show_run,
-            reporters=[*reporters, *trackers],
+            watcher=shown,
+            track=track or (),
             **options.option_values(context.params),
         )
     if json:
         print_json(outcome.to_json())
     elif not dry_run:
         print_leaderboard(outcome.leaderboard)
+    for failure in outcome.failures if quiet else ():
+        print_error([f"{failure.run} failed: {failure.error}"])
     if outcome.failures:
         raise typer.Exit(1)
 
 
-def _show_plan(plan: list[PlannedRun]) -> None:
-    print_table(("task", "model", "seed", "to do"), [(run.task, run.name, str(run.seed), _to_do(run)) for run in plan])
-    missing = dict.fromkeys(run.missing for run in plan if run.missing and not run.done)
-    if missing:
+def _show_plan(plan: Sequence[PlannedRun]) -> None:
+    rows = [
+        (run.task, run.name, str(run.seed), _count(run.updates), _count(run.train_tokens), _to_do(run)) for run in plan
+    ]
+    print_table(("task", "model", "seed", "updates", "tokens", "to do"), rows)
+    problems = dict.fromkeys(run.problem for run in plan if run.problem)
+    if problems:
         print_text("")
-    for message in missing:
-        print_text(f"data missing: {message}")
+    for problem in problems:
+        print_text(f"cannot run: {problem}")
     sys.stdout.flush()
 
 
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
 def _to_do(run: PlannedRun) -> str:
+    if run.problem is not None:
+        return f"{run.action} (cannot run)"
     if run.done:
-        return f"{run.action} (a result is there)"
-    return f"{run.action} (data missing)" if run.missing else run.action
-
-
-def _show_run(run: PlannedRun, number: int, total: int) -> None:
-    print_remark(f"[{number}/{total}] {run}")
+        return "nothing (done)"
+    return f"{run.action} (continues)" if run.begun else run.action

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from ..errors import RequestError
-from ..experiments.options import RECIPE_FLAGS, RunOptions
+from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
 from . import options
 from .console import print_json, print_table, print_text, progress, set_up_logging
@@ -66,7 +65,7 @@ def command(
     Example: linkbert finetune gad --model ./my-bert --seed 1 --seed 2 --epochs 3
     """
     set_up_logging(quiet=quiet)
-    values = options.option_values(context.params) | {"settings": _recipe_settings(context.params)}
+    values = options.option_values(context.params)
     request = RunOptions.of(task, model=model, seed=seed or None, **values)
     if dry_run:
         _show_plan(request, json=json)
@@ -94,28 +93,6 @@ def _train(request: RunOptions, track: Sequence[str], *, quiet: bool, json: bool
         print_json(documents if isinstance(result, list) else documents[0])
     else:
         print_results(results)
-
-
-def _recipe_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the recipe that flags replace.
-
-    Raises:
-        RequestError: a setting of `--set` is unknown, malformed or given twice.
-    """
-    from ..tasks.recipe import KEYS, parse_setting, problem_with
-
-    chosen = {key: parameters[key] for key in RECIPE_FLAGS if parameters[key] is not None}
-    problems = []
-    for item in parameters["settings"] or ():
-        key, value = parse_setting(item)
-        if key not in KEYS:
-            problems.append(f"--set {item}: {problem_with(key, value)}")
-        elif key in chosen:
-            problems.append(f"--set {item}: {key} is given twice")
-        chosen[key] = value
-    if problems:
-        raise RequestError(*problems)
-    return chosen
 
 
 def _print_plan(plan: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..experiments.options import RunOptions
+from ..errors import RequestError
+from ..experiments.options import RECIPE_FLAGS, RunOptions
 
 # The groups of options in the help text, in this order.
 RECIPE, LIMITS, OUTPUT, DEVICE = "Recipe", "Limits (such runs are not ranked)", "Data and output", "Device"
@@ -211,6 +212,32 @@ def option_values(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         parameters: all parameters of the command by name (`typer.Context.params`).
+
+    Raises:
+        RequestError: a setting of `--set` is unknown, malformed or given twice.
     """
-    known = {item.name for item in fields(RunOptions)} - {"task", "model", "seeds"}
-    return {name: value for name, value in parameters.items() if name in known}
+    known = {item.name for item in fields(RunOptions)} - {"task", "model", "seeds", "settings"}
+    values = {name: value for name, value in parameters.items() if name in known}
+    return values | {"settings": _settings_of(parameters)} if "settings" in parameters else values
+
+
+def _settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the recipe that flags replace.
+
+    Raises:
+        RequestError: a setting of `--set` is unknown, malformed or given twice.
+    """
+    from ..tasks.recipe import KEYS, parse_setting, problem_with
+
+    chosen = {key: parameters[key] for key in RECIPE_FLAGS if parameters.get(key) is not None}
+    problems = []
+    for item in parameters["settings"] or ():
+        key, value = parse_setting(item)
+        if key not in KEYS:
+            problems.append(f"--set {item}: {problem_with(key, value)}")
+        elif key in chosen:
+            problems.append(f"--set {item}: {key} is given twice")
+        chosen[key] = value
+    if problems:
+        raise RequestError(*problems)
+    return chosen

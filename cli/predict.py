@@ -88,10 +88,16 @@ def command(
             _write(_counted(rows, quiet), loaded, chosen, output)
     else:
         _write_documents(loaded, reader, Path(file), chosen, output)
-    if output is not None and not quiet:
+    if not quiet:
+        _remark(loaded, output)
+
+
+def _remark(loaded: LoadedModel, output: Path | None) -> None:
+    """Say what was written, and what the model could not see."""
+    if output is not None:
         print_remark(f"written {output}")
     for name, count in loaded.losses().items():
-        if not quiet and name in _LOSSES:
+        if name in _LOSSES:
             print_remark(f"{count} {_LOSSES[name]} ({loaded.record.max_length} word pieces)")
 
 

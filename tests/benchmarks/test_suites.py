@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from linkbert.benchmarks.suites import plan_suite
+from linkbert.benchmarks.plan import plan_suite
 from linkbert.errors import RequestError
 from linkbert.experiments.options import RunOptions
 from linkbert.tasks.recipe import recipe_seed
@@ -13,7 +13,14 @@ from linkbert.tasks.registry import TASKS
 @pytest.fixture
 def options(data_dir, tmp_path):
     return RunOptions.of(
-        "", model="", data_dir=data_dir, runs_dir=tmp_path / "runs", results_dir=tmp_path / "results", recipe="base"
+        "",
+        model="",
+        data_dir=data_dir,
+        runs_dir=tmp_path / "runs",
+        results_dir=tmp_path / "results",
+        recipe="base",
+        max_length=32,
+        warmup=0,
     )
 
 
@@ -33,7 +40,7 @@ def test_seeds_are_the_seed_of_the_recipe_and_the_numbers_after_it(tiny, options
 def test_every_task_of_the_benchmark_is_planned_once_per_model(tiny, make_model, options):
     other = make_model("bert", hidden=32)
     plan = plan_suite("all", [str(tiny), str(other)], 1, (), options)
-    assert sorted((run.model, run.task) for run in plan) == sorted(
+    assert sorted((run.options.model, run.task) for run in plan) == sorted(
         (str(model), task) for model in (tiny, other) for task in TASKS
     )
 
@@ -41,8 +48,8 @@ def test_every_task_of_the_benchmark_is_planned_once_per_model(tiny, make_model,
 def test_missing_data_are_named_in_the_plan_before_anything_runs(tiny, options, tmp_path):
     (tmp_path / "empty").mkdir()
     run = plan_suite("blurb", [str(tiny)], 1, ("gad",), replace(options, data_dir=tmp_path / "empty"))[0]
-    assert run.missing is not None and "gad" in run.missing and "linkbert data" in run.missing
-    assert plan_suite("blurb", [str(tiny)], 1, ("gad",), options)[0].missing is None
+    assert run.problem is not None and "gad" in run.problem and "linkbert data" in run.problem
+    assert plan_suite("blurb", [str(tiny)], 1, ("gad",), options)[0].problem is None
 
 
 @pytest.mark.parametrize(("seeds", "words"), [(0, "at least 1, found 0"), (10**11, "at most 1000, found 100000000000")])

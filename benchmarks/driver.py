@@ -1,0 +1,114 @@
+"""Working through a plan with an engine: what may start, what has ended, and what that means for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..errors import RunError
+from ..experiments.results import Result
+from ..experiments.store import read_result
+from ..training.reporters import Progress
+from .jobs import Engine, Event, Job
+from .plan import PlannedRun
+
+_POLL_SECONDS = 0.5
+
+
+class Watcher(Protocol):
+    """Something that is told how a suite proceeds. A subclass overrides the methods that it needs."""
+
+    def on_plan(self, plan: Sequence[PlannedRun]) -> None:
+        """Receive the plan before anything runs."""
+
+    def on_start(self, number: int) -> None:
+        """Receive the place in the plan of a run that begins."""
+
+    def on_progress(self, number: int, progress: Progress) -> None:
+        """Receive the progress of a run."""
+
+    def on_log(self, number: int, level: int, text: str) -> None:
+        """Receive a message of a run."""
+
+    def on_end(self, number: int, outcome: Result | str) -> None:
+        """Receive the result of a run, or why it failed. Runs that were done before the command are told as well."""
+
+    def on_wait(self) -> None:
+        """Receive a sign that time has passed."""
+
+
+class Driver:
+    """Works through a plan.
+
+    Args:
+        plan: the runs, each after those that it needs.
+        engine: works on them.
+        watcher: is told how it proceeds.
+        track: names of trackers that follow the runs.
+    """
+
+    def __init__(self, plan: Sequence[PlannedRun], engine: Engine, watcher: Watcher, track: Sequence[str] = ()) -> None:
+        self.plan, self.engine, self.watcher, self.track = plan, engine, watcher, tuple(track)
+        self.outcomes: dict[int, Result | str] = {}
+        self._waiting: list[int] = []
+        self._running: set[int] = set()
+
+    def run(self) -> list[Result | str]:
+        """Run what is missing, and return a result, or the reason of a failure, for each run of the plan.
+
+        Raises:
+            Stopped: a signal asked for it. The runs under way have written checkpoints.
+            RunError: a run was stopped by a signal that this process did not receive.
+        """
+        for number, run in enumerate(self.plan):
+            if run.done and run.problem is None:
+                self._end(number, read_result(run.paths.result_file))
+            elif run.problem is not None:
+                self._end(number, run.problem)
+            else:
+                self._waiting.append(number)
+        try:
+            while self._waiting or self._running:
+                self._start_what_can()
+                for event in self.engine.poll(_POLL_SECONDS) if self._running else ():
+                    self._handle(event)
+                self.watcher.on_wait()
+        finally:
+            self.engine.close()
+        return [self.outcomes[number] for number in range(len(self.plan))]
+
+    def _start_what_can(self) -> None:
+        for number in list(self._waiting):
+            if len(self._running) >= self.engine.slots:
+                return
+            needed = [place for place, other in enumerate(self.plan) if self.plan[number].waits_for(other)]
+            if any(other not in self.outcomes for other in needed):
+                continue
+            self._waiting.remove(number)
+            failed = [other for other in needed if isinstance(self.outcomes[other], str)]
+            if failed:
+                self._end(number, f"it needs the model of {self.plan[failed[0]]}, which failed")
+                continue
+            run = self.plan[number]
+            self._running.add(number)
+            self.watcher.on_start(number)
+            self.engine.start(Job(number, str(run), run.options, run.name, run.needs is not None, self.track))
+
+    def _handle(self, event: Event) -> None:
+        number = event.number
+        if event.progress is not None:
+            self.watcher.on_progress(number, event.progress)
+        if event.log is not None:
+            self.watcher.on_log(number, *event.log)
+        if event.stopped is not None:
+            raise RunError(
+                f"{self.plan[number]}: stopped by signal {event.stopped}; the same command continues from the last "
+                "checkpoint"
+            )
+        if event.is_last:
+            self._running.discard(number)
+            self._end(number, event.error if event.result is None else Result.from_json(event.result))
+
+    def _end(self, number: int, outcome: Result | str | None) -> None:
+        self.outcomes[number] = outcome if outcome is not None else "it ended without a result"
+        self.watcher.on_end(number, self.outcomes[number])
