@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ..errors import RunError
 from ..experiments.results import Result
 from ..experiments.store import read_result
 from ..training.reporters import Progress
-from .jobs import Engine, Event, Job
+from .jobs import Engine, Event, Job, score, train
 from .plan import PlannedRun
 
 _POLL_SECONDS = 0.5
@@ -89,10 +90,15 @@ class Driver:
             if failed:
                 self._end(number, f"it needs the model of {self.plan[failed[0]]}, which failed")
                 continue
-            run = self.plan[number]
             self._running.add(number)
             self.watcher.on_start(number)
-            self.engine.start(Job(number, str(run), run.options, run.name, run.needs is not None, self.track))
+            self.engine.start(self._job(number))
+
+    def _job(self, number: int) -> Job:
+        run = self.plan[number]
+        if run.needs is None:
+            return Job(number, str(run), train, (run.options, self.track))
+        return Job(number, str(run), score, (run.options, replace(run.paths, task=run.needs).run_dir))
 
     def _handle(self, event: Event) -> None:
         number = event.number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..training.reporters import Reporter
-from .jobs import Event, Job, reason_of, run_job
+from .jobs import Event, Job, reason_of
 
 
 class InlineEngine:
@@ -24,7 +24,7 @@ class InlineEngine:
     def start(self, job: Job) -> None:
         """Do a job to its end."""
         try:
-            self._events.append(Event(job.number, result=run_job(job, self.reporters).to_json()))
+            self._events.append(Event(job.number, result=job.work(*job.arguments, self.reporters)))
         except Exception as error:
             # Whatever it is, the other runs do not depend on it.
             self._events.append(Event(job.number, error=reason_of(error)))

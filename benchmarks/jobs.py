@@ -1,38 +1,37 @@
-"""One run of a suite as an engine works on it: what it is given, and what it tells."""
+"""The work that engines do: what they are given, and what they tell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LinkbertError
 from ..experiments.options import RunOptions
-from ..experiments.paths import RunPaths
 from ..experiments.results import Result
 from ..tasks.registry import get_task
 from ..training.reporters import Progress, Reporter
 
+Work = Callable[..., Mapping[str, Any]]
+
 
 @dataclass(frozen=True)
 class Job:
-    """One run, as it is sent to the process or machine that works on it.
+    """A piece of work, as it is sent to the process or machine that does it.
 
     Attributes:
         number: its place in the plan.
-        title: task, model and seed, for messages.
-        options: the request.
-        name: the model's name in paths.
-        scores: whether a model that is fine-tuned already is scored, instead of training one.
-        track: names of trackers that follow the run.
+        title: what it is, for messages.
+        work: a function of a module, which is called with `arguments` and the reporters to tell about progress, and
+            returns a JSON object. It raises `Stopped` if a signal stops it, and any other error if it fails.
+        arguments: its arguments; they can be pickled.
     """
 
     number: int
     title: str
-    options: RunOptions
-    name: str
-    scores: bool = False
-    track: tuple[str, ...] = ()
+    work: Work
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Event:
         number: the job's place in the plan.
         progress: how far it is, or None.
         log: (level, text) of a message, or None.
-        result: the result, if the job is done.
+        result: the JSON object that the work returned, if it is done.
         error: why the job failed, or None.
         stopped: the signal that stopped it, or None.
     """
@@ -82,25 +81,33 @@ class Engine(Protocol):
         ...
 
 
-def run_job(job: Job, reporters: Sequence[Reporter]) -> Result:
-    """Do the work of a job in this process.
+def train(options: RunOptions, track: Sequence[str], reporters: Sequence[Reporter]) -> Mapping[str, Any]:
+    """Fine-tune and score, and return the result as a JSON object.
 
-    Raises:
-        LinkbertError: the run failed, or cannot be started.
-        Stopped: a signal stopped it.
+    Args:
+        options: the request, with one seed.
+        track: names of trackers that follow the run.
+        reporters: are told how it proceeds.
     """
-    from ..experiments.evaluation import score_run
     from ..experiments.finetune import finetune
     from ..experiments.trackers import make_trackers
 
-    told = [*reporters, *make_trackers(job.track)]
-    if not job.scores:
-        result = finetune(job.options, reporters=told)
-        assert isinstance(result, Result)  # a list is returned for several seeds only
-        return result
-    task, options = get_task(job.options.task), job.options
-    paths = RunPaths(task.trained_on or task.name, job.name, options.seeds[0], options.runs_dir, options.results_dir)
-    return score_run(task, paths.run_dir, "test", options, told)
+    result = finetune(options, reporters=[*reporters, *make_trackers(track)])
+    assert isinstance(result, Result)  # a list is returned for several seeds only
+    return result.to_json()
+
+
+def score(options: RunOptions, folder: Path, reporters: Sequence[Reporter]) -> Mapping[str, Any]:
+    """Score the fine-tuned model of another task on test, and return the result as a JSON object.
+
+    Args:
+        options: the request, with the task to score.
+        folder: the run folder of the model.
+        reporters: are told how it proceeds.
+    """
+    from ..experiments.evaluation import score_run
+
+    return score_run(get_task(options.task), folder, "test", options, reporters).to_json()
 
 
 def reason_of(error: BaseException) -> str:

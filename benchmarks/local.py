@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..training.stopping import Stopped, obeying_signals
-from .jobs import Event, Job, Telling, reason_of, run_job
+from .jobs import Event, Job, Telling, reason_of
 
 _PRELOADED = "linkbert.benchmarks.preloaded"
 _CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
@@ -201,8 +201,8 @@ def _work(job: Job, slot: Slot, connection: Connection, output: str) -> None:
     _pass_log_on(tell)
     try:
         with obeying_signals():
-            result = run_job(job, [Telling(lambda progress: tell(progress=progress), time.monotonic)])
-        tell(result=result.to_json())
+            result = job.work(*job.arguments, [Telling(lambda progress: tell(progress=progress), time.monotonic)])
+        tell(result=result)
     except Stopped as stopped:
         tell(stopped=stopped.number)
     except Exception as error:
