@@ -78,6 +78,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield staged
         staged.chmod(0o777 & ~_umask())
         for file in staged.iterdir():
+            # safetensors makes files that nobody else can read.
+            file.chmod(0o666 & ~_umask())
             sync_file(file)
         sync_folder(staged)
         if path.exists():

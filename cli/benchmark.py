@@ -54,6 +54,7 @@ def command(
     revision: options.Revision = None,
     seeds: _Seeds = 1,
     recipe: options.RecipeName = None,
+    recipe_file: options.RecipeFile = None,
     settings: options.Settings = None,
     task: _Tasks = None,
     max_steps: options.MaxSteps = None,

@@ -144,6 +144,7 @@ class _BarReporter(Reporter):
 
     def on_start(self, run: Mapping[str, Any]) -> None:
         """Show the bar of the training at once: the first update takes longest."""
+        self.detail = _Detail()
         self.bars.console.print(f"{run['task']} {run['model']} seed {run['seed']}", highlight=False)
         self.shown["train"] = self.bars.add_task("train", total=run["steps"], detail="")
 
@@ -168,6 +169,7 @@ class _LineReporter(Reporter):
         """Say which run begins."""
         self.last.clear()
         self.began.clear()
+        self.detail = _Detail()
         self._print(f"{run['task']} {run['model']} seed {run['seed']}: {run['steps']} updates")
 
     def on_progress(self, progress: Progress) -> None:

@@ -30,6 +30,7 @@ def command(
     revision: options.Revision = None,
     seed: options.Seeds = None,
     recipe: options.RecipeName = None,
+    recipe_file: options.RecipeFile = None,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,

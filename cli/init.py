@@ -45,7 +45,7 @@ def command(
     found = suggest(source, family, name, tuple(TASKS))
     path = output or Path(f"{found.name}.toml")
     if path.exists() and not overwrite:
-        raise RequestError(f"{path}: it is there already; use --overwrite to replace it, or --output FILE")
+        raise RequestError(f"{path}: it is there already; use --overwrite to replace it, or --name for another task")
     if path.suffix != ".toml":
         raise RequestError(f"--output {path}: the name of a task file ends in .toml")
     write_output(path, found.to_toml(path.parent).encode(), "--output")

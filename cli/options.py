@@ -58,6 +58,15 @@ PerDevice = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe-file",
+        metavar="FILE",
+        help="Settings for the task from a TOML file, such as `linkbert search` writes.",
+        rich_help_panel=RECIPE,
+    ),
+]
 Seeds = Annotated[
     list[int] | None,
     typer.Option("--seed", help="Repeat for several runs; the recipe's seed by default.", rich_help_panel=RECIPE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,42 +22,51 @@ if TYPE_CHECKING:
     from ..experiments.loaded import LoadedModel
 
 FORMATS = ("jsonl", "text", "conll", "brat", "bioc")
-_HEAD = 4096  # bytes by which BioC and PubTator are recognised
+_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".conll": "conll", ".xml": "bioc", ".json": "bioc"}
 _LOSSES = {
-    "examples_cut": "inputs were longer than the model's limit and lost their end",
-    "gold_labels_lost": "labels were lost",
+    "examples_cut": "inputs were longer than the model's limit of {} word pieces and lost their end",
+    "unmarked": "inputs mark no mentions, and their predictions mean nothing; README.md in the run folder shows how",
 }
 _EVERY = 10_000  # inputs between two lines of progress
 
 
+_File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER|-",
+        help="Raw text (an example a line, blank lines are left out), JSON lines, BioC, PubTator, CoNLL or SQuAD, or a "
+        "BRAT folder; - is standard input.",
+    ),
+]
+_RunDir = Annotated[str, typer.Option("--model", metavar="RUN_DIR", help="A run folder of the task.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("--output", help="Write to this file, or BRAT folder, instead.", rich_help_panel=options.OUTPUT),
+]
+_Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="jsonl, text (one label a line), conll, brat or bioc; by the name of --output by default, else jsonl.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+_Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what --output names.", rich_help_panel=options.OUTPUT)
+]
+_JsonLines = Annotated[bool, typer.Option("--json", help="The same as --format jsonl.", rich_help_panel=options.OUTPUT)]
+
+
 def command(
     task: options.Task,
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|FOLDER|-",
-            help="Raw text, JSON lines, BioC or PubTator, or a BRAT folder; - is standard input.",
-        ),
-    ],
-    model: Annotated[str, typer.Option("--model", metavar="RUN_DIR", help="A run folder of the task.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="Write to this file, or BRAT folder, instead.", rich_help_panel=options.OUTPUT),
-    ] = None,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="jsonl, text (one label a line), conll, brat or bioc; by the name of --output by default, else jsonl.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
+    file: _File,
+    model: _RunDir,
+    output: _Output = None,
+    output_format: _Format = None,
+    overwrite: _Overwrite = False,
     quiet: options.Quiet = False,
-    json_lines: Annotated[
-        bool,
-        typer.Option("--json", help="The same as --format jsonl.", rich_help_panel=options.OUTPUT),
-    ] = False,
+    json_lines: _JsonLines = False,
     precision: options.Precision = RunOptions.precision,
 ) -> None:
     """Apply a fine-tuned model to raw text (one example per line), JSON lines or documents.
@@ -68,28 +76,52 @@ def command(
     Example: linkbert predict my_task.toml notes/ --model RUN_DIR --output annotated/ --format brat
     """
     set_up_logging(quiet=quiet)
+    from ..experiments.prediction import LINES, check_inputs, input_format
+    from ..experiments.run_record import task_of_run
+
     chosen = "jsonl" if json_lines else _format(output_format, output)
     require_input(file)
-    reader = _document_reader(file)
-    if chosen == "brat" and output is None:
-        raise RequestError("--format brat writes a folder; name it with --output")
-    if chosen in ("brat", "bioc") and reader is None:
-        raise RequestError(f"--format {chosen} writes documents; name a BRAT folder, or a BioC or PubTator file")
+    form = input_format(Path(file)) if file != "-" else LINES
+    _check_formats(chosen, form, output, asked=output_format is not None)
+    if output is not None:
+        _check_output(output, file, overwrite=overwrite)
+    found, _ = task_of_run(task, Path(model))
+    if form == LINES and Path(file).is_file():
+        # To its end before anything is printed; standard input is answered as it comes.
+        with input_lines(file) as lines:
+            check_inputs(found, lines, file)
     from ..experiments.loaded import LoadedModel
 
-    if reader is None and file != "-":
-        _check(task, file, Path(model))
     loaded = LoadedModel(task, Path(model), precision)
-    if reader is None:
-        from ..experiments.prediction import read_inputs
+    _predict(loaded, file, form, chosen, output, quiet=quiet)
+    if not quiet:
+        _remark(loaded, output)
 
+
+def _check_formats(chosen: str, form: str, output: Path | None, *, asked: bool) -> None:
+    from ..experiments.prediction import DOCUMENTS
+
+    if chosen == "brat" and output is None:
+        raise RequestError("--format brat writes a folder; name it with --output")
+    if chosen in ("brat", "bioc") and form not in DOCUMENTS:
+        why = "" if asked else f" (by the name of --output {output})"
+        raise RequestError(
+            f"--format {chosen}{why} writes documents; name a BRAT folder, or a BioC or PubTator file, as input"
+        )
+
+
+def _predict(loaded: LoadedModel, file: str, form: str, chosen: str, output: Path | None, *, quiet: bool) -> None:
+    from ..experiments.prediction import DOCUMENTS, LINES, file_inputs, read_inputs
+
+    if form in DOCUMENTS:
+        _write_documents(loaded, form, Path(file), chosen, output)
+    elif form == LINES:
         with input_lines(file) as lines:
             rows = loaded.predict_inputs(read_inputs(loaded.task, lines, "standard input" if file == "-" else file))
             _write(_counted(rows, quiet), loaded, chosen, output)
     else:
-        _write_documents(loaded, reader, Path(file), chosen, output)
-    if not quiet:
-        _remark(loaded, output)
+        rows = loaded.predict_inputs(file_inputs(loaded.task, form, Path(file)))
+        _write(_counted(rows, quiet), loaded, chosen, output)
 
 
 def _remark(loaded: LoadedModel, output: Path | None) -> None:
@@ -98,7 +130,7 @@ def _remark(loaded: LoadedModel, output: Path | None) -> None:
         print_remark(f"written {output}")
     for name, count in loaded.losses().items():
         if name in _LOSSES:
-            print_remark(f"{count} {_LOSSES[name]} ({loaded.record.max_length} word pieces)")
+            print_remark(f"{count} {_LOSSES[name].format(loaded.record.max_length)}")
 
 
 def _format(asked: str | None, output: Path | None) -> str:
@@ -110,35 +142,23 @@ def _format(asked: str | None, output: Path | None) -> str:
         return "jsonl"
     if output.is_dir() or not output.suffix:
         return "brat"
-    return {".xml": "bioc", ".json": "bioc", ".conll": "conll", ".txt": "text"}.get(output.suffix, "jsonl")
+    if output.suffix not in _SUFFIXES:
+        raise RequestError(
+            f"--output {output}: no format is known by {output.suffix!r}; use a name that ends in "
+            f"{', '.join(_SUFFIXES)}, or --format"
+        )
+    return _SUFFIXES[output.suffix]
 
 
-def _document_reader(file: str) -> str | None:
-    """Return the format of documents, or None if the input consists of lines."""
-    path = Path(file)
-    if file == "-" or not path.exists():
-        return None
-    if path.is_dir():
-        return "brat"
-    try:
-        with path.open("rb") as handle:
-            head = handle.read(_HEAD)
-    except OSError as error:
-        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
-    if re.match(rb"\s*[^\s|]+\|t\|", head):
-        return "pubtator"
-    is_bioc = path.suffix == ".xml" or (path.suffix == ".json" and re.search(rb'"(passages|documents)"\s*:', head))
-    return "bioc" if is_bioc else None
-
-
-def _check(task: str, file: str, folder: Path) -> None:
-    """Check a file to its end before anything is printed; standard input is answered as it comes."""
-    from ..experiments.prediction import check_inputs
-    from ..experiments.run_record import task_of_run
-
-    found, _ = task_of_run(task, folder)
-    with input_lines(file) as lines:
-        check_inputs(found, lines, file)
+def _check_output(output: Path, file: str, *, overwrite: bool) -> None:
+    """Make sure that no annotations or predictions are replaced, unless the user wants that."""
+    if output.is_dir() and Path(file).is_dir() and output.samefile(file):
+        raise RequestError(f"--output {output}: it is the folder of the input, whose annotations would be lost")
+    documents = (path for path in output.rglob("*") if path.suffix in (".ann", ".txt"))
+    there = any(documents) if output.is_dir() else output.is_file()
+    if there and not overwrite:
+        what = "it holds documents already" if output.is_dir() else "it is there already"
+        raise RequestError(f"--output {output}: {what}; name another one, or use --overwrite")
 
 
 def _counted(rows: Iterator[Row], quiet: bool) -> Iterator[Row]:

@@ -56,6 +56,8 @@ def remarks(result: Result) -> Iterator[str]:
         yield f"the stored score is {same}"
     if result.result_file:
         yield f"result {result.result_file}"
+        if result.run_dir:
+            yield f"model  {result.run_dir}"
 
 
 def _cut(result: Result) -> Iterator[str]:

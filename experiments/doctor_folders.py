@@ -81,8 +81,9 @@ def check_data(data_dir: Path) -> list[Finding]:
     )
     if not data_dir.is_dir():
         found = f"{data_dir} is not a folder" if data_dir.exists() else f"there is no folder {data_dir}"
-        remedy = f"{get[:-1]}, or name another folder with --data-dir or LINKBERT_DATA_DIR."
-        return [Finding("data", "prepared", "problem", found, remedy)]
+        remedy = f"For the benchmark: {get[:-1]}, or name another folder with --data-dir or LINKBERT_DATA_DIR."
+        # Data of a user's own need no such folder.
+        return [Finding("data", "prepared", "problem" if data_dir.exists() else "note", found, remedy)]
     missing = {
         task.name: [split for split in task.splits if not prepared_path(data_dir, task.release, split).is_file()]
         for task in TASKS.values()

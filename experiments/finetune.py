@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import atomic_folder, sync_folder
 from ..models.sources import weights_sha256
 from ..tasks.data import Split, count_shared_texts
+from ..tasks.registry import is_task_file
 from ..tasks.task import Task
 from ..training.checkpoints import Checkpoints
 from ..training.reporters import Reporter, check_reporters
@@ -113,6 +114,7 @@ def _train(plan: RunPlan, seed: int, trainer: Trainer, log: TrainingLog) -> Resu
         data={name: split.as_json() for name, split in plan.splits.items()},
         run_dir=str(paths.run_dir),
         definition=None if plan.task.definition is None else dict(plan.task.definition),
+        task_file=str(Path(plan.options.task).absolute()) if is_task_file(plan.options.task) else None,
     )
     if trainer.is_main:
         record = begin_run(paths, record, restart=plan.options.restart)
@@ -134,7 +136,7 @@ def _train_and_score(plan: RunPlan, record: RunRecord, trainer: Trainer, log: Tr
     if trainer.is_main:
         for reporter in trainer.reporters:
             reporter.on_start(_announced(plan, record))
-    model = _load_model(plan)
+    model = load_for_training(plan)
     # The other processes find in the cache what the main process has encoded.
     with trainer.accelerator.main_process_first():
         encoded = plan.encode()
@@ -210,12 +212,13 @@ def result_of_run(record: RunRecord, scored: Mapping[str, Any]) -> Result:
         record: the finished run.
         scored: the fields that follow from its predictions (`scored_fields`).
     """
-    fields = {name: value for name, value in record.to_json().items() if name != "status"}
+    fields = {name: value for name, value in record.to_json().items() if name not in ("status", "task_file")}
     fields |= {**scored, "dev": record.dev, "notes": [*scored["notes"], *equal_splits(record.data)]}
     return Result.from_json(fields | UNSTORED)
 
 
-def _load_model(plan: RunPlan) -> PreTrainedModel:
+def load_for_training(plan: RunPlan) -> PreTrainedModel:
+    """Load the model of a plan as its recipe wants it at the beginning of the training."""
     from ..models.layers import freeze_layers, reinitialise_layers
     from ..models.loading import load_model
 

@@ -70,6 +70,9 @@ class RunIdentity:
             kinds = ("a run", "predictions from elsewhere")
             there, asked = kinds if other.recipe else reversed(kinds)
             return [f"the result is of {there} there, of {asked} asked for"]
+        families = self.definition.get("family"), other.definition.get("family")
+        if all(families) and families[0] != families[1]:
+            return [f"a task of the same name but of the family {families[1]} is there, {families[0]} asked for"]
         return [
             f"{name} is {_short(there)} there, {_short(asked)} asked for"
             for name, asked, there in self.compared(other)

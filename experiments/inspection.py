@@ -165,12 +165,19 @@ def inspect_run(path: str | Path, results_dir: str | Path = "results", task_file
     log = read_training_log(run_dir) if run_dir is not None else []
     if not log:
         missing.append("its training log is not there, so that losses cannot be shown")
-    return InspectedRun(result, run_dir, log, rows, tuple(missing), _task_with_data(result, task_file))
+    return InspectedRun(result, run_dir, log, rows, tuple(missing), _task_with_data(result, task_file, run_dir))
 
 
-def _task_with_data(result: Result, task_file: str | None) -> Task | None:
+def _task_with_data(result: Result, task_file: str | None, run_dir: Path | None) -> Task | None:
+    """Return a task of a user's own with its data: from the task file that is named, or that the run remembers."""
     if task_file is None:
-        return None
+        if run_dir is None or (remembered := read_run(run_dir).task_file) is None:
+            return None
+        try:
+            task = get_task(remembered)
+        except RequestError:  # It was moved or edited since, and nobody has asked for it.
+            return None
+        return task if task.name == result.task else None
     task = get_task(task_file)
     if task.name != result.task:
         raise RequestError(f"--task {task_file}: it is {task.name}, the run is of {result.task}; name its task file")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..corpora.sources import Row
 from ..errors import RequestError
 from ..tasks.encoding import encoded_schema
+from ..tasks.fitting import shows_mentions
 from ..tasks.task import Task, Truncation
 from .run_record import read_run, task_of_run
 
@@ -55,6 +56,7 @@ class LoadedModel:
         task: the task.
         record: what the run folder says about the run.
         cut: what encoding has lost so far, over all inputs.
+        unmarked: inputs so far that mark no mentions, though the task is about the relation of two.
 
     Raises:
         RequestError: the folder is not that of a finished run of the task.
@@ -70,6 +72,7 @@ class LoadedModel:
         self.predictor = Predictor(self.task.head, self.tokenizer, self.record.scoring_precision(precision))
         self.model = load_model(folder, self.task.head, self.task.labels, fine_tuned=True)
         self.cut = Truncation()
+        self.unmarked = 0
 
     def __repr__(self) -> str:
         return f"<{self.task.name}: {self.record.model.get('name')}, seed {self.record.seed}>"
@@ -117,6 +120,8 @@ class LoadedModel:
         schema = encoded_schema(self.task)
         for chunk in _chunks(inputs):
             examples = [item.example for item in chunk]
+            if self.task.marked:
+                self.unmarked += sum(not shows_mentions(example["text"]) for example in examples)
             encoded = self.task.encode(
                 self.tokenizer, examples, self.record.max_length, self.cut, self.record.long_inputs
             )
@@ -126,8 +131,8 @@ class LoadedModel:
                 yield item, *self.task.family.decode(self.task, output, item.example)
 
     def losses(self) -> dict[str, int]:
-        """Return what encoding has lost so far, without what is 0."""
-        counts = asdict(self.cut)
+        """Return what encoding has lost so far, and the inputs without marked mentions, without what is 0."""
+        counts = asdict(self.cut) | {"unmarked": self.unmarked}
         return {name: count for name, count in counts.items() if count and name != "windowed"}
 
 

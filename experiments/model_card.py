@@ -9,6 +9,7 @@ from typing import Any
 from .._version import __version__
 from ..escaping import markdown_line, markdown_text
 from ..files import atomic_write_text
+from ..tasks.task import Task
 from .reproduction import command_of
 from .results import Result
 
@@ -96,7 +97,11 @@ def _text(result: Result) -> str:
         remarks.append(f"test examples whose text is also in train: {result.shared_with_train}")
     if result.baseline:
         remarks.append(f"a constant prediction ({result.baseline['name']}) scores {result.baseline['score']:.2f}")
-    data = [(name, item["sha256"], "yes" if item["official"] else "no") for name, item in result.data.items()]
+    official = ["the benchmark's"] if result.definition is None else []
+    data = [
+        (name, item["sha256"], *["yes" if item["official"] else "no"] * len(official))
+        for name, item in result.data.items()
+    ]
     return "\n".join(
         [
             f"# {markdown_text(result.name)} fine-tuned on {markdown_text(task.title)}",
@@ -105,7 +110,7 @@ def _text(result: Result) -> str:
             f"({task.family.name}) with linkbert {__version__}, seed {result.seed}. One run on one test set says "
             "little about another seed: compare means over several seeds.",
             "",
-            f"Use it with `transformers`: `{task.head.auto_class}.from_pretrained(...)`.",
+            f"Use it with `transformers`: `{task.head.auto_class}.from_pretrained(...)`.{_marks(task)}",
             "",
             "## Scores (x100)",
             "",
@@ -121,7 +126,7 @@ def _text(result: Result) -> str:
             "",
             "## Data",
             "",
-            *_table(("split", "SHA-256", "the benchmark's"), data),
+            *_table(("split", "SHA-256", *official), data),
             "",
             "## The same run again",
             "",
@@ -129,6 +134,15 @@ def _text(result: Result) -> str:
             "",
         ]
     )
+
+
+def _marks(task: Task) -> str:
+    """Return how a text has to show the mentions of a relation; empty for other tasks."""
+    if not task.marked:
+        return ""
+    markers = (task.definition or {}).get("marks") == "markers"
+    example = "@ * drug * aspirin @ causes # ^ disease ^ anemia #" if markers else "@DRUG$ causes @DISEASE$"
+    return f" Its input shows both mentions of a relation, as in `{example}`; without them its output means nothing."
 
 
 def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:

@@ -62,7 +62,9 @@ class RunOptions:
         name: the model's name in paths and on the leaderboard; derived from `model` and `revision` if None.
         revision: a branch, tag or commit hash of a model from the hub; `model@revision` does the same.
         recipe: `base`, `large` or `small`; None for the published recipe of the model's size.
-        settings: settings of the recipe that are replaced.
+        recipe_file: a TOML file whose section for the task replaces settings of the recipe, such as `linkbert search`
+            writes.
+        settings: settings that replace those of the recipe and of the recipe file.
         max_steps: ends the run and its schedule after this many updates. Such a run is not ranked.
         train_fraction: share of the training examples that is used. A run below 1 is not ranked.
         train_split: the split that is trained on. A run on dev is not ranked.
@@ -87,6 +89,7 @@ class RunOptions:
     name: str | None = field(default=None, metadata={"check": name_problem})
     revision: str | None = field(default=None, metadata={"check": revision_problem})
     recipe: str | None = field(default=None, metadata=_one_of("--recipe", RECIPES))
+    recipe_file: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_steps: int | None = field(
         default=None,

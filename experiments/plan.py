@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from ..files import require_writable
 from ..models.loading import ModelInfo, inspect_model
 from ..models.sources import ModelSource, find_model, name_problem, settings_sha256, weights_sha256
 from ..tasks.data import Split, encode_split, load_split, require_split
-from ..tasks.recipe import Recipe, default_recipe, departures, recipe_seed, resolve_recipe
+from ..tasks.recipe import Recipe, default_recipe, departures, read_recipe_file, recipe_seed, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
 from .identity import RunIdentity
@@ -179,11 +179,12 @@ def length_for(task: Task, source: ModelSource) -> int:
     return min(recipe.max_length, model.max_positions or recipe.max_length)
 
 
-def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
+def make_plan(options: RunOptions, *, writes: bool = True, splits: Sequence[str] | None = None) -> RunPlan:
     """Check a request and resolve it.
 
     Args:
         options: the request.
+        splits: the splits that are read; all that a run needs if None.
         writes: whether the folders of runs and results must be writable.
 
     Raises:
@@ -197,10 +198,12 @@ def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
             f"`linkbert finetune {task.trained_on} --model {options.model}`, then `linkbert eval {task.name} "
             "--model RUN_DIR`"
         )
-    source = _checked_source(options, task, writes)
+    splits = options.splits if splits is None else splits
+    source = _checked_source(options, task, writes, splits)
     model = inspect_model(source)
     recipe_name = options.recipe or default_recipe(task, model.hidden_size)
-    overrides = {key: (value, setting_flag(key)) for key, value in options.settings.items()}
+    overrides = {} if options.recipe_file is None else read_recipe_file(options.recipe_file, task.recipe_section)
+    overrides |= {key: (value, setting_flag(key)) for key, value in options.settings.items()}
     recipe = resolve_recipe(task, recipe_name, overrides, model.dropouts)
     if model.max_positions is not None and recipe.max_length > model.max_positions:
         raise RequestError(
@@ -218,11 +221,11 @@ def make_plan(options: RunOptions, *, writes: bool = True) -> RunPlan:
         recipe=recipe,
         recipe_name=recipe_name,
         seeds=options.seeds or (recipe_seed(task, recipe_name),),
-        splits={name: load_split(task, name, options.data_dir) for name in options.splits},
+        splits={name: load_split(task, name, options.data_dir) for name in splits},
     )
 
 
-def _checked_source(options: RunOptions, task: Task, writes: bool) -> ModelSource:
+def _checked_source(options: RunOptions, task: Task, writes: bool, splits: Sequence[str]) -> ModelSource:
     """Check options, data, folders and model, and report all problems together."""
     problems = options.problems()
 
@@ -233,7 +236,7 @@ def _checked_source(options: RunOptions, task: Task, writes: bool) -> ModelSourc
             problems.extend(problem for problem in error.problems if problem not in problems)
             return None
 
-    for split in options.splits:
+    for split in splits:
         collect(partial(require_split, task, split, options.data_dir))
     if writes:
         for folder, what in ((options.runs_dir, "the folder of runs"), (options.results_dir, "the folder of results")):

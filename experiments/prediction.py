@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from ..corpora.conll import read_conll
 from ..corpora.json_files import parse_object
 from ..corpora.sources import Row
+from ..corpora.squad_json import read_squad
 from ..errors import RequestError
 from ..tasks.task import Task
 from .loaded import Input, LoadedModel, read_input, several_texts
+
+LINES = "lines"
+DOCUMENTS = ("brat", "bioc", "pubtator")
+_HEAD = 4096  # bytes by which a format is recognised
+_TABLES = (".csv", ".tsv", ".parquet")
+_TAGGED = (".conll", ".iob", ".iob2", ".bio", ".conllu")
 
 
 def predict(
@@ -88,3 +97,54 @@ def _inputs(task: Task, numbered: Iterator[tuple[int, str]], name: str) -> Itera
             yield read_input(task, row)
         except ValueError as error:
             raise RequestError(f"{where}: {error}") from error
+
+
+def input_format(path: Path) -> str:
+    """Return the format of an input: `LINES`, one of `DOCUMENTS`, `conll` or `squad`.
+
+    Raises:
+        RequestError: the file cannot be read, or is a table.
+    """
+    if path.is_dir():
+        return "brat"
+    if path.suffix in _TABLES:
+        raise RequestError(
+            f"{path}: a table, whose lines are no texts; write its column of texts into a .txt file, one a line, or "
+            'into JSON lines such as {"id": "1", "text": "..."}'
+        )
+    if path.suffix in _TAGGED:
+        return "conll"
+    if not path.is_file():
+        return LINES  # A pipe can be read only once.
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_HEAD)
+    except OSError as error:
+        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
+    if re.match(rb"\s*[^\s|]+\|t\|", head):
+        return "pubtator"
+    if path.suffix == ".xml" or (path.suffix == ".json" and re.search(rb'"(passages|documents)"\s*:', head)):
+        return "bioc"
+    return "squad" if path.suffix == ".json" and re.search(rb'"paragraphs"\s*:', head) else LINES
+
+
+def file_inputs(task: Task, form: str, path: Path) -> Iterator[Input]:
+    """Yield the examples of a CoNLL file (its words) or a SQuAD file (its questions), without their labels.
+
+    Raises:
+        RequestError: the file is malformed, or the task takes other inputs.
+    """
+    for number, (where, row) in enumerate(_rows_of_file(form, path), start=1):
+        try:
+            yield read_input(task, {"id": str(number), **row})
+        except ValueError as error:
+            raise RequestError(f"{where}: {error}") from error
+
+
+def _rows_of_file(form: str, path: Path) -> Iterator[tuple[str, Row]]:
+    if form == "squad":
+        for where, row in read_squad(path):
+            yield where, {key: row[key] for key in ("id", "question", "context")}
+        return
+    for sentence in read_conll(path):
+        yield f"{path}:{sentence.lines[0]}", {"tokens": [columns[0] for columns in sentence.rows]}

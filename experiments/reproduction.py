@@ -27,7 +27,9 @@ def command_of(result: Result) -> str:
     if task is not None and task.trained_on:
         return shlex.join(["linkbert", "eval", result.task, "--model", result.run_dir or "RUN_DIR"])
     model = _model(result)
-    words = ["linkbert", "finetune", result.task, "--model", model, *_recipe(result), "--seed", str(result.seed)]
+    # A task of a user's own is named by its task file, which usually bears its name.
+    task_name = f"{result.task}.toml" if result.definition else result.task
+    words = ["linkbert", "finetune", task_name, "--model", model, *_recipe(result), "--seed", str(result.seed)]
     words += ["--precision", result.precision]
     name = model
     if revision := result.model.get("revision"):

@@ -51,6 +51,7 @@ class RunRecord:
         trained_weights_sha256: SHA-256 of the trained weights.
         shared_with_train: number of test examples whose text is also in the split that was trained on.
         definition: for a task of a user's own, everything about it but its data (`tasks.custom.definition`).
+        task_file: the absolute path of the task file of such a task when the run began.
         extra: fields that this version does not know.
     """
 
@@ -75,6 +76,7 @@ class RunRecord:
     trained_weights_sha256: str | None = None
     shared_with_train: int | None = None
     definition: dict[str, Any] | None = None
+    task_file: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -176,6 +176,11 @@ def _tokens(encoded: Any) -> Iterator[tuple[tuple[int, int], int | None]]:
     return zip(encoded["offset_mapping"][0], encoded.sequence_ids(0), strict=True)
 
 
+def shows_mentions(text: str) -> bool:
+    """Return whether a text marks the mentions of a relation, by masks or markers."""
+    return _MENTION.search(text) is not None
+
+
 def _mentions(text: str, marked: bool) -> list[tuple[int, int]]:
     return [match.span() for match in _MENTION.finditer(text)] if marked else []
 

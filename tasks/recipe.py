@@ -120,11 +120,35 @@ def load_recipes(name: str) -> dict[str, Any]:
     Raises:
         RequestError: the file is not TOML, a setting is unknown, or its value is out of range.
     """
-    path = Path(__file__).parent / "recipes" / f"{name}.toml"
+    return _read(Path(__file__).parent / "recipes" / f"{name}.toml")
+
+
+def read_recipe_file(path: Path, section: str) -> dict[str, tuple[Any, str]]:
+    """Return the settings of one section of a file of recipes, each with where it came from, and `seed` left out.
+
+    Args:
+        path: a TOML file with a section for each task and, at the top, `about`: where the settings come from.
+        section: the section, a task's name.
+
+    Raises:
+        RequestError: the file cannot be read, is malformed, or lacks the section.
+    """
+    data = _read(path)
+    values = data.get(section)
+    if not isinstance(values, dict):
+        known = ", ".join(name for name, item in data.items() if isinstance(item, dict)) or "none"
+        raise RequestError(f"{path}: no section [{section}]; it has {known}")
+    about = f" ({data['about']})" if "about" in data else ""
+    return {key: (value, f"recipe file {path.name}{about}") for key, value in values.items() if key != "seed"}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise RequestError(f"{path}: the recipe file cannot be read ({error.strerror})") from error
     for section, values in data.items():
         if isinstance(values, dict):
             for key, value in values.items():
@@ -234,7 +258,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise RequestError(f"--set {text}: expected KEY=VALUE, e.g. --set weight_decay=0.01")
-    if key in _WORDS:
+    if key in _WORDS or key not in KEYS:  # An unknown key is reported as such.
         return key, value
     words = {"true": True, "false": False}
     if value.lower() in words:

@@ -71,6 +71,8 @@ def _unknown(name: str, plain: str) -> str:
     path = Path(name)
     if path.suffix.startswith(".t") and path.with_suffix(".toml").exists():
         return f"{name}: no such task file; did you mean {path.with_suffix('.toml')}?"
+    if not path.suffix and path.with_suffix(".toml").exists():
+        return f"unknown task {name!r}; did you mean the task file {path.with_suffix('.toml')}?"
     if path.exists():
         return f"{name} is no task file, whose name ends in .toml; if it holds data, `linkbert init {name}` writes one"
     return (

@@ -1,5 +1,6 @@
 """Files and folders are written completely or not at all."""
 
+import os
 import stat
 
 import pytest
@@ -80,3 +81,12 @@ def test_an_error_names_the_target_file_and_not_the_temporary_file(tmp_path):
 def test_a_very_long_error_message_is_shortened_in_the_middle():
     (problem,) = RequestError("x.tsv:3: found " + "9" * 100_000 + "; correct the line").problems
     assert len(problem) < 2100 and problem.startswith("x.tsv:3: found 999") and problem.endswith("; correct the line")
+
+
+def test_the_files_of_a_folder_can_be_read_as_the_umask_says(tmp_path):
+    with atomic_folder(tmp_path / "model") as staged:
+        (staged / "weights").write_text("x")
+        (staged / "weights").chmod(0o600)
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "model" / "weights").stat().st_mode & 0o777 == 0o666 & ~mask

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...corpora.sources import Row
-from ...errors import RequestError, RunError
+from ...errors import RequestError, RunError, nearest
 from ...files import atomic_folder, cache_dir
 from ..task import Task
 from .definition import Definition
@@ -156,8 +156,13 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
     writer = Writer(file, task, folder, labels)
     with writer.opened():
         for split in file.files:
-            for where, row in _kept(file, reader.rows(split, rules)):
+            for where, row in _kept(reader, reader.rows(split, rules)):
                 writer.add(assigned[_group(row)] if split == first and assigned else split, where, row)
+    if unknown := [name for name in file.ignore if name not in reader.labels]:
+        raise RequestError(
+            f"{file.path}: ignore names {unknown[0]!r}, which does not occur in the data; "
+            f"{nearest(unknown[0], sorted(reader.labels))}"
+        )
     writer.check(assigned)
     counts = ", ".join(f"{writer.counts[split]} {split}" for split in SPLITS)
     unit = "document" if writer.documents else "text"
@@ -191,7 +196,7 @@ def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules
         return rules, list(file.labels or ()), negative
     counts: Counter[str] = Counter()
     rows = 0
-    for _, row in _kept(file, reader.rows(first, rules)):
+    for _, row in _kept(reader, reader.rows(first, rules)):
         rows += 1
         counts.update(file.kind.labels_of(row))
     if len(counts) > _MOST_LABELS or (len(counts) > rows / 2 and rows >= 20):
@@ -211,10 +216,14 @@ def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules
     return rules, sorted(counts), negative
 
 
-def _kept(file: TaskFile, rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
+def _kept(reader: Reader, rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
     """Leave out what the task file ignores: entity types become `O`, examples of a class are dropped."""
+    file = reader.file
     for where, row in rows:
-        kept = file.kind.without(row, file.ignore) if file.ignore else row
+        kept: Row | None = row
+        if file.ignore:
+            reader.labels.update(file.kind.labels_of(row))
+            kept = file.kind.without(row, file.ignore)
         if kept is not None:
             yield where, kept
 
@@ -232,6 +241,6 @@ def _divide(file: TaskFile, reader: Reader, first: str, rules: PairRules | None)
     shares = {name: getattr(file.splitting, name) for name in ("test", "dev") if getattr(file.splitting, name)}
     if not shares:
         return {}
-    groups = (_group(row) for _, row in _kept(file, reader.rows(first, rules)))
+    groups = (_group(row) for _, row in _kept(reader, reader.rows(first, rules)))
     where = file.dataset or str(file.source(first))
     return assign(groups, shares, file.splitting.seed, where)

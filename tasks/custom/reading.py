@@ -114,11 +114,13 @@ class Reader:
 
     Attributes:
         remarks: how the files were understood: formats, dialects, columns.
+        labels: the types of mentions and relations that were read, also those that the task file ignores.
     """
 
     def __init__(self, file: TaskFile) -> None:
         self.file = file
         self.remarks: dict[str, None] = {}
+        self.labels: set[str] = set()
 
     def rows(self, split: str, rules: PairRules | None = None) -> Iterator[tuple[str, Row]]:
         """Yield (place, row) for each example of a split, or of `data`.
@@ -187,6 +189,7 @@ class Reader:
                     "remove one"
                 )
             seen[document.key] = document.where
+            self.labels |= {item.kind for item in (*document.mentions, *document.relations)}
             rows = tagged_rows(document, self.file.ignore) if rules is None else related_rows(document, rules)
             for where, row in rows:
                 yield where, row | {"document": document.key}

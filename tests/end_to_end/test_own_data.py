@@ -46,7 +46,7 @@ def conll(size):
     )
 
 
-def test_ner_in_conll(cli, finetune, tiny):
+def test_ner_in_conll(cli, finetune, tiny, tmp_path):
     from transformers import pipeline
 
     result = finetune("ner", conll(20))
@@ -58,6 +58,10 @@ def test_ner_in_conll(cli, finetune, tiny):
         "Drug",
     }
     assert_scored_again(cli, result, "my.toml")
+    # A CoNLL file is read as words, not as lines of text.
+    (tmp_path / "new.conll").write_text("the NN O\nrenal NN O\n\ndrug NN O\n", encoding="utf-8")
+    found = cli("predict", "my.toml", "new.conll", "--model", result["run_dir"]).stdout.splitlines()
+    assert [json.loads(line)["text"] for line in found] == ["the renal", "drug"]
     classify = pipeline("token-classification", result["run_dir"])
     assert tuple(classify.model.config.id2label.values()) == labels
     assert {entity["entity"] for entity in classify("the renal pain")} <= set(labels)
@@ -85,7 +89,7 @@ def test_ner_in_conll(cli, finetune, tiny):
     assert done.exit_code == 2 and "nosuch.toml: no such task file" in done.stderr
 
 
-def test_classification_in_a_table(cli, finetune):
+def test_classification_in_a_table(cli, finetune, tmp_path):
     from transformers import pipeline
 
     rows = "".join(
@@ -101,6 +105,16 @@ def test_classification_in_a_table(cli, finetune):
     classify = pipeline("text-classification", result["run_dir"], top_k=None)
     scores = {entry["label"]: entry["score"] for entry in classify(["the pain"])[0]}
     assert scores == pytest.approx(item["probabilities"], abs=1e-4)
+    refused = cli("predict", "my.toml", tmp_path / "new.csv", "--model", result["run_dir"])
+    assert refused.exit_code == 2 and "new.csv: a table, whose lines are no texts" in refused.stderr
+    output = ("--output", tmp_path / "labels.csv")
+    refused = cli("predict", "my.toml", "-", "--model", result["run_dir"], *output, stdin="the pain\n")
+    assert refused.exit_code == 2 and "no format is known by '.csv'" in refused.stderr
+    refused = cli("leaderboard", "my")
+    assert refused.exit_code == 2 and "unknown task 'my'; did you mean the task file my.toml?" in refused.stderr
+    # A run remembers its task file, so that its mistakes can be shown with their texts.
+    shown = cli("show", result["run_dir"])
+    assert "cannot be shown" not in shown.stdout + shown.stderr and "the fever of women" in shown.stdout
     # Every command takes a task file as it takes a name.
     for command in (["leaderboard", "my.toml"], ["benchmark", "my.toml", "--model", "minilm", "--dry-run"], ["tasks", "my.toml"],
                     ["show", result["run_dir"]], ["results", "check"], ["push", result["run_dir"], "--repo", "me/my", "--dry-run"]):  # fmt: skip
@@ -122,7 +136,7 @@ def squad(size):
     ]})  # fmt: skip
 
 
-def test_questions_of_squad(cli, finetune):
+def test_questions_of_squad(cli, finetune, tmp_path):
     import torch
     from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
@@ -134,6 +148,9 @@ def test_questions_of_squad(cli, finetune):
     )
     assert result["truncation"]["train"]["windowed"] > 0 and result["truncation"]["train"]["gold_labels_lost"] == 0
     assert_scored_again(cli, result, "my.toml")
+    (tmp_path / "new.json").write_text(squad(3), encoding="utf-8")
+    found = cli("predict", "my.toml", "new.json", "--model", result["run_dir"]).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in found] == ["q0", "q1", "q2"]
     # Version 5 of transformers has dropped the pipeline for this task; the model class and the tokenizer are there.
     model = AutoModelForQuestionAnswering.from_pretrained(result["run_dir"])
     tokenizer = AutoTokenizer.from_pretrained(result["run_dir"])

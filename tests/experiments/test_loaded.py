@@ -124,6 +124,20 @@ def test_a_brat_folder_becomes_a_brat_folder_and_a_bioc_file(cli, trained, tmp_p
         assert [(m.start, m.end) for m in document.mentions] == [(e["start"], e["end"]) for e in entities]
     again = cli("predict", "ncbi-disease", tmp_path / "found.xml", "--model", run)
     assert json.loads(again.stdout)["entities"] == entities
+    # Annotations and predictions that are there are never replaced without being asked.
+    command = ("predict", "ncbi-disease", tmp_path / "annotated", "--model", run, "--output")
+    for output, message in (("annotated", "it is the folder of the input"), ("notes", "holds documents already"),
+                            ("found.xml", "is there already")):  # fmt: skip
+        refused = cli(*command, output)
+        assert refused.exit_code == 2 and message in refused.stderr, refused.stderr
+    assert cli(*command, "annotated", "--overwrite").exit_code == 2
+    assert cli(*command, "notes", "--overwrite").stderr.startswith("written ")
+
+
+def test_texts_that_mark_no_relation_are_counted(cli, trained):
+    run = trained / "runs" / "gad" / "tiny" / "seed-1"
+    done = cli("predict", "gad", "-", "--model", run, stdin="the pain\n@GENE$ and @DISEASE$\nthe drug\n")
+    assert done.exit_code == 0 and "2 inputs mark no mentions, and their predictions mean nothing" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ def test_several_labels_become_flags(prepare):
         ("ner", {"d.csv": table()}, {"data": 'data = "d.csv"\nformat = "csv"'}, "csv files hold no examples of ner"),
         ("ner", {"d.conll": "a B-X\n\n" * 9}, {"data": 'data = "d.conll"', "more": '[split]\nby = "pmid"'},
          "d.conll: conll files have no column 'pmid' to split by; remove by"),
+        ("ner", {"d.conll": "".join(f"a{n} B-Gene\nb B-Drug\n\n" for n in range(9))}, {"data": 'data = "d.conll"', "top": 'ignore = ["Gen"]'},
+         "my.toml: ignore names 'Gen', which does not occur in the data; did you mean Gene?"),
     ],
 )  # fmt: skip
 def test_wrong_data_are_refused_with_their_place(prepare, family, files, options, message):
