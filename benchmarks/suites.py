@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import RequestError, nearest
 from ..experiments.options import RunOptions
 from ..experiments.results import Result
 from ..experiments.trackers import make_trackers
 from ..leaderboard.board import Board, leaderboard
 from .driver import Driver, Watcher
-from .inline import InlineEngine
-from .jobs import Engine
+from .engines import check_engine, make_engine
 from .plan import PlannedRun, plan_suite
-
-ENGINES = ("local",)
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ def benchmark(
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
         dry_run: only plan; the leaderboard is that of the results so far.
-        engine: what works on the runs, one of `ENGINES`.
+        engine: what works on the runs, a name of `engines.ENGINES`.
         runs_per_device: runs at a time on each device; chosen by the engine if None.
         on_plan: called with the plan before anything runs.
         watcher: is told how the suite proceeds.
@@ -91,10 +86,7 @@ def benchmark(
     """
     options = RunOptions.of("", model="", **values)
     options.require_valid()
-    if engine not in ENGINES:
-        raise RequestError(f"--engine {engine!r}: {nearest(engine, ENGINES)}")
-    if runs_per_device is not None and runs_per_device < 1:
-        raise RequestError(f"--runs-per-device should be at least 1, found {runs_per_device}")
+    check_engine(engine, runs_per_device)
     make_trackers(track)  # They are made again where the runs are; this checks their names and packages.
     plan = plan_suite(suite, models, seeds, tasks, options)
     watcher.on_plan(plan)
@@ -103,7 +95,7 @@ def benchmark(
     runs: list[Result | FailedRun] = []
     if not dry_run:
         missing = sum(not run.done and run.problem is None for run in plan)
-        driver = Driver(plan, _engine(runs_per_device, missing), watcher, track)
+        driver = Driver(plan, make_engine(engine, runs_per_device, missing), watcher, track)
         outcomes = driver.run()
         runs = [
             FailedRun(run, outcome) if isinstance(outcome, str) else outcome
@@ -111,11 +103,3 @@ def benchmark(
         ]
     folder = options.results_dir
     return Outcome(runs, leaderboard(folder if folder.is_dir() else None))
-
-
-def _engine(runs_per_device: int | None, jobs: int) -> Engine:
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        return InlineEngine()
-    from .local import LocalEngine, make_slots
-
-    return LocalEngine(make_slots(runs_per_device, jobs))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..benchmarks.plan import PlannedRun
 
 
-_ENGINE = "Several runs at a time"
 _Models = Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")]
 _Seeds = Annotated[
     int,
@@ -33,16 +32,10 @@ _DryRun = Annotated[
 _Engine = Annotated[
     str,
     typer.Option(
-        "--engine", metavar="ENGINE", help="What works on the runs: local, this machine.", rich_help_panel=_ENGINE
-    ),
-]
-_RunsPerDevice = Annotated[
-    int | None,
-    typer.Option(
-        "--runs-per-device",
-        metavar="N",
-        help="Runs at a time on each GPU (1 by default) or, without one, on the CPU (one for each core).",
-        rich_help_panel=_ENGINE,
+        "--engine",
+        metavar="ENGINE",
+        help="What works on the runs: local, this machine.",
+        rich_help_panel=options.LIMITS,
     ),
 ]
 
@@ -60,7 +53,7 @@ def command(
     max_steps: options.MaxSteps = None,
     dry_run: _DryRun = False,
     engine: _Engine = "local",
-    runs_per_device: _RunsPerDevice = None,
+    runs_per_device: options.RunsPerDevice = None,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,

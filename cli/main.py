@@ -20,6 +20,7 @@ from . import (
     predict,
     push,
     results,
+    search,
     show,
     speed,
     tasks,
@@ -54,6 +55,7 @@ app.command("init")(init.command)
 app.command("eval")(evaluate.command)
 app.command("leaderboard")(leaderboard.command)
 app.command("benchmark")(benchmark.command)
+app.command("search")(search.command)
 app.command("show")(show.show)
 app.command("diff")(show.diff)
 app.command("push")(push.command)

@@ -1,0 +1,252 @@
+"""Searching for the settings of a recipe on dev, with the engines that run suites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, RunError
+from ..experiments.options import RunOptions
+from ..experiments.plan import RunPlan, make_plan
+from ..experiments.trial import SPLITS
+from ..files import write_output
+from ..locks import run_lock
+from ..tasks.recipe import SMALL_HIDDEN_SIZE, problem_with
+from ..training.reporters import Progress
+from .jobs import Engine, Job
+from .study import Search, is_url, open_study, repeat_interrupted, try_once
+
+_POLL_SECONDS = 0.5
+# The grid from which Gu et al. 2021 chose PubMedBERT's published numbers: these rates and batches, 2 to 60 epochs
+# (which ones in between is not stated), a warm-up of a tenth.
+GU = {
+    "learning_rate": (1e-5, 3e-5, 5e-5),
+    "batch_size": (16, 32),
+    "epochs": (2, 5, 10, 20, 40, 60),
+    "warmup": (0.1,),
+}
+GRIDS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {"gu": GU}
+_SMALL_FACTOR = 10  # Small encoders learn best at rates that are about ten times as high.
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a search.
+
+    Attributes:
+        number: its number in the study.
+        settings: the settings that were tried.
+        score: the score on dev, x100; None if it failed.
+        state: `complete`, `pruned` (ended early, because it was behind others at the same part of its training), or
+            `failed`.
+        error: why it failed, or None.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    score: float | None
+    state: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search has found.
+
+    Attributes:
+        task: the task's name.
+        model: the model's name.
+        trials: all trials of the study, in order.
+        best: the best complete trial; the earlier one of equal scores.
+        recipe_file: the file with its settings.
+    """
+
+    task: str
+    model: str
+    trials: list[Trial]
+    best: Trial
+    recipe_file: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this as a JSON object."""
+        return {
+            "task": self.task,
+            "model": self.model,
+            "trials": [vars(trial) | {"settings": dict(trial.settings)} for trial in self.trials],
+            "best": vars(self.best) | {"settings": dict(self.best.settings)},
+            "recipe_file": self.recipe_file,
+        }
+
+
+def grid_of(plan: RunPlan, values: Mapping[str, Sequence[Any]], grid: str | None) -> dict[str, tuple[Any, ...]]:
+    """Return setting -> the values that are tried.
+
+    By default these are learning rates around those of Gu et al. 2021 (ten times as high for encoders of 384 hidden
+    units or fewer), batches of 16 and 32, no warm-up and one of a tenth, and half, all and twice the epochs of the
+    recipe.
+
+    Args:
+        plan: the run without any of these settings.
+        values: setting -> values that the user names; they replace those of the grid.
+        grid: the name of a grid, or None for the default one.
+
+    Raises:
+        RequestError: a grid or setting is unknown, or a value is out of range.
+    """
+    if grid is not None and grid not in GRIDS:
+        raise RequestError(f"--grid {grid!r}: there is {', '.join(GRIDS)}")
+    factor = _SMALL_FACTOR if plan.model.hidden_size <= SMALL_HIDDEN_SIZE else 1
+    epochs = plan.recipe.epochs
+    chosen: dict[str, tuple[Any, ...]] = dict(GRIDS[grid]) if grid else {
+        "learning_rate": tuple(float(f"{factor * rate:.6g}") for rate in (1e-5, 2e-5, 3e-5, 5e-5, 8e-5)),
+        "batch_size": (16, 32),
+        "warmup": (0.0, 0.1),
+        "epochs": tuple(dict.fromkeys((max(1, epochs // 2), epochs, 2 * epochs))),
+    }  # fmt: skip
+    if values and not grid:
+        chosen = {}
+    chosen |= {key: tuple(dict.fromkeys(listed)) for key, listed in values.items()}
+    problems = [
+        f"--space {key}: {problem}"
+        for key, listed in chosen.items()
+        for value in listed
+        if (problem := problem_with(key, value))
+    ]
+    problems += [f"--space {key}: --set names it too; remove one" for key in chosen if key in plan.options.settings]
+    if problems:
+        raise RequestError(*problems)
+    return chosen
+
+
+def search(
+    options: RunOptions,
+    *,
+    trials: int,
+    engine: Callable[[int], Engine],
+    values: Mapping[str, Sequence[Any]] | None = None,
+    grid: str | None = None,
+    storage: str | None = None,
+    output: Path | None = None,
+    on_begin: Callable[[int, int], None] = lambda there, wanted: None,
+    on_progress: Callable[[int, Progress], None] = lambda number, progress: None,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+) -> SearchResult:
+    """Search for settings with the best score on dev. The test split is not read.
+
+    A search that was stopped continues: its trials are in the storage.
+
+    Args:
+        options: the request, with one seed, or none for that of the recipe.
+        trials: the number of trials that the study shall have in the end.
+        engine: number of trials that are missing -> what works on them.
+        values: setting -> values to try in place of the default grid.
+        grid: a name of `GRIDS`; each of its combinations is tried if `trials` allows it.
+        storage: an Optuna storage URL, for several machines, or the path of a journal file; a file in the folder of
+            runs if None.
+        output: the recipe file; `recipe-TASK-MODEL.toml` if None.
+        on_begin: called with the number of trials that are there, and of those that are wanted.
+        on_progress: called with the place of a trial in this command, and its progress.
+        on_trial: called with each trial that ends.
+
+    Raises:
+        RequestError: the request is wrong.
+        RunError: no trial was completed.
+        Stopped: a signal asked for it.
+    """
+    if trials < 1:
+        raise RequestError(f"--trials should be at least 1, found {trials}")
+    plan = make_plan(options, splits=SPLITS)
+    model, task = plan.model.source.name, plan.task.name
+    chosen = grid_of(plan, values or {}, grid)
+    where = storage or str(options.runs_dir / "searches" / f"{task}-{model}.journal")
+    search = Search(f"{task}-{model}", where, chosen, _about(plan, chosen))
+    wanted = min(trials, len(search.combinations))
+    lock = Path(f"{where}.held")  # Optuna itself locks the file named `.lock` while it writes.
+    with nullcontext() if is_url(where) else run_lock(lock, f"the search in {where}"):
+        study = open_study(search)
+        if not is_url(where):
+            repeat_interrupted(study)
+        there = len(_trials_of(study))
+        on_begin(there, wanted)
+        _work_through(search, options, wanted - there, engine, on_progress, on_trial)
+        found = _trials_of(study)
+    complete = [trial for trial in found if trial.state == "complete"]
+    if not complete:
+        raise RunError("no trial was completed, so that there is nothing to choose from; see why each failed, above")
+    best = max(complete, key=lambda trial: (trial.score, -trial.number))
+    path = output or Path(f"recipe-{task}-{model}.toml")
+    write_output(path, _recipe_text(plan, best, len(found)).encode(), "--output")
+    return SearchResult(task, model, found, best, str(path))
+
+
+def _about(plan: RunPlan, grid: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Return what the scores of a study depend on beside the settings that are tried."""
+    identity = plan.identity(plan.seeds[0]).to_json()
+    fixed = {key: value for key, value in identity["recipe"].items() if key not in grid}
+    return identity | {"recipe": fixed, "grid": {key: list(values) for key, values in grid.items()}}
+
+
+def _work_through(
+    search: Search,
+    options: RunOptions,
+    missing: int,
+    engine: Callable[[int], Engine],
+    on_progress: Callable[[int, Progress], None],
+    on_trial: Callable[[Trial], None],
+) -> None:
+    if missing < 1:
+        return
+    working, waiting, running = engine(missing), list(range(missing)), 0
+    try:
+        while waiting or running:
+            while waiting and running < working.slots:
+                number = waiting.pop(0)
+                working.start(Job(number, f"trial {number + 1}", try_once, (search, options)))
+                running += 1
+            for event in working.poll(_POLL_SECONDS):
+                if event.progress is not None:
+                    on_progress(event.number, event.progress)
+                if event.stopped is not None:
+                    raise RunError(f"a trial was stopped by signal {event.stopped}; the same command continues")
+                if event.error is not None:
+                    on_trial(Trial(-1, {}, None, "failed", event.error))
+                elif event.result is not None:
+                    on_trial(Trial(**event.result))
+                running -= event.is_last
+    finally:
+        working.close()
+
+
+def _trials_of(study: Any) -> list[Trial]:
+    """Return the trials that count, complete and pruned ones; the first one with each settings."""
+    found: dict[str, Trial] = {}
+    for trial in study.get_trials():
+        state = trial.state.name.lower()
+        if state in ("complete", "pruned"):
+            last = trial.value if state == "complete" else max(trial.intermediate_values.items())[1]
+            found.setdefault(str(sorted(trial.params.items())), Trial(trial.number, trial.params, last, state))
+    return list(found.values())
+
+
+def _recipe_text(plan: RunPlan, best: Trial, trials: int) -> str:
+    """Return the recipe file with the settings of the best trial, and those that the user gave."""
+    settings = {**plan.options.settings, **best.settings}
+    lines = [
+        f"# The settings with the best score on dev ({best.score:.2f}) of {trials} trials with",
+        f"# {plan.model.source.name}, seed {plan.seeds[0]}. The best of many scores is too high:",
+        "# score it again, with other seeds.",
+        f'about = "the best of {trials} trials on dev"',
+        "",
+        f"[{plan.task.recipe_section}]",
+        *(f"{key} = {_toml(value)}" for key, value in settings.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,170 @@
+"""A search tries what its grid says, counts each point once, continues, and never reads the test split."""
+
+import json
+import shutil
+import tomllib
+
+import pytest
+from linkbert.benchmarks import study as studies
+from linkbert.benchmarks.inline import InlineEngine
+from linkbert.benchmarks.search import GU, grid_of, search
+from linkbert.errors import RequestError, RunError
+from linkbert.experiments.options import RunOptions
+from linkbert.experiments.plan import make_plan, plan_finetune
+from linkbert.experiments.trial import SPLITS
+from linkbert.tasks.registry import TASKS
+
+SPACE = {"learning_rate": [1e-4, 2e-4, 4e-4], "batch_size": [2, 4]}
+
+
+@pytest.fixture
+def options(data_dir, tiny, tmp_path):
+    """A request on data without a test split."""
+    release = TASKS["biosses"].release
+    shutil.copytree(data_dir / release, tmp_path / "data" / release)
+    (tmp_path / "data" / release / "test.json").unlink()
+    return RunOptions.of(
+        "biosses", model=str(tiny), data_dir=tmp_path / "data", runs_dir=tmp_path / "runs", precision="fp32",
+        max_length=32, warmup=0, epochs=2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(options, tmp_path):
+    def start(trials, values=SPACE, **arguments):
+        ends = []
+        found = search(
+            options, trials=trials, engine=lambda missing: InlineEngine(), values=values,
+            output=tmp_path / "found.toml", on_trial=ends.append, **arguments,
+        )  # fmt: skip
+        return found, ends
+
+    return start
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Replace the training by a function of its settings, and return the settings that were tried."""
+    tried = []
+
+    def pretend(options, judge, reporters):
+        tried.append({key: options.settings[key] for key in SPACE})
+        if options.settings["batch_size"] == 4:
+            raise RunError("out of memory")
+        score = 1e4 * options.settings["learning_rate"]
+        judge(0.5, score / 2)
+        judge(1.0, score)
+        return score
+
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", pretend)
+    return tried
+
+
+def test_a_search_trains_scores_dev_and_writes_a_recipe_file(run, options, data_dir, tmp_path):
+    found, ends = run(2)
+    assert len(found.trials) == len(ends) == 2 and found.best.score == max(trial.score for trial in found.trials)
+    recipe = tomllib.loads((tmp_path / "found.toml").read_text())
+    assert recipe["about"] == "the best of 2 trials on dev"
+    assert recipe["biosses"] == {"max_length": 32, "warmup": 0, "epochs": 2, **found.best.settings}
+    plan = plan_finetune("biosses", model=options.model, data_dir=data_dir, recipe_file=tmp_path / "found.toml")
+    assert plan.recipe.batch_size == found.best.settings["batch_size"]
+    assert plan.recipe.origin["batch_size"] == "recipe file found.toml (the best of 2 trials on dev)"
+    assert f"batch_size {plan.recipe.batch_size} instead of 16" in plan.departures
+    assert json.loads(json.dumps(found.to_json()))["recipe_file"] == str(tmp_path / "found.toml")
+
+
+def test_each_point_is_tried_once_and_failures_do_not_count(run, scored):
+    found, ends = run(99)
+    assert sorted(trial.settings["learning_rate"] for trial in found.trials) == [1e-4, 2e-4, 4e-4]
+    assert found.best.settings == {"learning_rate": 4e-4, "batch_size": 2}
+    failed = [trial for trial in ends if trial.error]
+    assert failed and all(trial.error == "out of memory" for trial in failed)
+    points = [tuple(settings.values()) for settings in scored if settings["batch_size"] == 2]
+    assert len(points) == len(set(points)) == 3
+
+
+def test_a_search_that_was_interrupted_repeats_what_was_under_way_and_no_more(run, scored, monkeypatch):
+    values = {"learning_rate": [1e-4, 2e-4, 4e-4, 8e-4], "batch_size": [2]}
+
+    def killed(*arguments):
+        scored.append("killed")
+        raise KeyboardInterrupt
+
+    run(2, values)
+    with monkeypatch.context() as patch:
+        patch.setattr("linkbert.experiments.trial.try_settings", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(4, values)
+    found, ends = run(4, values)
+    assert len(found.trials) == 4 and len(ends) == 2 and len(scored) == 5
+    assert run(4, values)[1] == [], "a search that is complete only writes its recipe file again"
+
+
+def test_another_search_is_not_mixed_with_the_one_that_is_there(run, scored):
+    run(1, {"learning_rate": [1e-4], "batch_size": [2]})
+    with pytest.raises(RequestError, match=r"the study biosses-tiny-bert is of another search \(grid differ\)"):
+        run(1, {"learning_rate": [2e-4], "batch_size": [2]})
+
+
+def test_nothing_to_choose_from_is_an_error(run, scored, tmp_path):
+    with pytest.raises(RunError, match="no trial was completed"):
+        run(1, {"learning_rate": [1e-4], "batch_size": [4]})
+    assert not (tmp_path / "found.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"trials": 0}, "--trials should be at least 1, found 0"),
+        ({"trials": 1, "grid": "gus"}, "--grid 'gus': there is gu"),
+        ({"trials": 1, "values": {"learning_rate": [7.0]}}, "--space learning_rate: .* at most 1, found 7"),
+        ({"trials": 1, "values": {"rate": [7.0]}}, "--space rate: unknown setting"),
+        ({"trials": 1, "values": {"epochs": [3]}}, "--space epochs: --set names it too"),
+        ({"trials": 1, "values": SPACE, "storage": "nosql://x"}, "--storage nosql://x: it cannot be opened"),
+    ],
+)
+def test_wrong_requests_are_refused(options, arguments, message):
+    with pytest.raises(RequestError, match=message):
+        search(options, engine=lambda missing: InlineEngine(), **arguments)
+
+
+def test_the_default_grid_follows_the_size_of_the_encoder_and_its_recipe(options, make_model):
+    from dataclasses import replace
+
+    small = make_plan(replace(options, settings={"max_length": 32}), splits=SPLITS)
+    grid = grid_of(small, {}, None)
+    assert grid["learning_rate"] == (1e-4, 2e-4, 3e-4, 5e-4, 8e-4) and grid["epochs"] == (15, 30, 60)
+    assert grid_of(small, {}, "gu") == GU
+    assert grid_of(small, {"batch_size": [8, 8]}, None) == {"batch_size": (8,)}
+
+
+def test_a_trial_that_is_behind_ends_early(options, monkeypatch, tmp_path):
+    """The median rule begins after four trials, at a quarter of the training."""
+    scores = iter([50.0, 50.0, 50.0, 50.0, 1.0])
+
+    def pretend(options, judge, reporters):
+        score = next(scores)
+        for part in range(1, 21):
+            judge(part / 20, score)
+        return score
+
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", pretend)
+    values = {"learning_rate": [1e-4, 2e-4, 3e-4, 4e-4, 5e-4]}
+    found = search(options, trials=5, engine=lambda n: InlineEngine(), values=values, output=tmp_path / "x.toml")
+    assert [trial.state for trial in found.trials] == ["complete"] * 4 + ["pruned"]
+
+
+def test_a_missing_package_is_named_with_its_extra(options, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    with pytest.raises(RequestError, match=r"pip install 'linkbert\[search\]'"):
+        studies._optuna()
+
+
+def test_the_command_line(cli, options, tmp_path):
+    space = ("--space", "batch_size=2,4", "--set", "max_length=32", "--set", "warmup=0", "--set", "epochs=1")
+    command = ("search", "biosses", "--model", options.model, "--data-dir", tmp_path / "data", "--precision", "fp32")
+    done = cli(*command, "--trials", 2, *space)
+    assert done.exit_code == 0, done.stderr
+    assert "recipe recipe-biosses-tiny-bert.toml" in done.stdout and "[2/2] batch_size" in done.stderr
+    wrong = cli(*command, "--space", "batch_size")
+    assert wrong.exit_code == 2 and "expected KEY=V1,V2" in wrong.stderr
