@@ -84,9 +84,30 @@ def micro_batches(
         processes: number of processes.
         size: the size of a micro-batch.
     """
-    parts = [_cut(batch[index::processes], lengths, size) for index in range(processes)]
+    if size.examples is None:
+        shares = _shares(batch, lengths, processes)
+    else:
+        shares = [batch[index::processes] for index in range(processes)]
+    parts = [_cut(share, lengths, size) for share in shares]
     number = max(map(len, parts))
     return parts[process] + [batch[:0]] * (number - len(parts[process]))
+
+
+def _shares(batch: np.ndarray, lengths: np.ndarray, processes: int) -> list[np.ndarray]:
+    """Divide the examples of an update among processes so that they have about equally many tokens.
+
+    Each example, the longest ones first, goes to the process with the fewest tokens so far (Graham 1969), so that no
+    process has more than the mean and the longest example. Within a share, the order is that of the batch.
+    """
+    if processes == 1:
+        return [batch]
+    filled = [0] * processes
+    owners = np.empty(len(batch), dtype=np.int64)
+    for place in np.argsort(-lengths[batch], kind="stable"):
+        owner = min(range(processes), key=filled.__getitem__)
+        owners[place] = owner
+        filled[owner] += int(lengths[batch[place]])
+    return [batch[owners == process] for process in range(processes)]
 
 
 def _cut(share: np.ndarray, lengths: np.ndarray, size: MicroBatchSize) -> list[np.ndarray]:

@@ -67,6 +67,17 @@ def test_processes_share_the_examples_of_an_update_in_equally_many_micro_batches
             assert len(item) <= 1 or sum(lengths[index] for index in item) <= tokens
 
 
+@given(lengths=st.lists(st.integers(1, 512), min_size=1, max_size=64), processes=st.integers(1, 8))
+def test_processes_have_about_equally_many_tokens_of_an_update(lengths, processes):
+    batch, of = np.random.default_rng(1).permutation(len(lengths)), np.array(lengths)
+    size = MicroBatchSize(4096)
+    shares = [np.concatenate(micro_batches(batch, of, number, processes, size)) for number in range(processes)]
+    most = max(int(of[share].sum()) for share in shares)
+    assert most <= sum(lengths) / processes + max(lengths), "no process has more than the mean and the longest example"
+    for share in shares:
+        assert share.tolist() == [index for index in batch if index in set(share.tolist())], "in the order of the batch"
+
+
 def test_micro_batches_have_about_the_same_size():
     lengths = np.full(32, 300)
     parts = micro_batches(np.arange(32), lengths, 0, 1, MicroBatchSize(4096))
