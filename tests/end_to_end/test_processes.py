@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 
@@ -103,3 +104,23 @@ def test_two_processes_stop_at_any_moment_even_while_they_score_dev(data_dir, ti
         # The launcher kills processes that have not ended after 30 seconds.
         assert seconds < 20, error_output
         assert list(log.parent.glob("checkpoints/update-*")), error_output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_killed_ends_all_of_them(data_dir, tiny, tmp_path, rank):
+    command = [*LAUNCH, "--model", str(tiny), "--data-dir", str(data_dir), *SMALL, "--epochs", "20000"]
+    run = subprocess.Popen(command, **subprocess_options(tmp_path), stdout=subprocess.PIPE)
+    log = tmp_path / "runs" / "gad" / "tiny-bert" / "seed-42" / "training-log.jsonl"
+    until = time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size):
+        assert run.poll() is None and time.monotonic() < until
+        time.sleep(0.05)
+    of_rank = {}
+    for process in psutil.Process(run.pid).children(recursive=True):
+        of_rank[process.environ().get("RANK")] = process
+    since = time.monotonic()
+    of_rank[str(rank)].kill()
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode != 0 and time.monotonic() - since < 30 and "SIGKILL" in errors
+    assert not any(process.is_running() for process in of_rank.values())
