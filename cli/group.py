@@ -18,6 +18,11 @@ from ..training.stopping import Stopped
 from .console import is_first_process, print_error
 
 _INTERRUPTED = 130
+# What typer says of a value that is no number -> what a person would say.
+_IN_OUR_WORDS = (
+    ("Input should be a valid integer, unable to parse string as an integer", "expected a whole number"),
+    ("Input should be a valid number, unable to parse string as a number", "expected a number"),
+)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -95,7 +100,10 @@ def _report_usage(error: Any) -> int:
         sys.stdout.write(error.format_message() + "\n")
     else:
         command = error.ctx.command_path if error.ctx else "linkbert"
-        print_error([f"{error.format_message().rstrip('.')}; see `{command} --help`"])
+        message = error.format_message().rstrip(".")
+        for theirs, ours in _IN_OUR_WORDS:
+            message = message.replace(theirs, ours)
+        print_error([f"{message}; see `{command} --help`"])
     return 2
 
 

@@ -87,7 +87,9 @@ def find_model(
         _refuse_revision(revision, f"{model} is a folder")
         return _local(model, name)
     if preset is None and (_is_path(model) or model.count("/") > 1 or not _HUB_ID.fullmatch(model)):
-        raise RequestError(f"{model}: no such folder, and neither a preset nor a hub id; {nearest(model, PRESETS)}")
+        near = nearest(model, PRESETS)
+        hint = near if near.startswith("did") else "`linkbert models` lists the presets"
+        raise RequestError(f"{model}: no such folder, and neither a preset nor a hub id; {hint}")
     hub_id = preset.hub_id if preset is not None and preset.hub_id else model
     name = name or default_name(model, revision)
     if revision is not None and not safe_name(name):

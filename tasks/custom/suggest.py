@@ -184,7 +184,7 @@ def _of_documents(form: str) -> Callable[[Path], tuple[str, list[str]]]:
             relations.update(relation.kind for relation in document.relations)
         remarks = [f"{documents} documents; mentions: {_counted(mentions)}"]
         if relations:
-            remarks.append(f"relations: {_counted(relations)} (with --family relation, they are learnt instead)")
+            remarks.append(f"relations: {_counted(relations)} (`--family relation` learns them)")
         return "ner", remarks
 
     return look

@@ -66,6 +66,12 @@ def test_a_file_in_place_of_a_task_is_answered_with_the_next_step(cli, tmp_path)
     assert_refused(cli("tasks", "notes.csv"), "notes.csv is no task file", "`linkbert init notes.csv` writes one")
 
 
+def test_a_value_that_is_no_number_is_answered_in_plain_words(cli):
+    command = ("finetune", "gad", "--model", "minilm")
+    assert_refused(cli(*command, "--epochs", "three"), "'--epochs': expected a whole number; see `linkbert finetune")
+    assert_refused(cli(*command, "--learning-rate", "x"), "'--learning-rate': expected a number; see")
+
+
 def test_a_missing_option_points_to_the_help_of_its_command(cli):
     assert_refused(cli("data", "prepare"), "Missing option '--source'; see `linkbert data prepare --help`")
 
