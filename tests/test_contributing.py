@@ -49,6 +49,7 @@ def test_the_contributed_task_is_in_the_registry(contributed):
     assert done.stdout.strip() == "('O', 'B-Disease', 'I-Disease', 'B-Species', 'I-Species')", done.stderr
 
 
+@pytest.mark.slow
 def test_the_registry_tests_pass_with_the_contributed_task(contributed):
     others = "test_registry_walk and not my-corpus"
     done = run(contributed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({others})", *CHOSEN)

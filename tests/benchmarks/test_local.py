@@ -84,7 +84,7 @@ def is_alive(process):
     return True
 
 
-def test_ctrl_c_lets_all_runs_write_a_checkpoint_and_the_same_command_continues(data_dir, tiny, tmp_path):
+def test_ctrl_c_lets_all_runs_write_a_checkpoint_and_the_same_command_continues(cli, data_dir, tiny, tmp_path):
     options = ("--set", "epochs=20000", "--runs-per-device", 2)
     suite = start(tmp_path, data_dir, tiny, *options)
     processes = processes_of_runs(tmp_path, 2)
@@ -93,7 +93,7 @@ def test_ctrl_c_lets_all_runs_write_a_checkpoint_and_the_same_command_continues(
     assert suite.returncode == 130 and "the same command continues from the last checkpoint" in errors
     assert not any(map(is_alive, processes.values()))
     assert len({path.parent for path in tmp_path.glob("runs/biosses/*/*/checkpoints/update-*")}) == 2
-    plan = start(tmp_path, data_dir, tiny, *options, "--dry-run").communicate(timeout=60)[0]
+    plan = cli("benchmark", *suite.args[4:], "--dry-run").stdout
     assert [line.split()[5:] for line in plan.splitlines()[1:]] == [["train", "(continues)"]] * 2 + [["train"]]
 
 

@@ -22,6 +22,7 @@ def write_and_read(trained, tmp_path, writers, per_writer):
     return report
 
 
+@pytest.mark.slow
 def test_concurrent_writers_some_of_which_are_killed_lose_no_result(trained, tmp_path):
     write_and_read(trained, tmp_path, writers=3, per_writer=5)
 
