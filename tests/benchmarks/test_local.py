@@ -84,6 +84,7 @@ def is_alive(process):
     return True
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_all_runs_write_a_checkpoint_and_the_same_command_continues(cli, data_dir, tiny, tmp_path):
     options = ("--set", "epochs=20000", "--runs-per-device", 2)
     suite = start(tmp_path, data_dir, tiny, *options)

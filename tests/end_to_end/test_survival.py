@@ -244,7 +244,14 @@ def test_a_disk_that_fills_up_at_any_moment(server, command, undisturbed, small_
         print(f"\nthe disk was full in {failures} runs")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on(server, command, undisturbed, tmp_path, number):
     """Whichever file is being written at that moment."""
     operations, stops = undisturbed[1]["operations"], 0

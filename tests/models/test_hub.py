@@ -122,6 +122,7 @@ def test_a_run_of_a_revision_records_the_commit_and_its_command_names_it(hub, da
     assert again.exit_code == 0 and "results/gad/biobert--v1/seed-1.json" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_run_after_a_download_needs_no_network(repository, data_dir, tmp_path):
     """On a cluster, users often download on a machine with a network and run on one without."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
