@@ -21,6 +21,10 @@ from .errors import RequestError
 _log = logging.getLogger(__name__)
 
 
+class HeldError(RequestError):
+    """Another process holds a lock."""
+
+
 @contextmanager
 def run_lock(path: Path, what: str) -> Iterator[None]:
     """Hold the lock of a run while the block runs; fail at once if another process holds it.
@@ -30,11 +34,11 @@ def run_lock(path: Path, what: str) -> Iterator[None]:
         what: name of the run for the error message.
 
     Raises:
-        RequestError: another process holds the lock; the message names its host, process id and start time.
+        HeldError: another process holds the lock; the message names its host, process id and start time.
     """
     with _opened(path) as descriptor:
         if not _lock(descriptor, path, wait=False):
-            raise RequestError(f"{what}: another process runs it ({_holder(path)}); wait until it ends, or stop it")
+            raise HeldError(f"{what}: another process runs it ({_holder(path)}); wait until it ends, or stop it")
         # The content only serves the error message above. A full disk must not prevent a run from holding its lock.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)

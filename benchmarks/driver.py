@@ -23,7 +23,7 @@ class Watcher(Protocol):
         """Receive the plan before anything runs."""
 
     def on_start(self, number: int) -> None:
-        """Receive the place in the plan of a run that begins."""
+        """Receive the place in the plan of a run that begins, or begins again after its machine was lost."""
 
     def on_progress(self, number: int, progress: Progress) -> None:
         """Receive the progress of a run."""
@@ -91,7 +91,6 @@ class Driver:
                 self._end(number, f"it needs the model of {self.plan[failed[0]]}, which failed")
                 continue
             self._running.add(number)
-            self.watcher.on_start(number)
             self.engine.start(self._job(number))
 
     def _job(self, number: int) -> Job:
@@ -102,6 +101,8 @@ class Driver:
 
     def _handle(self, event: Event) -> None:
         number = event.number
+        if event.began:
+            self.watcher.on_start(number)
         if event.progress is not None:
             self.watcher.on_progress(number, event.progress)
         if event.log is not None:

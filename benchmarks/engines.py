@@ -3,42 +3,118 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ..errors import RequestError, nearest
 from .jobs import Engine
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray", "slurm")
+_SLURM = ("partition", "time", "account", "slurm")
+# The options of each engine that are not for every engine.
+_OPTIONS = {
+    "local": ("runs_per_device",),
+    "ray": ("address", "cpus_per_run", "gpus_per_run"),
+    "slurm": (*_SLURM, "cpus_per_run", "gpus_per_run"),
+}
 
 
-def check_engine(name: str, runs_per_device: int | None) -> None:
-    """Make sure that an engine is known and that its options are in range.
+@dataclass(frozen=True)
+class EngineOptions:
+    """Which engine works on the runs, and its options; None for an option that is not given.
 
-    Raises:
-        RequestError: they are not.
+    Attributes:
+        engine: a name of `ENGINES`.
+        runs_per_device: runs at a time on each device of this machine.
+        cpus_per_run: cores of each run on a cluster.
+        gpus_per_run: GPUs of each run on a cluster; a fraction with Ray.
+        address: of the Ray cluster.
+        partition: of Slurm.
+        time: limit of each run's job with Slurm, as `sbatch --time` takes it. A run that needs longer is continued.
+        account: of Slurm.
+        slurm: further options of `sbatch`, each `KEY=VALUE`.
     """
-    if name not in ENGINES:
-        raise RequestError(f"--engine {name!r}: {nearest(name, ENGINES)}")
-    if runs_per_device is not None and runs_per_device < 1:
-        raise RequestError(f"--runs-per-device should be at least 1, found {runs_per_device}")
+
+    engine: str = "local"
+    runs_per_device: int | None = None
+    cpus_per_run: int | None = None
+    gpus_per_run: float | None = None
+    address: str | None = None
+    partition: str | None = None
+    time: str | None = None
+    account: str | None = None
+    slurm: tuple[str, ...] = ()
+
+    def require_valid(self) -> None:
+        """Make sure that the engine is known, and that its options are its own and in range.
+
+        Raises:
+            RequestError: they are not.
+        """
+        if self.engine not in ENGINES:
+            raise RequestError(f"--engine {self.engine!r}: {nearest(self.engine, ENGINES)}")
+        problems = []
+        for name in dict.fromkeys(option for options in _OPTIONS.values() for option in options):
+            if getattr(self, name) not in (None, ()) and name not in _OPTIONS[self.engine]:
+                owners = " or ".join(engine for engine, options in _OPTIONS.items() if name in options)
+                problems.append(f"{_flag(name)} goes with --engine {owners}")
+        for name in ("runs_per_device", "cpus_per_run"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                problems.append(f"{_flag(name)} should be at least 1, found {value}")
+        if self.gpus_per_run is not None:
+            whole = self.gpus_per_run == int(self.gpus_per_run)
+            if self.gpus_per_run < 0 or (not whole and (self.engine == "slurm" or self.gpus_per_run > 1)):
+                allowed = "a whole number" if self.engine == "slurm" else "a whole number, or a part of one"
+                problems.append(f"--gpus-per-run should be {allowed}, found {self.gpus_per_run:g}")
+        if problems:
+            raise RequestError(*problems)
+
+    def make(self, jobs: int, runs_dir: Path) -> Engine:
+        """Return the engine.
+
+        Args:
+            jobs: the number of jobs.
+            runs_dir: the folder of runs.
+
+        Raises:
+            RequestError: an option is wrong, or the engine cannot be used here.
+        """
+        self.require_valid()
+        if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+            if self.engine != "local":
+                raise RequestError(f"--engine {self.engine}: start the command itself without a launcher of processes")
+            # A launcher has started several processes; each job uses all of them.
+            from .inline import InlineEngine
+
+            return InlineEngine()
+        return _MAKERS[self.engine](self, jobs, runs_dir)
 
 
-def make_engine(name: str, runs_per_device: int | None, jobs: int) -> Engine:
-    """Return an engine.
+LOCAL = EngineOptions()
 
-    Args:
-        name: one of `ENGINES`.
-        runs_per_device: jobs at a time on each device; chosen by the engine if None.
-        jobs: the number of jobs.
 
-    Raises:
-        RequestError: there is no such engine, or an option is out of range.
-    """
-    check_engine(name, runs_per_device)
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        # A launcher has started several processes; each job uses all of them.
-        from .inline import InlineEngine
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
-        return InlineEngine()
+
+def _local(options: EngineOptions, jobs: int, runs_dir: Path) -> Engine:
     from .local import LocalEngine, make_slots
 
-    return LocalEngine(make_slots(runs_per_device, jobs))
+    return LocalEngine(make_slots(options.runs_per_device, jobs))
+
+
+def _ray(options: EngineOptions, jobs: int, runs_dir: Path) -> Engine:
+    from .ray_engine import RayEngine
+
+    return RayEngine(options.address or "auto", options.cpus_per_run, options.gpus_per_run, runs_dir)
+
+
+def _slurm(options: EngineOptions, jobs: int, runs_dir: Path) -> Engine:
+    from .slurm_engine import SlurmEngine
+
+    asked: dict[str, Any] = {name: getattr(options, name) for name in ("partition", "time", "account")}
+    return SlurmEngine(runs_dir, asked, options.cpus_per_run, options.gpus_per_run, options.slurm)
+
+
+_MAKERS = {"local": _local, "ray": _ray, "slurm": _slurm}

@@ -19,20 +19,27 @@ class InlineEngine:
 
     def __init__(self, reporters: Sequence[Reporter] = ()) -> None:
         self.reporters = reporters
-        self._events: list[Event] = []
+        self._job: Job | None = None
+        self._begun = False
 
     def start(self, job: Job) -> None:
-        """Do a job to its end."""
-        try:
-            self._events.append(Event(job.number, result=job.work(*job.arguments, self.reporters)))
-        except Exception as error:
-            # Whatever it is, the other runs do not depend on it.
-            self._events.append(Event(job.number, error=reason_of(error)))
+        """Take a job."""
+        self._job, self._begun = job, False
 
     def poll(self, seconds: float) -> list[Event]:
-        """Return the ends of the jobs since the last call."""
-        events, self._events = self._events, []
-        return events
+        """Say that the job begins or, at the next call, do it to its end, which takes as long as it takes."""
+        job = self._job
+        if job is None:
+            return []
+        if not self._begun:
+            self._begun = True
+            return [Event(job.number, began=True)]
+        self._job = None
+        try:
+            return [Event(job.number, result=job.work(*job.arguments, self.reporters))]
+        except Exception as error:
+            # Whatever it is, the other runs do not depend on it.
+            return [Event(job.number, error=reason_of(error))]
 
     def close(self) -> None:
-        """Do nothing: a job ends before `start` returns."""
+        """Do nothing: a job ends before `poll` returns."""

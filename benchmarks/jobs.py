@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +13,13 @@ from typing import Any, Protocol
 from ..errors import LinkbertError
 from ..experiments.options import RunOptions
 from ..experiments.results import Result
+from ..locks import HeldError
 from ..tasks.registry import get_task
 from ..training.reporters import Progress, Reporter
+from ..training.stopping import Stopped, obeying_signals
 
 Work = Callable[..., Mapping[str, Any]]
+_HELD_PAUSE = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Event:
 
     Attributes:
         number: the job's place in the plan.
+        began: whether it has begun, on whatever does the work. A job that is done again begins again.
         progress: how far it is, or None.
         log: (level, text) of a message, or None.
         result: the JSON object that the work returned, if it is done.
@@ -48,6 +55,7 @@ class Event:
     """
 
     number: int
+    began: bool = False
     progress: Progress | None = None
     log: tuple[int, str] | None = None
     result: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -65,11 +73,11 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many jobs it takes at a time."""
+        """How many jobs it takes at a time; those that cannot begin yet wait in its queue."""
         ...
 
     def start(self, job: Job) -> None:
-        """Begin to work on a job."""
+        """Take a job."""
         ...
 
     def poll(self, seconds: float) -> Sequence[Event]:
@@ -108,6 +116,58 @@ def score(options: RunOptions, folder: Path, reporters: Sequence[Reporter]) -> M
     from ..experiments.evaluation import score_run
 
     return score_run(get_task(options.task), folder, "test", options, reporters).to_json()
+
+
+def work_on(job: Job, tell: Callable[[Event], None], patience: float = 0.0) -> Event:
+    """Do a job in this process, and return its last event.
+
+    Args:
+        job: the job.
+        tell: is given the events before the last one.
+        patience: seconds to wait if another process holds the run. A process that is gone may seem to hold it for a
+            while, until its machine or the file server has noticed.
+    """
+    tell(Event(job.number, began=True))
+    _pass_log_on(lambda level, text: tell(Event(job.number, log=(level, text))))
+    telling = Telling(lambda progress: tell(Event(job.number, progress=progress)), time.monotonic)
+    until = time.monotonic() + patience
+    try:
+        with obeying_signals():
+            while True:
+                try:
+                    return Event(job.number, result=job.work(*job.arguments, [telling]))
+                except HeldError:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(_HELD_PAUSE)
+    except Stopped as stopped:
+        return Event(job.number, stopped=stopped.number)
+    except Exception as error:
+        # Whatever it is, the other runs do not depend on it.
+        return Event(job.number, error=reason_of(error))
+
+
+def limit_threads(count: int) -> None:
+    """Let this process compute with so many threads. It must not have computed anything yet."""
+    # Threads that outnumber the cores wait for each other: three runs with two threads each on two cores were found to
+    # work at a third of the speed of one.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = str(count)
+    import torch
+
+    torch.set_num_threads(count)
+    torch.set_num_interop_threads(1)
+
+
+def _pass_log_on(tell: Callable[[int, str], None]) -> None:
+    class _Sending(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell(record.levelno, record.getMessage())
+
+    logger = logging.getLogger("linkbert")
+    logger.handlers[:] = [_Sending()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def reason_of(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import signal
@@ -16,8 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from ..training.stopping import Stopped, obeying_signals
-from .jobs import Event, Job, Telling, reason_of
+from .jobs import Event, Job, limit_threads, work_on
 
 _PRELOADED = "linkbert.benchmarks.preloaded"
 _CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
@@ -42,14 +40,7 @@ class Slot:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.device
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, self.cores)
-        # Threads that outnumber the cores wait for each other: three runs with two threads each on two cores were
-        # found to work at a third of the speed of one.
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-            os.environ[name] = str(len(self.cores))
-        import torch
-
-        torch.set_num_threads(len(self.cores))
-        torch.set_num_interop_threads(1)
+        limit_threads(len(self.cores))
 
 
 def usable_cores() -> list[int]:
@@ -193,21 +184,12 @@ def _work(job: Job, slot: Slot, connection: Connection, output: str) -> None:
     slot.take()
     _end_with_parent()
 
-    def tell(**what: Any) -> None:
+    def tell(event: Event) -> None:
         # The engine is gone if it was killed. The run is then stopped by `_end_with_parent`.
         with contextlib.suppress(OSError):
-            connection.send(Event(job.number, **what))
+            connection.send(event)
 
-    _pass_log_on(tell)
-    try:
-        with obeying_signals():
-            result = job.work(*job.arguments, [Telling(lambda progress: tell(progress=progress), time.monotonic)])
-        tell(result=result)
-    except Stopped as stopped:
-        tell(stopped=stopped.number)
-    except Exception as error:
-        # Whatever it is, the other runs do not depend on it.
-        tell(error=reason_of(error))
+    tell(work_on(job, tell))
 
 
 def _end_with_parent() -> None:
@@ -221,14 +203,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def _pass_log_on(tell: Any) -> None:
-    class _Sending(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tell(log=(record.levelno, record.getMessage()))
-
-    logger = logging.getLogger("linkbert")
-    logger.handlers[:] = [_Sending()]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False

@@ -11,7 +11,7 @@ from ..experiments.results import Result
 from ..experiments.trackers import make_trackers
 from ..leaderboard.board import Board, leaderboard
 from .driver import Driver, Watcher
-from .engines import check_engine, make_engine
+from .engines import LOCAL, EngineOptions
 from .plan import PlannedRun, plan_suite
 
 
@@ -58,8 +58,7 @@ def benchmark(
     seeds: int = 1,
     tasks: Sequence[str] = (),
     dry_run: bool = False,
-    engine: str = "local",
-    runs_per_device: int | None = None,
+    engine: EngineOptions = LOCAL,
     on_plan: Callable[[Sequence[PlannedRun]], None] | None = None,
     watcher: Watcher,
     track: Sequence[str] = (),
@@ -73,8 +72,7 @@ def benchmark(
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
         dry_run: only plan; the leaderboard is that of the results so far.
-        engine: what works on the runs, a name of `engines.ENGINES`.
-        runs_per_device: runs at a time on each device; chosen by the engine if None.
+        engine: what works on the runs.
         on_plan: called with the plan before anything runs.
         watcher: is told how the suite proceeds.
         track: names of trackers that follow the runs.
@@ -86,7 +84,7 @@ def benchmark(
     """
     options = RunOptions.of("", model="", **values)
     options.require_valid()
-    check_engine(engine, runs_per_device)
+    engine.require_valid()
     make_trackers(track)  # They are made again where the runs are; this checks their names and packages.
     plan = plan_suite(suite, models, seeds, tasks, options)
     watcher.on_plan(plan)
@@ -95,7 +93,7 @@ def benchmark(
     runs: list[Result | FailedRun] = []
     if not dry_run:
         missing = sum(not run.done and run.problem is None for run in plan)
-        driver = Driver(plan, make_engine(engine, runs_per_device, missing), watcher, track)
+        driver = Driver(plan, engine.make(missing, options.runs_dir), watcher, track)
         outcomes = driver.run()
         runs = [
             FailedRun(run, outcome) if isinstance(outcome, str) else outcome

@@ -9,7 +9,7 @@ import typer
 
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
-from . import options
+from . import engine_options, options
 from .console import print_error, print_json, print_table, print_text, set_up_logging
 from .leaderboard import print_leaderboard
 from .suite_progress import suite_progress
@@ -29,15 +29,6 @@ _Tasks = Annotated[list[str] | None, typer.Option("--task", help="Only this task
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and run nothing.", rich_help_panel=options.OUTPUT)
 ]
-_Engine = Annotated[
-    str,
-    typer.Option(
-        "--engine",
-        metavar="ENGINE",
-        help="What works on the runs: local, this machine.",
-        rich_help_panel=options.LIMITS,
-    ),
-]
 
 
 def command(
@@ -52,8 +43,15 @@ def command(
     task: _Tasks = None,
     max_steps: options.MaxSteps = None,
     dry_run: _DryRun = False,
-    engine: _Engine = "local",
-    runs_per_device: options.RunsPerDevice = None,
+    engine: engine_options.Engine = "local",
+    runs_per_device: engine_options.RunsPerDevice = None,
+    cpus_per_run: engine_options.CpusPerRun = None,
+    gpus_per_run: engine_options.GpusPerRun = None,
+    address: engine_options.Address = None,
+    partition: engine_options.Partition = None,
+    time: engine_options.Time = None,
+    account: engine_options.Account = None,
+    slurm: engine_options.Slurm = None,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
@@ -68,6 +66,8 @@ def command(
     """Run what is missing of a suite, several runs at a time, and show the leaderboard.
 
     Example: linkbert benchmark blurb --model pubmedbert-base --model biolinkbert-base --seeds 5
+
+    Example: linkbert benchmark all --model pubmedbert-base --seeds 10 --engine slurm --partition gpu --time 4:00:00
     """
     set_up_logging(quiet=quiet)
     from ..benchmarks.suites import benchmark
@@ -79,8 +79,7 @@ def command(
             seeds=seeds,
             tasks=task or (),
             dry_run=dry_run,
-            engine=engine,
-            runs_per_device=runs_per_device,
+            engine=engine_options.chosen(context.params),
             on_plan=None if json or quiet else _show_plan,
             watcher=shown,
             track=track or (),

@@ -144,15 +144,6 @@ TrainSplit = Annotated[
     str,
     typer.Option("--train-split", metavar="SPLIT", help="Train on train, or on dev.", rich_help_panel=LIMITS),
 ]
-RunsPerDevice = Annotated[
-    int | None,
-    typer.Option(
-        "--runs-per-device",
-        metavar="N",
-        help="Runs at a time on each GPU (1 by default) or, without one, on the CPU (one for each core).",
-        rich_help_panel=LIMITS,
-    ),
-]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 from ..errors import RequestError
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
-from . import options
+from . import engine_options, options
 from .console import print_json, print_remark, print_table, print_text, set_up_logging
 
 if TYPE_CHECKING:
@@ -70,7 +70,15 @@ def command(
     settings: options.Settings = None,
     max_steps: options.MaxSteps = None,
     train_fraction: options.TrainFraction = RunOptions.train_fraction,
-    runs_per_device: options.RunsPerDevice = None,
+    engine: engine_options.Engine = "local",
+    runs_per_device: engine_options.RunsPerDevice = None,
+    cpus_per_run: engine_options.CpusPerRun = None,
+    gpus_per_run: engine_options.GpusPerRun = None,
+    address: engine_options.Address = None,
+    partition: engine_options.Partition = None,
+    time: engine_options.Time = None,
+    account: engine_options.Account = None,
+    slurm: engine_options.Slurm = None,
     output: _Output = None,
     data_dir: options.DataDir = RunOptions.data_dir,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
@@ -86,18 +94,19 @@ def command(
     Example: linkbert finetune gad --model minilm --recipe-file recipe-gad-minilm.toml
     """
     set_up_logging(quiet=quiet)
-    from ..benchmarks.engines import make_engine
     from ..benchmarks.search import search
 
     request = RunOptions.of(task, model=model, seed=seed or None, **options.option_values(context.params))
     if len(request.seeds) > 1:
         raise RequestError("--seed: a search has one; score what it finds with several")
+    working = engine_options.chosen(context.params)
+    working.require_valid()
     shown = _Shown(quiet=quiet)
     with obeying_signals():
         found = search(
             request,
             trials=trials,
-            engine=lambda missing: make_engine("local", runs_per_device, missing),
+            engine=lambda missing: working.make(missing, request.runs_dir),
             values=dict(map(_values, space or ())),
             grid=grid,
             storage=storage,

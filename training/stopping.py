@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ _log = logging.getLogger(__name__)
 
 # SIGUSR1 is Slurm's warning that the time is up.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+# A launcher may pass on a signal that the run has received as well, and Slurm sends two kinds of them.
+_SAME_SECONDS = 1.0
 
 
 class Stopped(BaseException):
@@ -33,11 +36,25 @@ class _Watch:
     """Remembers the signal that arrived, and whether it has to wait for the end of an update."""
 
     asked: int | None = None
+    since = 0.0
     waiting = False
 
     def receive(self, number: int, frame: Any) -> None:
-        """Handle a signal. While updates run, the first one waits for the end of its update; a second one does not."""
-        first, self.asked = self.asked is None, number
+        """Handle a signal. While updates run, the first one waits for the end of its update; a second one does not.
+
+        What comes within a second of the first is taken for the same request, and so is a signal of another kind with
+        SIGUSR1, by which Slurm says that it will put the job back into its queue.
+        """
+        first, now = self.asked is None, time.monotonic()
+        same = not first and (
+            now - self.since < _SAME_SECONDS or (number == signal.SIGUSR1) != (self.asked == signal.SIGUSR1)
+        )
+        if first:
+            self.since = now
+        if first or number == signal.SIGUSR1:
+            self.asked = number
+        if same:
+            return
         if not self.waiting or not first:
             raise Stopped(number, at_once=self.waiting)
         _log.warning("%s: finishing this update; the next signal stops at once", signal.Signals(number).name)
