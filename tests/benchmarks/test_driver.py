@@ -41,12 +41,16 @@ class FakeEngine:
 
     def __init__(self, slots, ends=None):
         self.slots, self.ends, self.under_way, self.most, self.closed = slots, ends or {}, [], 0, False
+        self.begun = []
 
     def start(self, job):
         self.under_way.append(job.number)
+        self.begun.append(job.number)
         self.most = max(self.most, len(self.under_way))
 
     def poll(self, seconds):
+        if self.begun:
+            return [Event(self.begun.pop(0), began=True)]
         number = self.under_way.pop()
         return self.ends.get(number, [Event(number, result={"a": "result"})])
 

@@ -145,12 +145,13 @@ def test_resuming_on_another_device_warns_that_the_last_bits_may_differ(train, c
     assert "last bits" in caplog.text
 
 
-def test_the_first_signal_waits_for_the_update_and_the_second_signal_stops_at_once():
+def test_the_first_signal_waits_for_the_update_and_the_second_signal_stops_at_once(monkeypatch):
     from linkbert.training.stopping import between_updates, stop_asked
 
+    monkeypatch.setattr("linkbert.training.stopping._SAME_SECONDS", 0.0)
     with obeying_signals(), pytest.raises(Stopped) as last, between_updates():
-        os.kill(os.getpid(), signal.SIGUSR1)
-        assert stop_asked() == signal.SIGUSR1
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop_asked() == signal.SIGINT
         with pytest.raises(Stopped) as second:
             os.kill(os.getpid(), signal.SIGTERM)
         assert second.value.at_once and second.value.exit_code == 143
@@ -160,6 +161,23 @@ def test_the_first_signal_waits_for_the_update_and_the_second_signal_stops_at_on
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "obeyed"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM),  # a launcher passes on what the process has received as well
+        (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR1),  # a preemption by Slurm, in either order
+        (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1),
+    ],
+)
+def test_two_signals_of_one_request_wait_for_the_update(first, second, obeyed):
+    from linkbert.training.stopping import between_updates
+
+    with obeying_signals(), pytest.raises(Stopped) as last, between_updates():
+        os.kill(os.getpid(), first)
+        os.kill(os.getpid(), second)
+    assert not last.value.at_once and last.value.number == obeyed
 
 
 def test_weights_that_are_not_finite_are_never_written_to_a_checkpoint(train, monkeypatch, tmp_path):
