@@ -33,6 +33,10 @@ class RunError(LinkbertError):
     """An error while a command was running: a full disk, a non-finite loss, a failed download (exit code 1)."""
 
 
+class PeerLostError(RunError):
+    """Another process of the same run ended, so that this one cannot go on."""
+
+
 class RequestError(LinkbertError):
     """An error in the request: it is wrong or cannot be started (exit code 2)."""
 

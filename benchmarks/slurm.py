@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from ..errors import RequestError
 
@@ -87,6 +88,21 @@ class _Unknown(dict[str, str]):
     def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
         """Return that a job is under way."""
         return ""
+
+
+def further_options(options: Sequence[str]) -> dict[str, Any]:
+    """Return the options of `sbatch` that the user gives by name.
+
+    Raises:
+        RequestError: one is not of the form KEY=VALUE.
+    """
+    found: dict[str, Any] = {}
+    for option in options:
+        key, equals, value = option.removeprefix("--").partition("=")
+        if not key or (equals and not value):
+            raise RequestError(f"--slurm {option}: expected KEY=VALUE, as in --slurm qos=long")
+        found[key] = value if equals else True
+    return found
 
 
 def partition_has_gpus(partition: str | None) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import RequestError
 from ..training.reporters import Progress
 from .jobs import Event, Job, limit_threads, work_on
-from .slurm import job_states, minutes_of, partition_has_gpus
+from .slurm import further_options, job_states, minutes_of, partition_has_gpus
 
 _MINUTES = 240  # limit of a job if the user sets none; a run that needs longer is continued in another job
 _CONTINUED = 100  # times that a run is continued after its time was up
@@ -159,6 +159,8 @@ class SlurmEngine:
             raise RequestError(
                 "--engine slurm: this machine has no Slurm (`srun` is not found); start on a machine of the cluster"
             ) from error
+        # If submitit was imported before, the machines have to agree with what it read from the environment then.
+        os.environ["SUBMITIT_PREEMPT_SIGNAL"] = submitit.JobEnvironment.USR_SIG
         limit = minutes_of(asked["time"]) if asked.get("time") else _MINUTES
         executor.update_parameters(
             name="linkbert",
@@ -166,7 +168,7 @@ class SlurmEngine:
             cpus_per_task=self._cores,
             gpus_per_node=gpus,
             **{f"slurm_{key}": asked[key] for key in ("partition", "account") if asked.get(key)},
-            slurm_additional_parameters={"requeue": True, **_further(further)},
+            slurm_additional_parameters={"requeue": True, **further_options(further)},
         )
         return executor
 
@@ -268,21 +270,6 @@ class SlurmEngine:
             shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self._folder.parent.rmdir()
-
-
-def _further(options: Sequence[str]) -> dict[str, Any]:
-    """Return the options of `sbatch` that the user gives by name.
-
-    Raises:
-        RequestError: one is not of the form KEY=VALUE.
-    """
-    found: dict[str, Any] = {}
-    for option in options:
-        key, equals, value = option.removeprefix("--").partition("=")
-        if not key or (equals and not value):
-            raise RequestError(f"--slurm {option}: expected KEY=VALUE, as in --slurm qos=long")
-        found[key] = value if equals else True
-    return found
 
 
 def _content(event: Event) -> dict[str, Any]:

@@ -71,19 +71,26 @@ def _is_number(text: str) -> bool:
 
 
 def print_error(problems: Iterable[str]) -> None:
-    """Print each problem as one unwrapped line, `error: ...`, on standard error."""
+    """Print each problem as one unwrapped line, `error: ...`, on standard error. Other processes of a run say which."""
+    which = "" if is_first_process() else f" (process {os.environ['RANK']})"
     for problem in problems:
-        sys.stderr.write("error: " + visible(" ".join(problem.split("\n"))) + "\n")
+        sys.stderr.write(f"error{which}: " + visible(" ".join(problem.split("\n"))) + "\n")
 
 
 def set_up_logging(*, quiet: bool) -> None:
-    """Send the package's log to standard error; with `quiet`, warnings and errors only."""
+    """Send the package's log to standard error; with `quiet`, warnings and errors only.
+
+    Of several processes of a run only the first one logs: the others would say the same.
+    """
     logger = logging.getLogger("linkbert")
     logger.handlers.clear()
     handler = _ToStandardError()
     handler.setFormatter(_Plain())
     logger.addHandler(handler)
-    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    if is_first_process():
+        logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    else:
+        logger.setLevel(logging.ERROR)
     logger.propagate = False
 
 

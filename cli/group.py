@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import LinkbertError, RequestError, is_panic, nearest
+from ..errors import LinkbertError, PeerLostError, RequestError, is_panic, nearest
 from ..training.stopping import Stopped
 from .console import is_first_process, print_error
 
@@ -64,12 +64,15 @@ class Group(TyperGroup):
 def _report(error: BaseException) -> int:
     """Explain a failure on standard error, and return the exit code. No traceback reaches the user."""
     if isinstance(error, LinkbertError):
-        print_error(error.problems)
+        # The process that ended first has said why, and the first process that it is lost.
+        if is_first_process() or not isinstance(error, PeerLostError):
+            print_error(error.problems)
         return error.exit_code
     if isinstance(error, typer.TyperException):
         return _report_usage(error)
     if isinstance(error, Stopped):
-        print_error([f"{error}; the same command continues from the last checkpoint (leave --restart out)"])
+        if is_first_process():  # All processes stop together.
+            print_error([f"{error}; the same command continues from the last checkpoint (leave --restart out)"])
         sys.exit(error.exit_code)
     if isinstance(error, typer.Abort | KeyboardInterrupt):
         return _INTERRUPTED

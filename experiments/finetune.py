@@ -123,7 +123,7 @@ def _train(plan: RunPlan, seed: int, trainer: Trainer, log: TrainingLog) -> Resu
         with trainer.working(), log.opened() if trainer.is_main else nullcontext():
             return _train_and_score(plan, record, trainer, log)
     except BaseException as error:
-        if trainer.is_main and isinstance(error, Exception):
+        if isinstance(error, Exception):
             note_failure(paths.run_dir, error)
         for reporter in trainer.reporters:
             reporter.on_failure(error)
@@ -242,11 +242,8 @@ def load_for_training(plan: RunPlan) -> PreTrainedModel:
 
 
 def _checkpoints(plan: RunPlan, seed: int, trainer: Trainer) -> Checkpoints:
-    """Return where the run keeps its checkpoints; they depend on its identity, on versions and on the processes."""
-    conditions = {
-        **{f"version of {package}": number for package, number in versions().items()},
-        "processes": trainer.processes,
-    }
+    """Return where the run keeps its checkpoints; they depend on its identity and on versions."""
+    conditions = {f"version of {package}": number for package, number in versions().items()}
     identity = replace(plan.identity(seed).with_conditions(conditions), precision=trainer.precision)
     return Checkpoints(plan.paths(seed).checkpoints, identity, plan.options.checkpoint_every * 60 or None)
 

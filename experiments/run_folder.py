@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import LinkbertError, RequestError
+from ..errors import LinkbertError, PeerLostError, RequestError
 from ..files import atomic_write_text, discard, require_writable, sweep
 from ..locks import run_lock
 from .identity import RunIdentity
@@ -197,7 +197,9 @@ def finish_clean_up(paths: RunPaths) -> None:
 
 
 def note_failure(folder: Path, error: Exception) -> None:
-    """Write `failed.json` into the run folder."""
+    """Write `failed.json` into the run folder, unless another process of the run has written there why it ended."""
+    if isinstance(error, PeerLostError) and (folder / FAILED).exists():
+        return
     record = {
         "error": str(error),
         "type": type(error).__name__,

@@ -154,6 +154,16 @@ def device_problem(error: BaseException) -> str | None:
     return None
 
 
+def is_lost_peer(error: BaseException) -> bool:
+    """Return whether an error says that another process of the run has ended."""
+    import torch
+
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    # gloo, by which processes on CPUs talk to each other, has no type of its own for its errors.
+    return isinstance(error, RuntimeError) and "gloo/" in str(error)
+
+
 def check_launcher() -> None:
     """Make sure that this process was started by a launcher of several processes, or by none.
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .data_loader import Update
 
-_COUNTS = ("done", "rate", "examples", "tokens", "computed")
+SHARED_COUNTS = ("tokens", "computed")  # Each process counts its own share of them.
+_COUNTS = ("done", "rate", "examples", *SHARED_COUNTS)
 _REPORT_EVERY = 10  # Number of updates between reports: reading the loss waits for the device.
 
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 
-from ..errors import RequestError, RunError
+from ..errors import PeerLostError, RequestError, RunError
 from ..models.float32_head import float32_head
 from ..models.heads import Head
 from ..models.packed import can_pack, running_packed
@@ -25,6 +25,7 @@ from .device import (
     deterministic_algorithms,
     device_name,
     device_problem,
+    is_lost_peer,
     is_out_of_memory,
     limit_kernel_cache,
     peak_memory_mb,
@@ -192,11 +193,17 @@ class Predictor:
 
         Raises:
             RunError: no deterministic algorithm exists for an operation, memory is exhausted, or the device failed.
+            PeerLostError: another process of the run has ended.
         """
         try:
             with deterministic_algorithms() if self.deterministic else nullcontext():
                 yield
         except (MemoryError, RuntimeError) as error:
+            if self.processes > 1 and is_lost_peer(error):
+                raise PeerLostError(
+                    f"another of the {self.processes} processes of this run has ended; its error says why, and the "
+                    "same command continues from the last checkpoint"
+                ) from error
             problem = device_problem(error)
             if problem is None:
                 raise

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, set_seed
 
 from ..errors import RunError
 from .checkpoints import Checkpoints
 from .device import device_name
+from .meter import SHARED_COUNTS
 from .sampling import MicroBatchSize
 from .state import (
     State,
@@ -87,6 +88,7 @@ class TrainingState:
             "device": device_name(self.loader.device),
             "deterministic": self.deterministic,
             "exact": self.exact,
+            "processes": len(everyone),
         }
         states = {
             "position": State(values=position),
@@ -116,9 +118,25 @@ class TrainingState:
             self.accelerator.scaler.load_state_dict(position["scaler"])
         for name, part in self.parts.items():
             part.restore(states[name])
-        process = self.accelerator.process_index
-        self.meter.restore(states[f"meter-{process}"])
-        restore_random(self.loader.device, states[f"random-{process}"])
+        before, now, process = position["processes"], self.accelerator.num_processes, self.accelerator.process_index
+        self.meter.restore(_share([states[f"meter-{number}"] for number in range(before)], process, now))
+        restore_random(self.loader.device, states[f"random-{process % before}"])
+        if before != now:
+            # Each process needs numbers of its own from here on, and none that it had at the beginning.
+            self.exact = False
+            set_seed((torch.initial_seed() + self.updates * now + process) % 2**32)
+
+
+def _share(meters: list[State], process: int, processes: int) -> State:
+    """Return the share of a process in what all processes of the run so far have counted."""
+    if len(meters) == processes:
+        return meters[process]
+    values = dict(meters[0].values)
+    for name in SHARED_COUNTS:
+        values[name] = sum(meter.values[name] for meter in meters) // processes
+    losses = [meter.tensors["losses"] for meter in meters if "losses" in meter.tensors]
+    # They are summed over processes when they are reported.
+    return State({"losses": torch.stack(losses).sum(0) / processes} if losses else {}, values)
 
 
 class Resumable:
@@ -151,7 +169,8 @@ class Resumable:
         self.state.restore(states)
         if not self.state.exact:
             _log.warning(
-                "micro-batches, device or algorithms differ from those before: sums may differ in their last bits"
+                "micro-batches, processes, device or algorithms differ from those before: sums may differ in their "
+                "last bits and, with another number of processes, dropout leaves other units out"
             )
         self.saved = (self.state.updates, self.state.epochs)
         _log.info("continuing after update %d of %d", self.state.updates, self.total)

@@ -1,13 +1,14 @@
 """What Slurm's commands say, read from stand-ins for them, and the files through which its jobs tell how they proceed."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linkbert.benchmarks.jobs import Event, Job
-from linkbert.benchmarks.slurm import job_states, minutes_of, partition_has_gpus
-from linkbert.benchmarks.slurm_engine import SlurmEngine, _content, _event, _further, _Watched
+from linkbert.benchmarks.slurm import further_options, job_states, minutes_of, partition_has_gpus
+from linkbert.benchmarks.slurm_engine import SlurmEngine, _content, _event, _Watched
 from linkbert.errors import RequestError
 from linkbert.training.reporters import Progress
 
@@ -79,10 +80,10 @@ def test_a_gpu_is_asked_for_where_the_partition_has_some(command):
 
 
 def test_further_options_of_sbatch():
-    assert _further(["qos=long", "--mem=8G", "exclusive"]) == {"qos": "long", "mem": "8G", "exclusive": True}
+    assert further_options(["qos=long", "--mem=8G", "exclusive"]) == {"qos": "long", "mem": "8G", "exclusive": True}
     for wrong in ("=x", "qos=", ""):
         with pytest.raises(RequestError, match="--slurm"):
-            _further([wrong])
+            further_options([wrong])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,8 @@ def test_an_event_survives_its_file(tmp_path, event):
 
 
 def test_a_machine_without_slurm_is_told_apart(monkeypatch, tmp_path):
-    pytest.importorskip("submitit")
+    if find_spec("submitit") is None:
+        pytest.skip("needs the package submitit")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RequestError, match="this machine has no Slurm"):
         SlurmEngine(tmp_path, {}, None, None)

@@ -6,10 +6,12 @@ most one disturbance:
     kill_at: SIGKILL at the n-th operation on a file below the folder (open for writing, rename, remove, mkdir, ...)
     fail_at: that operation fails with ENOSPC
     signal_at: `signal` arrives at that operation
+    error_at_update: an error is raised while the n-th update is computed
     signal_at_update: `signal` arrives while the n-th update is computed
     after: SIGKILL (or `signal`) after so many seconds
 
-With `ignored`, the process begins with this signal ignored, as a shell script starts its background commands.
+With `processes`, so many processes share the run, as `torchrun` would start them; the disturbance is one of the process
+`rank` (0 by default), and the answer has their `codes` and `signals`. With `ignored`, the process begins with this signal ignored, as a shell script starts its background commands.
 
 The answer is `{"code", "signal", "operations", "seconds"}`, the first two as the process ended.
 """
@@ -18,6 +20,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -45,6 +48,31 @@ def main():
 
 
 def run(job):
+    return run_together(job) if "processes" in job else run_alone(job)
+
+
+def run_together(job):
+    since, children = time.monotonic(), []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for rank in range(job["processes"]):
+        child = os.fork()
+        if child == 0:
+            places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": job["processes"], "MASTER_PORT": port}
+            os.environ |= {name: str(value) for name, value in places.items()} | {"MASTER_ADDR": "127.0.0.1"}
+            disturbed = rank == job.get("rank", 0)
+            work(job if disturbed else {key: job[key] for key in ("folder", "log", "arguments")}, None)
+        children.append(child)
+    states = [os.waitpid(child, 0)[1] for child in children]
+    return {
+        "codes": [os.waitstatus_to_exitcode(state) if os.WIFEXITED(state) else None for state in states],
+        "signals": [os.WTERMSIG(state) if os.WIFSIGNALED(state) else None for state in states],
+        "seconds": time.monotonic() - since,
+    }
+
+
+def run_alone(job):
     reader, writer = os.pipe()
     since = time.monotonic()
     child = os.fork()
@@ -87,7 +115,9 @@ def work(job, writer):
     if "ignored" in job:
         signal.signal(job["ignored"], signal.SIG_IGN)
     if "signal_at_update" in job:
-        signal_in_update(job["signal_at_update"], job["signal"])
+        in_update(job["signal_at_update"], lambda: os.kill(os.getpid(), job["signal"]))
+    if "error_at_update" in job:
+        in_update(job["error_at_update"], broken)
     code = 1
     try:
         from linkbert.__main__ import run as linkbert
@@ -98,11 +128,16 @@ def work(job, writer):
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(writer, str(counter[0]).encode())
+        if writer is not None:
+            os.write(writer, str(counter[0]).encode())
         os._exit(code)
 
 
-def signal_in_update(number, chosen):
+def broken():
+    raise ValueError("something broke")
+
+
+def in_update(number, act):
     from linkbert.training.trainer import Trainer
 
     original, seen = Trainer._backward, [0]
@@ -110,7 +145,7 @@ def signal_in_update(number, chosen):
     def backward(self, *arguments):
         seen[0] += 1
         if seen[0] == number:
-            os.kill(os.getpid(), chosen)
+            act()
         return original(self, *arguments)
 
     Trainer._backward = backward

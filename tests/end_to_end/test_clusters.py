@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -30,6 +31,12 @@ SUITE = [
 ]
 SEEDS = (5, 6)
 EPOCHS = 120  # some seconds, so that a run can be interrupted in the middle
+
+
+def need(package):
+    """Skip a test if a package is missing. It is not imported here: it reads the environment when it is imported."""
+    if find_spec(package) is None:
+        pytest.skip(f"needs the package {package}")
 
 
 def wait_for(condition, what, seconds=120.0):
@@ -72,7 +79,7 @@ class RayCluster:
     """Two machines with one core each; their processes are in groups of their own, which can be killed."""
 
     def __init__(self):
-        pytest.importorskip("ray")
+        need("ray")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -148,7 +155,7 @@ def test_ctrl_c_stops_the_runs_of_ray_with_checkpoints(ray_cluster, tmp_path, ti
 
 
 def test_an_address_without_a_ray_cluster_is_refused(tmp_path, tiny, data_dir, monkeypatch):
-    pytest.importorskip("ray")
+    need("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     suite = start(tmp_path, tiny, data_dir, 1, "--engine", "ray", "--address", "nonsense")
     _, errors = suite.communicate(timeout=120)
@@ -255,7 +262,7 @@ def slurm():
     missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and Slurm's daemons ({', '.join(missing) or 'not root'})")
-    pytest.importorskip("submitit")
+    need("submitit")
     folder = Path(tempfile.mkdtemp(prefix="slurm", dir="/tmp"))
     server = Slurm(folder)
     try:
@@ -289,7 +296,7 @@ def test_a_run_that_slurm_preempts_is_requeued_and_has_the_same_bits(on_slurm, t
 
 
 def test_a_slurm_job_that_is_cancelled_fails_alone(on_slurm, tmp_path, tiny, data_dir, expected):
-    suite = start(tmp_path, tiny, data_dir, 2000, "--engine", "slurm")
+    suite = start(tmp_path, tiny, data_dir, 600, "--engine", "slurm")
     job = wait_for(lambda: jobs_of(on_slurm), "no job began")[0]
     wait_for(lambda: checkpoints(tmp_path, SEEDS[0]), "no checkpoint was written")
     on_slurm.ask("scancel", "--signal=KILL", job)
@@ -318,7 +325,7 @@ def test_a_partition_that_does_not_exist_is_refused(on_slurm, tmp_path, tiny, da
 def test_submitits_stand_in_runs_a_suite_and_puts_a_run_that_is_warned_back_into_its_queue(
     tmp_path, tiny, data_dir, expected, monkeypatch
 ):
-    pytest.importorskip("submitit")
+    need("submitit")
     from linkbert.benchmarks.driver import Driver, Watcher
     from linkbert.benchmarks.plan import plan_suite
     from linkbert.benchmarks.slurm_engine import SlurmEngine
@@ -339,7 +346,8 @@ def test_submitits_stand_in_runs_a_suite_and_puts_a_run_that_is_warned_back_into
         def on_progress(self, number, progress):
             if number == 0 and progress.stage == "train" and not warned:
                 warned.append(0)
-                engine._watched[0].handle._interrupt()
+                job = psutil.Process(int(engine._watched[0].handle.job_id)).children()[0]
+                job.send_signal(signal.SIGUSR1)
 
     results = Driver(plan, engine, Warning()).run()
     assert [(result.score, result.predictions_sha256) for result in results] == expected

@@ -1,13 +1,102 @@
-"""Training with two processes gives the same weights as with one, and stops cleanly at any moment."""
+"""Training with several processes gives the same weights as with one, and stops cleanly at any moment."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
+
+
+@pytest.fixture(scope="module")
+def shared_run(data_dir, tiny):
+    """The command of a run of eight updates whose batch one, two and three processes can share, without dropout."""
+    return [
+        "finetune", "gad", "--model", tiny, "--data-dir", data_dir, "--seed", "1", "--epochs", "4", "--batch-size", "6",
+        "--max-length", "32", "--precision", "fp32", "--learning-rate", "0.001", "--checkpoint-every", "0", "--set", "warmup=0",
+        "--set", "dropout=0", "--set", "attention_dropout=0", "--set", "eps=1e-5",
+    ]  # fmt: skip
+
+
+RUN_DIR = Path("runs/gad/tiny-bert/seed-1")
+
+
+def weights_of(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / RUN_DIR / "model.safetensors")
+
+
+def losses_of(folder):
+    lines = (folder / RUN_DIR / "training-log.jsonl").read_text().splitlines()
+    return [line["loss"] for line in map(json.loads, lines) if line.get("loss") is not None]
+
+
+@pytest.fixture(scope="module")
+def alone(server, shared_run, tmp_path_factory):
+    """The folder of the run with one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert server.run(folder, shared_run)["code"] == 0, server.log_of(folder).read_text()
+    return folder
+
+
+def assert_close(folder, other, tolerance=2e-5):
+    """Processes add in another order, and eight updates of up to 1e-3 amplify the rounding errors."""
+    one, two = weights_of(folder), weights_of(other)
+    assert max((one[name] - two[name]).abs().max() for name in one) < tolerance
+
+
+def test_three_processes_train_the_same_weights_as_one_and_score_the_same(server, shared_run, alone, tmp_path):
+    ended = server.run(tmp_path, shared_run, processes=3)
+    assert ended["codes"] == [0, 0, 0], server.log_of(tmp_path).read_text()
+    assert_close(tmp_path, alone)
+    assert losses_of(tmp_path) == pytest.approx(losses_of(alone), rel=1e-4)
+    assert server.log_of(tmp_path).read_text().count("result results/") == 1, "only the main process prints"
+    evaluate = ["eval", "gad", "--model", alone / RUN_DIR, *shared_run[4:6], "--split", "dev", "--json", "-q"]
+    found = []
+    for processes in (None, 2, 3):
+        folder = tmp_path / f"scored-{processes}"
+        server.run(folder, evaluate, **({} if processes is None else {"processes": processes}))
+        result = json.loads(server.log_of(folder).read_text())
+        found.append((result["score"], result["metrics"], result["predictions_sha256"]))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_run_continues_with_another_number_of_processes(server, shared_run, alone, tmp_path):
+    for processes, update in ((3, 3), (2, 3)):
+        ended = server.run(tmp_path, shared_run, processes=processes, signal_at_update=update, signal=signal.SIGTERM)
+        assert set(ended["codes"]) == {143}, server.log_of(tmp_path).read_text()
+        assert list((tmp_path / RUN_DIR).glob("checkpoints/update-*"))
+    assert server.run(tmp_path, shared_run)["code"] == 0
+    output = server.log_of(tmp_path).read_text()
+    assert output.count("continuing after update") == 2 and output.count("another number of processes") == 2
+    assert_close(tmp_path, alone)
+    result = json.loads((tmp_path / "results/gad/tiny-bert/seed-1.json").read_text())
+    assert result["processes"] == 1 and result["deterministic"] is False
+    whole = json.loads((alone / "results/gad/tiny-bert/seed-1.json").read_text())
+    assert result["cost"]["train"]["padding"] == pytest.approx(whole["cost"]["train"]["padding"], abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("rank", "disturbance", "reason"),
+    [
+        (0, {"error_at_update": 3}, "something broke"),
+        (1, {"error_at_update": 3}, "something broke"),
+        (1, {"signal_at_update": 3, "signal": signal.SIGKILL}, "another of the 2 processes of this run has ended"),
+    ],
+)
+def test_an_error_or_a_kill_in_one_process_ends_the_other_with_the_reason(
+    server, shared_run, tmp_path, rank, disturbance, reason
+):
+    ended = server.run(tmp_path, shared_run, processes=2, rank=rank, **disturbance)
+    assert 0 not in ended["codes"] and ended["seconds"] < 30
+    assert json.loads((tmp_path / RUN_DIR / "failed.json").read_text())["error"].startswith(reason)
+    if ended["signals"][1]:
+        assert reason in server.log_of(tmp_path).read_text()
 
 
 @pytest.mark.slow

@@ -8,49 +8,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SERVER = Path(__file__).with_name("fork_server.py")
 RUN = Path("runs/ncbi-disease/tiny-bert/seed-1")
 RESULT = Path("results/ncbi-disease/tiny-bert/seed-1.json")
 # Fields with timing, memory and dates, and the checksum that follows from them.
 VARYING = ("cost", "started", "finished", "checksum")
-
-
-class Server:
-    def __init__(self, logs):
-        self.logs = logs
-        self.process = subprocess.Popen(
-            [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert self.process.stdout.readline() == "ready\n"
-
-    def run(self, folder, arguments, **disturbance):
-        folder.mkdir(exist_ok=True)
-        job = {
-            "folder": str(folder),
-            "log": str(self.log_of(folder)),
-            "arguments": [str(argument) for argument in arguments],
-            **disturbance,
-        }
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def log_of(self, folder):
-        return self.logs / str(folder).replace("/", "-")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("logs"))
-    yield server
-    server.process.stdin.close()
-    server.process.wait()
 
 
 @pytest.fixture(scope="module")
