@@ -20,6 +20,7 @@ from ..tasks.task import SUITES, Task
 
 SUITE_NAMES = (*SUITES, "all")
 _MAX_SEEDS = 1000
+_SCORING = 1 / 3  # the work of scoring a token beside that of training on it
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class PlannedRun:
     def paths(self) -> RunPaths:
         """Where the run and its result lie."""
         return RunPaths(self.task, self.name, self.seed, self.options.runs_dir, self.options.results_dir)
+
+    @property
+    def work(self) -> float:
+        """The work of the run, counted in tokens that are trained on."""
+        return self.train_tokens + _SCORING * self.score_tokens
 
     def waits_for(self, other: PlannedRun) -> bool:
         """Return whether this run needs the model of another one."""

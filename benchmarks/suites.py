@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..experiments.options import RunOptions
@@ -12,6 +12,7 @@ from ..experiments.trackers import make_trackers
 from ..leaderboard.board import Board, leaderboard
 from .driver import Driver, Watcher
 from .engines import LOCAL, EngineOptions
+from .estimate import Estimate, estimate
 from .plan import PlannedRun, plan_suite
 
 
@@ -30,10 +31,12 @@ class Outcome:
     Attributes:
         runs: a result or a failure for each run, in the order of the plan.
         leaderboard: the leaderboard afterwards.
+        estimate: if nothing was run, how long it would take; None otherwise, and if there is nothing to do.
     """
 
     runs: list[Result | FailedRun]
     leaderboard: Board
+    estimate: Estimate | None = None
 
     @property
     def failures(self) -> list[FailedRun]:
@@ -41,14 +44,18 @@ class Outcome:
         return [run for run in self.runs if isinstance(run, FailedRun)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`."""
+        """Return `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`.
+
+        With an estimate, there is `estimate` as well: `{"seconds", "devices", "tokens_per_second"}`.
+        """
         runs = [
             {"task": item.run.task, "model": item.run.name, "seed": item.run.seed, "error": item.error}
             if isinstance(item, FailedRun)
             else item.to_json()
             for item in self.runs
         ]
-        return {"runs": runs, "leaderboard": self.leaderboard.to_json()}
+        estimated = {} if self.estimate is None else {"estimate": asdict(self.estimate)}
+        return {"runs": runs, "leaderboard": self.leaderboard.to_json(), **estimated}
 
 
 def benchmark(
@@ -71,7 +78,7 @@ def benchmark(
         models: presets, folders or hub ids, each with its `@REVISION` if one is wanted.
         seeds: number of seeds: the recipe's seed and the numbers after it.
         tasks: only these tasks of the suite, if any are named.
-        dry_run: only plan; the leaderboard is that of the results so far.
+        dry_run: only plan, and estimate the time; the leaderboard is that of the results so far.
         engine: what works on the runs.
         on_plan: called with the plan before anything runs.
         watcher: is told how the suite proceeds.
@@ -100,4 +107,4 @@ def benchmark(
             for run, outcome in zip(plan, outcomes, strict=True)
         ]
     folder = options.results_dir
-    return Outcome(runs, leaderboard(folder if folder.is_dir() else None))
+    return Outcome(runs, leaderboard(folder if folder.is_dir() else None), estimate(plan) if dry_run else None)

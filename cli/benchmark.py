@@ -17,7 +17,9 @@ from .suite_progress import suite_progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..benchmarks.estimate import Estimate
     from ..benchmarks.plan import PlannedRun
+    from ..benchmarks.suites import Outcome
 
 
 _Models = Annotated[list[str], typer.Option("--model", metavar="MODEL", help="Repeat to compare several.")]
@@ -85,14 +87,29 @@ def command(
             track=track or (),
             **options.option_values(context.params),
         )
-    if json:
-        print_json(outcome.to_json())
-    elif not dry_run:
-        print_leaderboard(outcome.leaderboard)
+    _print_outcome(outcome, dry_run=dry_run, json=json)
     for failure in outcome.failures if quiet else ():
         print_error([f"{failure.run} failed: {failure.error}"])
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def _print_outcome(outcome: Outcome, *, dry_run: bool, json: bool) -> None:
+    if json:
+        print_json(outcome.to_json())
+    elif not dry_run:
+        print_leaderboard(outcome.leaderboard)
+    elif outcome.estimate is not None:
+        print_text("")
+        print_text(_time_of(outcome.estimate))
+
+
+def _time_of(estimate: Estimate) -> str:
+    minutes = max(1, round(estimate.seconds / 60))
+    time = f"{minutes} min" if minutes < 100 else f"{estimate.seconds / 3600:.1f} h"
+    where = "this machine" if estimate.devices == 1 else f"the {estimate.devices} GPUs of this machine"
+    speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in estimate.tokens_per_second.items())
+    return f"about {time} on {where} (trained on, in tokens a second: {speeds})"
 
 
 def _show_plan(plan: Sequence[PlannedRun]) -> None:

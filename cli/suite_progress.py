@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 30.0  # time between two lines about the runs under way if standard error is not a terminal
 _LOGGED = 30  # the level of warnings; what a run says beside them is in its log
-_SCORING = 1 / 3  # the work of scoring a token beside that of training on it
 
 
 class SuiteProgress:
@@ -65,7 +64,7 @@ class SuiteProgress:
             return
         self.done += 1
         if was_running:
-            self.finished_work += _work(self.plan[number])
+            self.finished_work += self.plan[number].work
             self.say(f"{self.plan[number]}: {outcome.score:.2f}")
 
     def on_wait(self) -> None:
@@ -82,16 +81,12 @@ class SuiteProgress:
         return ", ".join(parts) + self._left()
 
     def _left(self) -> str:
-        ahead = sum(_work(run) for run in self.plan if not run.done and run.problem is None)
+        ahead = sum(run.work for run in self.plan if not run.done and run.problem is None)
         worked = self.finished_work + sum(_worked(self.plan[n], progress) for n, progress in self.running.items())
         seconds = time.monotonic() - self.began
         if not worked or not ahead:
             return ""
         return f"; about {timedelta(seconds=round(max(0.0, ahead - worked) * seconds / worked))} left"
-
-
-def _work(run: PlannedRun) -> float:
-    return run.train_tokens + _SCORING * run.score_tokens
 
 
 def _worked(run: PlannedRun, progress: Progress | None) -> float:

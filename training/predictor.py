@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, gather_object, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, gather_object, set_seed
 
 from ..errors import PeerLostError, RequestError, RunError
 from ..models.float32_head import float32_head
@@ -60,7 +60,10 @@ def _start_accelerator(precision: str) -> tuple[Accelerator, str]:
     try:
         device: Any = PartialState(cpu=cpu).device
         resolved = resolve_precision(precision, device)
-        return Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(resolved, resolved)), resolved
+        # Gradients that are views of what the processes exchange need not be copied there and back.
+        views = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+        precise = {"fp32": "no"}.get(resolved, resolved)
+        return Accelerator(cpu=cpu, mixed_precision=precise, kwargs_handlers=[views]), resolved
     except (ValueError, ImportError) as error:
         raise RequestError(
             f"accelerate cannot start with this environment ({error}); check the variables whose names begin with "

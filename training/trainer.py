@@ -19,6 +19,7 @@ from .checkpoints import Checkpoints
 from .data_loader import Update, UpdateLoader
 from .device import device_name, is_out_of_memory, memory_mb, token_budget
 from .encoded_rows import lengths_of, token_ids_of
+from .host_memory import HostMemory, trim_function
 from .meter import Cost, Meter
 from .model_patch import ModelPatch, frozen_garbage
 from .optimization import make_optimizer, make_scheduler
@@ -64,6 +65,7 @@ class Trainer(Predictor):
     ) -> None:
         super().__init__(head, tokenizer, precision, reporters, deterministic=deterministic)
         self.compile_passes = compile_passes
+        self.host_memory = HostMemory(trim_function() if self.device.type == "cpu" else None)
 
     def fit(
         self,
@@ -144,6 +146,7 @@ class Trainer(Predictor):
                     state.scheduler.step()
                 state.updates += 1
                 state.meter.add(loss, update, state.updates, rate)
+                self.host_memory.after_update()
                 resumable.after_update()
 
     def _end_epoch(

@@ -1,5 +1,6 @@
 """The plan of a suite: which runs it has, in which order, and which of them lack data."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,19 @@ def test_a_task_that_is_scored_with_the_model_of_another_task_comes_after_it(tin
     actions = [(run.task, run.action) for run in plan]
     assert actions == [("medqa", "train")] * 2 + [("mmlu-professional-medicine", "score")] * 2
     assert [run.seed for run in plan[:2]] == [run.seed for run in plan[2:]], "each score needs the model of its seed"
+
+
+def test_a_plan_says_how_long_it_takes_from_a_short_training_of_each_model(cli, tiny, make_model, data_dir):
+    other = make_model("bert", hidden=32)
+    command = [
+        "benchmark", "blurb", "--task", "gad", "--task", "biosses", "--model", tiny, "--model", other, "--data-dir", data_dir,
+        "--recipe", "base", "--set", "max_length=32", "--set", "warmup=0", "--precision", "fp32", "--dry-run",
+    ]  # fmt: skip
+    estimate = json.loads(cli(*command, "--json").stdout)["estimate"]
+    assert set(estimate["tokens_per_second"]) == {tiny.name, other.name} and estimate["devices"] >= 1
+    assert 0 < estimate["seconds"] < 1000
+    shown = cli(*command).stdout.splitlines()[-1]
+    assert shown.startswith("about 1 min on") and f"{tiny.name} " in shown and f"{other.name} " in shown
 
 
 def test_seeds_are_the_seed_of_the_recipe_and_the_numbers_after_it(tiny, options):
