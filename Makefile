@@ -1,5 +1,5 @@
 # `make check` is what CI runs after installing: tests, lint, format and types.
-.PHONY: check lint test slow reliability leaderboard lock dist docs
+.PHONY: check lint test slow cluster reliability leaderboard lock dist docs
 
 check: lint test
 
@@ -13,6 +13,10 @@ test:
 
 slow:
 	pytest -m slow
+
+# Clusters of Ray and Slurm that run on this machine.
+cluster:
+	pytest -m cluster
 
 reliability:
 	pytest -m "slow or not slow" -s tests/end_to_end/test_survival.py tests/end_to_end/test_concurrent_writers.py \
