@@ -51,7 +51,10 @@ class Driver:
     def __init__(self, plan: Sequence[PlannedRun], engine: Engine, watcher: Watcher, track: Sequence[str] = ()) -> None:
         self.plan, self.engine, self.watcher, self.track = plan, engine, watcher, tuple(track)
         self.outcomes: dict[int, Result | str] = {}
-        self._waiting: list[int] = []
+        places = {(run.task, run.name, run.seed): number for number, run in enumerate(plan)}
+        needs = {number: places.get((run.needs or "", run.name, run.seed)) for number, run in enumerate(plan)}
+        self._needed = {number: place for number, place in needs.items() if place is not None}
+        self._waiting: dict[int, None] = {}  # in order; a dictionary, because many are taken out
         self._running: set[int] = set()
 
     def run(self) -> list[Result | str]:
@@ -67,7 +70,7 @@ class Driver:
             elif run.problem is not None:
                 self._end(number, run.problem)
             else:
-                self._waiting.append(number)
+                self._waiting[number] = None
         try:
             while self._waiting or self._running:
                 self._start_what_can()
@@ -82,13 +85,12 @@ class Driver:
         for number in list(self._waiting):
             if len(self._running) >= self.engine.slots:
                 return
-            needed = [place for place, other in enumerate(self.plan) if self.plan[number].waits_for(other)]
-            if any(other not in self.outcomes for other in needed):
+            needed = self._needed.get(number)
+            if needed is not None and needed not in self.outcomes:
                 continue
-            self._waiting.remove(number)
-            failed = [other for other in needed if isinstance(self.outcomes[other], str)]
-            if failed:
-                self._end(number, f"it needs the model of {self.plan[failed[0]]}, which failed")
+            del self._waiting[number]
+            if needed is not None and isinstance(self.outcomes[needed], str):
+                self._end(number, f"it needs the model of {self.plan[needed]}, which failed")
                 continue
             self._running.add(number)
             self.engine.start(self._job(number))

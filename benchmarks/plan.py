@@ -71,10 +71,6 @@ class PlannedRun:
         """The work of the run, counted in tokens that are trained on."""
         return self.train_tokens + _SCORING * self.score_tokens
 
-    def waits_for(self, other: PlannedRun) -> bool:
-        """Return whether this run needs the model of another one."""
-        return (other.task, other.name, other.seed) == (self.needs, self.name, self.seed)
-
 
 def plan_suite(
     suite: str, models: Sequence[str], seeds: int, tasks: Sequence[str], options: RunOptions

@@ -53,11 +53,11 @@ def minutes_of(time: str) -> int:
     return -(-seconds // 60)
 
 
-def job_states(numbers: Collection[str]) -> dict[str, str]:
+def job_states(numbers: Collection[str]) -> dict[str, str] | None:
     """Return what is known of the jobs of these arrays: an empty text while a job waits or runs, else how it ended.
 
-    A job of which Slurm knows nothing any more is missing. If Slurm does not answer, all jobs count as under way: its
-    controller may be restarted while jobs run.
+    A job of which Slurm knows nothing any more is missing. None if Slurm does not answer: its controller may be
+    restarted while jobs run.
 
     Args:
         numbers: numbers of jobs or of job arrays.
@@ -75,19 +75,11 @@ def job_states(numbers: Collection[str]) -> dict[str, str]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return _Unknown()
+        return None
     if done.returncode and "Invalid job id" not in done.stderr:
-        return _Unknown()
+        return None
     pairs = (line.strip().split("|") for line in done.stdout.splitlines() if "|" in line)
     return {identifier: _ENDED.get(state, "") for identifier, state in pairs}
-
-
-class _Unknown(dict[str, str]):
-    """The states of jobs when Slurm does not answer: each may be under way."""
-
-    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
-        """Return that a job is under way."""
-        return ""
 
 
 def further_options(options: Sequence[str]) -> dict[str, Any]:

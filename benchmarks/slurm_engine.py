@@ -231,6 +231,8 @@ class SlurmEngine:
     def _lost(self) -> Iterator[Event]:
         """Yield the ends of jobs that Slurm does not have any more, and that left no result."""
         states = self._states()
+        if states is None:
+            return
         for watched in list(self._watched):
             state = states.get(watched.handle.job_id, "unknown to Slurm")
             # The file of a result may be seen later than the end of its job.
@@ -244,7 +246,7 @@ class SlurmEngine:
                     f"command again: it continues from the last checkpoint{self._see(watched)}",
                 )
 
-    def _states(self) -> dict[str, str]:
+    def _states(self) -> dict[str, str] | None:
         """Return what is known of each job: an empty text while it waits or runs, else how it ended."""
         if self._cluster == "slurm":
             return job_states({watched.handle.job_id.split("_")[0] for watched in self._watched})
@@ -264,7 +266,8 @@ class SlurmEngine:
         until = time.monotonic() + _CLOSING_SECONDS
         while self._watched and time.monotonic() < until:
             states = self._states()
-            self._watched = [item for item in self._watched if states.get(item.handle.job_id) == ""]
+            if states is not None:
+                self._watched = [item for item in self._watched if states.get(item.handle.job_id) == ""]
             time.sleep(0.5)
         if not self._failed:
             shutil.rmtree(self._folder, ignore_errors=True)

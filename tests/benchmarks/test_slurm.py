@@ -62,13 +62,13 @@ def test_states_of_jobs_say_how_they_ended(command):
     assert "7_9" not in states and "--jobs=7,8" in arguments.read_text()
 
 
-def test_jobs_count_as_under_way_while_slurm_does_not_answer(command, monkeypatch):
+def test_nothing_is_concluded_while_slurm_does_not_answer(command, monkeypatch):
     command("squeue", code=1, error="slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
-    assert job_states({"7"}).get("7_0", "gone") == ""
+    assert job_states({"7"}) is None
     command("squeue", code=1, error="slurm_load_jobs error: Invalid job id specified")
-    assert job_states({"7"}).get("7_0", "gone") == "gone", "Slurm has forgotten jobs that ended long ago"
+    assert job_states({"7"}) == {}, "Slurm has forgotten jobs that ended long ago"
     monkeypatch.setenv("PATH", "/nowhere")
-    assert job_states({"7"}).get("7_0", "gone") == ""
+    assert job_states({"7"}) is None
     assert job_states(set()) == {}
 
 

@@ -110,9 +110,9 @@ def test_a_signal_that_the_parent_process_ignores_stays_ignored():
         with obeying_signals():
             os.kill(os.getpid(), signal.SIGINT)
             assert stop_asked() is None
-            for number in (signal.SIGTERM, signal.SIGUSR1):
-                with pytest.raises(Stopped):
-                    os.kill(os.getpid(), number)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            with obeying_signals(), pytest.raises(Stopped):
+                os.kill(os.getpid(), number)
     finally:
         signal.signal(signal.SIGINT, before)
 
