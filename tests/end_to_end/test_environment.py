@@ -93,9 +93,9 @@ def test_an_interrupt_at_any_time_after_the_start_is_reported_without_a_tracebac
     arguments = ["finetune", "gad", "--model", str(tiny), "--data-dir", str(data_dir), *map(str, SMALL)]
     script = (
         "import os, signal, sys, threading\n"
-        f"threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         f"sys.argv = ['linkbert', *{arguments!r}]\n"
         "from linkbert.__main__ import run\n"
+        f"threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "run()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
