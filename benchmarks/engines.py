@@ -11,12 +11,11 @@ from ..errors import RequestError, nearest
 from .jobs import Engine
 
 ENGINES = ("local", "ray", "slurm")
-_SLURM = ("partition", "time", "account", "slurm")
 # The options of each engine that are not for every engine.
 _OPTIONS = {
     "local": ("runs_per_device",),
     "ray": ("address", "cpus_per_run", "gpus_per_run"),
-    "slurm": (*_SLURM, "cpus_per_run", "gpus_per_run"),
+    "slurm": ("partition", "time", "account", "slurm", "cpus_per_run", "gpus_per_run"),
 }
 
 

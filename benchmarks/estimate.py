@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..experiments.finetune import load_for_training
 from ..experiments.plan import make_plan
 from .plan import PlannedRun
 
@@ -52,6 +51,7 @@ def estimate(plan: Sequence[PlannedRun]) -> Estimate | None:
 
 def _speed(run: PlannedRun) -> float:
     """Return the tokens per second of a training on one device."""
+    from ..experiments.finetune import load_for_training
     from ..training.trainer import Trainer
 
     plan = make_plan(run.options, writes=False)
@@ -60,6 +60,7 @@ def _speed(run: PlannedRun) -> float:
     rows = plan.encode()[run.options.train_split][0].select(plan.training_indices)
     few = rows.select(range(min(len(rows), _MEASURED * plan.recipe.batch_size)))
     recipe = replace(plan.recipe, epochs=1, warmup=0)
+    model = load_for_training(plan)
     for updates in (_WARM_UP, _MEASURED):
-        _, cost = trainer.fit(load_for_training(plan), few, recipe, seed=run.seed, max_steps=updates)
+        _, cost = trainer.fit(model, few, recipe, seed=run.seed, max_steps=updates)
     return cost.tokens_per_second

@@ -19,6 +19,8 @@ from ..training.reporters import Progress, Reporter
 from ..training.stopping import Stopped, obeying_signals
 
 Work = Callable[..., Mapping[str, Any]]
+PATIENCE = 120.0  # seconds until a run that another process holds fails on a cluster; a lost machine releases it late
+CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
 _HELD_PAUSE = 1.0  # seconds
 
 

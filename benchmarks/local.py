@@ -15,10 +15,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from .jobs import Event, Job, limit_threads, work_on
+from .jobs import CLOSING_SECONDS, Event, Job, limit_threads, work_on
 
 _PRELOADED = "linkbert.benchmarks.preloaded"
-_CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
 _LAST_OUTPUT = 2000  # bytes of the output of a process that died
 
 
@@ -153,7 +152,7 @@ class LocalEngine:
         """Ask all runs to stop, which write their checkpoints, and wait for them."""
         for worker in self._workers:
             worker.process.terminate()
-        until = time.monotonic() + _CLOSING_SECONDS
+        until = time.monotonic() + CLOSING_SECONDS
         for worker in list(self._workers):
             worker.process.join(max(0.0, until - time.monotonic()))
             if worker.process.is_alive():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -16,13 +17,10 @@ from typing import Any
 
 from ..experiments.results import Result
 from ..experiments.store import store_copy
-from .jobs import Event, Job, limit_threads, work_on
+from .jobs import CLOSING_SECONDS, PATIENCE, Event, Job, limit_threads, work_on
 from .ray_cluster import ATTEMPTS_AFTER_LOSS, OwnThread, connect, reason_of_loss, resources_of, unreachable
 
-_PATIENCE = 120.0  # seconds until a run that another process holds fails; a lost machine releases it late
 _CONNECTING_SECONDS = 60.0
-_CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
-_WARNING = 30
 # Variables of the command that its runs see as well.
 _PASSED_ON = ("HF_", "LINKBERT_", "TRANSFORMERS_", "WANDB_", "MLFLOW_")
 
@@ -120,7 +118,7 @@ class RayEngine:
         yield event
         if event.began and event.number in self._begun:
             text = "its machine or process was lost; another one goes on from the last checkpoint"
-            yield Event(event.number, log=(_WARNING, text))
+            yield Event(event.number, log=(logging.WARNING, text))
         if event.began:
             self._begun.add(event.number)
 
@@ -143,7 +141,7 @@ class RayEngine:
         for reference in left:
             self._ray.cancel(reference)
         if left:
-            _, late = self._ray.wait(left, num_returns=len(left), timeout=_CLOSING_SECONDS)
+            _, late = self._ray.wait(left, num_returns=len(left), timeout=CLOSING_SECONDS)
             for reference in late:
                 self._ray.cancel(reference, force=True)
         self._jobs.clear()
@@ -184,7 +182,7 @@ def _work(content: bytes, place: _Place, mailbox: Any) -> tuple[Event, dict[str,
             "that all machines share or have, with the data in it"
         )
         return Event(job.number, error=reason), {}
-    event = work_on(job, mailbox.put.remote, _PATIENCE)
+    event = work_on(job, mailbox.put.remote, PATIENCE)
     if event.stopped not in (None, signal.SIGINT):
         # The machine is being taken away. Ray does the job again elsewhere if this process does not end by itself.
         os._exit(1)

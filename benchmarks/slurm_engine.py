@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -12,22 +13,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
 from ..training.reporters import Progress
-from .jobs import Event, Job, limit_threads, work_on
+from .jobs import CLOSING_SECONDS, PATIENCE, Event, Job, limit_threads, work_on
 from .slurm import further_options, job_states, minutes_of, partition_has_gpus
 
 _MINUTES = 240  # limit of a job if the user sets none; a run that needs longer is continued in another job
 _CONTINUED = 100  # times that a run is continued after its time was up
-_PATIENCE = 120.0  # seconds until a run that another process holds fails; a lost machine releases it late
-_CLOSING_SECONDS = 60.0  # time for the checkpoints of runs that are stopped
 _STATE_SECONDS = 10.0  # time between two questions to Slurm about its jobs
 _LAST_WORD = 300.0  # seconds to wait for what Slurm does with a job that it has told to stop
-_WARNING = 30
 _GPU_CORES = 4  # cores of a run on a GPU if the user does not say
 
 
@@ -54,12 +52,12 @@ class _Submitted:
                 handle.write(json.dumps(_content(event)) + "\n")
                 handle.flush()
 
-            event = work_on(self.job, tell, _PATIENCE)
+            event = work_on(self.job, tell, PATIENCE)
             if event.stopped == signal.SIGUSR1:
                 text = (
                     "its time is up, or its machine is taken away; it waits in the queue to go on from its checkpoint"
                 )
-                tell(Event(self.job.number, log=(_WARNING, text)))
+                tell(Event(self.job.number, log=(logging.WARNING, text)))
         if event.stopped == signal.SIGTERM:
             # Slurm is about to kill the job because it was cancelled, or to requeue it after a preemption, which it
             # would not do if the job ended by itself.
@@ -93,7 +91,7 @@ class _Watched:
     handle: Any
     told: Path
     read: int = 0
-    gone: int = field(default=0)
+    gone: int = 0
 
     def events(self) -> Iterator[Event]:
         """Yield the events since the last call."""
@@ -263,7 +261,7 @@ class SlurmEngine:
         elif self._watched:
             for watched in self._watched:
                 watched.handle.cancel(check=False)
-        until = time.monotonic() + _CLOSING_SECONDS
+        until = time.monotonic() + CLOSING_SECONDS
         while self._watched and time.monotonic() < until:
             states = self._states()
             if states is not None:
