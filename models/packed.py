@@ -190,11 +190,12 @@ class _Hooks:
         """Pick the positions that the head reads from the output of the encoder."""
         if keywords["every_token"]:
             return output
-        states, offsets = output.last_hidden_state[0], keywords["layout"].offsets
+        states, layout = output.last_hidden_state[0], keywords["layout"]
         if self.averaged:
-            states = torch.segment_reduce(states[: int(offsets[-1])], "mean", lengths=offsets.diff().long())
+            lengths = layout.offsets.diff().long()
+            states = torch.segment_reduce(states[: layout.lengths.sum()], "mean", lengths=lengths)
         elif not self.narrowed:
-            states = states.index_select(0, offsets[:-1].long())
+            states = states.index_select(0, layout.offsets[:-1].long())
         output.last_hidden_state = states.unsqueeze(1)
         if output.get("pooler_output") is not None:
             output.pooler_output = module.pooler(output.last_hidden_state)

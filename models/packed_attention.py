@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch.nn import functional
 
+from .fused_attention import Attending, attend
+from .grouped_rows import by_group, gather, places_for, return_to_row
 from .kernels import Kernels
-from .packed_layout import Grouping, Layout, Order
+from .packed_layout import Layout
 
-_VARLEN = "torch.nn.attention.varlen"
 NAME = "linkbert_packed"  # the name under which transformers knows this attention function
 
 
@@ -73,82 +71,21 @@ def packed_attention(
         The output of each query, shape (1, queries, heads, size), and None in place of the probabilities.
 
     Raises:
-        NotImplementedError: there is a mask or no layout, or a window that this device cannot compute.
+        NotImplementedError: there is a mask or no layout.
     """
     if layout is None or attention_mask is not None or len(query) != 1:
         raise NotImplementedError("this attention is for packed rows without masks")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     passed = full_sequence.take() if full_sequence is not None else None
-    firsts_only = passed is not None
     if passed is not None:
         key, value = (tensor.unflatten(-1, (key.shape[1], -1)).transpose(1, 2) for tensor in passed)
+    queries, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    how = Attending(layout, dropout, scale, sliding_window, firsts_only=passed is not None)
     if query.device.type == "cpu":
-        rows = (tensor[0].transpose(0, 1) for tensor in (query * scale, key, value))
-        output: Any = _Attention.apply(
-            *rows, layout.grouping, firsts_only, sliding_window, dropout, kernels or Kernels(fused=False)
-        )
-        return output.unsqueeze(0), None
-    if flash_is_possible(query, dropout):
-        return _flash_attention(query, key, value, layout, scale, sliding_window, firsts_only=firsts_only), None
-    if sliding_window is not None and sliding_window <= layout.max_length:
-        raise NotImplementedError("windows need half precision and no dropout of attention on this device")
-    return _jagged_attention(query, key, value, layout, dropout, scale, firsts_only=firsts_only), None
-
-
-def flash_is_possible(query: torch.Tensor, dropout: float) -> bool:
-    """Return whether `torch.nn.attention.varlen` serves: torch 2.10 and later, half precision, and no dropout."""
-    return dropout == 0 and query.dtype in (torch.float16, torch.bfloat16) and find_spec(_VARLEN) is not None
-
-
-def _flash_attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    layout: Layout,
-    scaling: float,
-    window: int | None,
-    *,
-    firsts_only: bool,
-) -> torch.Tensor:
-    """Compute attention with PyTorch's Flash Attention for sequences of many lengths, without copies."""
-    varlen: Any = import_module(_VARLEN)
-    bounds = layout.offsets
-    of_queries = torch.arange(len(bounds), dtype=torch.int32, device=bounds.device) if firsts_only else bounds
-    rows = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    # A query of a first token alone is taken for the last one of its sequence only if a window asks for its position.
-    if window is not None and firsts_only:
-        raise NotImplementedError("windows of first tokens alone are not computed")
-    size = (-1, -1) if window is None else (window - 1, window - 1)
-    longest = 1 if firsts_only else layout.max_length
-    output = varlen.varlen_attn(*rows, of_queries, bounds, longest, layout.max_length, scale=scaling, window_size=size)
-    return output.unsqueeze(0)
-
-
-def _jagged_attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    layout: Layout,
-    dropout: float,
-    scaling: float,
-    *,
-    firsts_only: bool = False,
-) -> torch.Tensor:
-    """Compute attention through jagged nested tensors, which are a prototype in PyTorch, but allow dropout."""
-    offsets = layout.offsets.long()
-    of_queries = (torch.arange(len(offsets), device=offsets.device), 1) if firsts_only else (offsets, layout.max_length)
-    jagged = (
-        torch.nested.nested_tensor_from_jagged(
-            tensor[0].transpose(0, 1).contiguous(), bounds, max_seqlen=longest
-        ).transpose(1, 2)
-        for tensor, (bounds, longest) in (
-            (query, of_queries),
-            (key, (offsets, layout.max_length)),
-            (value, (offsets, layout.max_length)),
-        )
-    )
-    output: Any = functional.scaled_dot_product_attention(*jagged, dropout_p=dropout, scale=scaling)
-    return output.transpose(1, 2).values().unsqueeze(0)
+        output: Any = _Attention.apply(queries * scale, keys, values, how, kernels or Kernels(fused=False))
+    else:
+        output = attend(queries, keys, values, how)
+    return output.unsqueeze(0), None
 
 
 class _Attention(torch.autograd.Function):
@@ -164,23 +101,21 @@ class _Attention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        grouping: Grouping,
-        firsts_only: bool,
-        window: int | None,
-        rate: float,
+        how: Attending,
         kernels: Kernels,
     ) -> torch.Tensor:
-        ctx.grouping, ctx.firsts_only, ctx.rate, ctx.kernels = grouping, firsts_only, rate, kernels
-        queried = grouping.firsts if firsts_only else grouping.tokens
+        ctx.how, ctx.kernels = how, kernels
+        grouping, rate = how.layout.grouped(query.shape[1]), how.dropout
+        queried = grouping.firsts if how.firsts_only else grouping.tokens
         saved: list[torch.Tensor] = []
         # Inputs have the number format of autocast already; inside, every operation keeps it.
         with torch.autocast(query.device.type, enabled=False):
             sources = gather(query, queried), gather(key, grouping.tokens), gather(value, grouping.tokens)
-            results = _places(sources[0])
+            results = places_for(sources[0])
             parts = (by_group(tensor, grouping, query.shape[1]) for tensor in (*sources, results))
             for group, queries, keys, values, result in zip(grouping.groups, *parts, strict=True):
                 scores = torch.bmm(queries, keys.transpose(1, 2))
-                masked = group.masked(window, firsts_only=firsts_only)
+                masked = group.masked(how.window, query.device, firsts_only=how.firsts_only)
                 if masked is not None:
                     scores.view(group.sequences, -1, *scores.shape[1:]).masked_fill_(masked, -torch.inf)
                 signed = dropped = torch.softmax(scores, -1)
@@ -188,7 +123,7 @@ class _Attention(torch.autograd.Function):
                     signed, dropped = kernels.drop_probabilities(signed, kernels.noise(signed.numel(), rate))
                 torch.bmm(dropped, values, out=result)
                 saved.append(signed)
-            output = _return(results, queried, query)
+            output = return_to_row(results, queried, *query.shape[:2])
             if rate:
                 output.mul_(1 / (1 - rate))
         ctx.save_for_backward(output, *sources, *saved)
@@ -196,13 +131,14 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> Any:
-        grouping, rate, kernels = ctx.grouping, ctx.rate, ctx.kernels
-        tokens, queried = grouping.tokens, grouping.firsts if ctx.firsts_only else grouping.tokens
+        how, kernels = ctx.how, ctx.kernels
         output, query, key, value, *saved = ctx.saved_tensors
+        grouping, rate = how.layout.grouped(output.shape[1]), how.dropout
+        tokens, queried = grouping.tokens, grouping.firsts if how.firsts_only else grouping.tokens
         delta = (grads[0] * output).sum(-1, keepdim=True, dtype=torch.float32)
         gradient = grads[0] * (1 / (1 - rate)) if rate else grads[0]
         sources = query, key, value, gather(gradient, queried), gather(delta, queried)
-        sinks = _places(query), _places(key), _places(value)
+        sinks = places_for(query), places_for(key), places_for(value)
         parts = (by_group(tensor, grouping, output.shape[1]) for tensor in (*sources, *sinks))
         for signed, queries, keys, values, outer, sums, *results in zip(saved, *parts, strict=True):
             through = torch.bmm(outer, values.transpose(1, 2))
@@ -213,50 +149,6 @@ class _Attention(torch.autograd.Function):
             torch.bmm(scores, keys, out=results[0])
             torch.bmm(scores.transpose(1, 2), queries, out=results[1])
             torch.bmm(kept.transpose(1, 2), outer, out=results[2])
-        orders = queried, tokens, tokens
-        returned = (_return(sink, order, output) for sink, order in zip(sinks, orders, strict=True))
-        return *returned, None, None, None, None, None
-
-
-def gather(tensor: torch.Tensor, order: Order) -> torch.Tensor:
-    """Bring a tensor of shape (tokens, heads, size) into the order of the groups, shape (places, size)."""
-    tokens, heads, size = tensor.shape
-    vectors = tensor.new_empty(tokens + 1, heads, size)
-    vectors[:tokens] = tensor
-    vectors[tokens] = 0
-    return vectors.view(-1, size).index_select(0, order.gathered)
-
-
-def _places(like: torch.Tensor) -> torch.Tensor:
-    """Allocate results for all places of `like`, followed by one vector of zeros (see `Order.returned`)."""
-    places = like.new_empty(len(like) + 1, like.shape[1])
-    places[-1] = 0
-    return places
-
-
-def places_of(parts: list[torch.Tensor]) -> torch.Tensor:
-    """Join the results of all groups, followed by one vector of zeros (see `Order.returned`)."""
-    return torch.cat([*parts, parts[0].new_zeros(1, parts[0].shape[-1])])
-
-
-def return_to_row(places: torch.Tensor, order: Order, tokens: int, heads: int) -> torch.Tensor:
-    """Bring (places, size) back to (tokens, heads x size)."""
-    return places.index_select(0, order.returned).view(tokens, heads * places.shape[-1])
-
-
-def _return(places: torch.Tensor, order: Order, like: torch.Tensor) -> torch.Tensor:
-    """Undo `_gather`: bring (places, size) back to (tokens, heads, size), the shape of `like`."""
-    return places.index_select(0, order.returned).view(-1, *like.shape[1:])
-
-
-def by_group(places: torch.Tensor, grouping: Grouping, heads: int) -> list[torch.Tensor]:
-    """Split the output of `_gather` into one tensor per group, shape (sequences x heads, width, size).
-
-    The width is 1 if `places` holds the first tokens alone.
-    """
-    vectors = [group.sequences * heads for group in grouping.groups]
-    sizes = [count * group.width for count, group in zip(vectors, grouping.groups, strict=True)]
-    if len(places) < sum(sizes):  # These are first tokens alone: one place per sequence and head.
-        sizes = vectors
-    parts = places[: sum(sizes)].split(sizes)
-    return [part.view(count, -1, part.shape[-1]) for part, count in zip(parts, vectors, strict=True)]
+        query_gradient = return_to_row(sinks[0], queried, *output.shape[:2])
+        others = (return_to_row(sink, tokens, how.layout.tokens, output.shape[1]) for sink in sinks[1:])
+        return query_gradient, *others, None, None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from .packed_attention import by_group, gather, places_of, return_to_row
+from .grouped_rows import by_group, gather, places_of, return_to_row
 from .packed_layout import Layout
 
 
@@ -48,7 +48,7 @@ def packed_disentangled_attention(base: torch.nn.Module) -> Iterator[Disentangle
         yield None
         return
     encoder: Any = base.encoder
-    if encoder.conv is not None or base.z_steps > 1 or base.device.type != "cpu":
+    if encoder.conv is not None or base.z_steps > 1:
         raise NotImplementedError("this DeBERTa is not packed")
     rows = DisentangledRows()
     layers = [module for module in base.modules() if isinstance(module, DisentangledSelfAttention)]
@@ -76,8 +76,8 @@ def _attention_of(layer: Any, rows: DisentangledRows) -> Any:
         relative_pos: Any = None,
         rel_embeddings: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, None]:
-        if rows.layout is None or rows.layout.grouping is None or len(hidden_states) != 1 or output_attentions:
-            raise NotImplementedError("this attention is for packed rows on a CPU")
+        if rows.layout is None or len(hidden_states) != 1 or output_attentions:
+            raise NotImplementedError("this attention is for packed rows")
         return _attend(layer, hidden_states, rel_embeddings, rows.layout), None
 
     return forward
@@ -95,8 +95,8 @@ def _attend(layer: Any, states: torch.Tensor, positions: torch.Tensor | None, la
     Returns:
         Shape (1, tokens, hidden).
     """
-    grouping, heads = layout.grouping, layer.num_attention_heads
-    assert grouping is not None
+    heads = layer.num_attention_heads
+    grouping = layout.grouped(heads)
     terms = 1 + sum(kind in layer.pos_att_type for kind in ("c2p", "p2c")) if layer.relative_attention else 1
     scale = (layer.attention_head_size * terms) ** -0.5
     projections = (layer.query_proj, layer.key_proj, layer.value_proj)
@@ -117,7 +117,7 @@ def _attend(layer: Any, states: torch.Tensor, positions: torch.Tensor | None, la
         probabilities = layer.dropout(functional.softmax(scores, dim=-1))
         results.append(torch.bmm(probabilities, value).flatten(0, 1))
     places = places_of(results)
-    return return_to_row(places, grouping.tokens, states.shape[1], heads).unsqueeze(0)
+    return return_to_row(places, grouping.tokens, states.shape[1], heads).flatten(1).unsqueeze(0)
 
 
 class _Relative:
@@ -135,7 +135,7 @@ class _Relative:
 
         assert embeddings is not None
         span = layer.pos_ebd_size
-        size = torch.empty(longest, 1)
+        size = embeddings.new_empty(longest, 1)
         position = build_relative_position(size, size, layer.position_buckets, layer.max_relative_positions)[0]
         self.to_position = (position + span).clamp(0, 2 * span - 1)  # query - key
         self.from_position = (span - position).clamp(0, 2 * span - 1)

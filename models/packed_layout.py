@@ -1,16 +1,30 @@
-"""Where the sequences of a packed row lie, and how they are grouped for attention on CPUs."""
+"""Where the sequences of a packed row lie, and how they are grouped where attention is computed group by group."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-# On a CPU each further group costs about as much time as this many query-key pairs (measured on two cores). A group
-# with more than _GROUP_PAIRS pairs no longer fits into the processor's cache, so that smaller groups are faster.
-_GROUP_COST = 12_000
-_GROUP_PAIRS = 2**18
+
+@dataclass(frozen=True)
+class GroupCosts:
+    """What a division into groups is worth on a kind of device.
+
+    Attributes:
+        group: each further group costs about as much time as this many query-key pairs.
+        pairs: a group of several sequences has at most this many pairs.
+    """
+
+    group: int
+    pairs: int
+
+
+# Measured on two cores. A group with more pairs no longer fits into the processor's cache.
+CPU_COSTS = GroupCosts(12_000, 2**18)
+# On a GPU, a group costs the launching of some thirty kernels; the pairs are limited by memory alone.
+GPU_COSTS = GroupCosts(1_000_000, 2**24)
 # oneDNN compiles a program for each new shape: widths that recur are faster than exact widths.
 _WIDTH_MULTIPLE = 8
 
@@ -21,7 +35,7 @@ class Group:
 
     Attributes:
         sequences: number of sequences in the group.
-        width: number of tokens of the longest sequence, on CPUs rounded up.
+        width: number of tokens of the longest sequence, rounded up.
         beyond: True at positions after a sequence's end; bool, shape (sequences, 1, 1, width). None if no position is.
     """
 
@@ -29,16 +43,17 @@ class Group:
     width: int
     beyond: torch.Tensor | None
 
-    def masked(self, window: int | None, *, firsts_only: bool) -> torch.Tensor | None:
+    def masked(self, window: int | None, device: torch.device, *, firsts_only: bool) -> torch.Tensor | None:
         """Return which keys a query does not attend to; bool, broadcast over (sequences, heads, queries, width).
 
         Args:
             window: a token attends to those less than this many positions away; None for all of its sequence.
             firsts_only: whether the first token of each sequence is the only query.
+            device: where the mask is needed.
         """
         if window is None or window >= self.width:
             return self.beyond
-        positions = torch.arange(self.width)
+        positions = torch.arange(self.width, device=device)
         far = (positions[: 1 if firsts_only else self.width, None] - positions).abs() >= window
         if self.beyond is None:
             return far
@@ -63,6 +78,10 @@ class Order:
     gathered: torch.Tensor
     returned: torch.Tensor
 
+    def to(self, device: torch.device) -> Order:
+        """Return this order with its tensors on `device`."""
+        return Order(to_device(self.gathered, device), to_device(self.returned, device))
+
 
 @dataclass(frozen=True)
 class Grouping:
@@ -79,6 +98,14 @@ class Grouping:
     tokens: Order
     firsts: Order
 
+    def to(self, device: torch.device) -> Grouping:
+        """Return this grouping with its tensors on `device`."""
+        groups = (
+            group if group.beyond is None else replace(group, beyond=to_device(group.beyond, device))
+            for group in self.groups
+        )
+        return Grouping(tuple(groups), self.tokens.to(device), self.firsts.to(device))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -88,16 +115,29 @@ class Layout:
         offsets: the start of each sequence and, as last element, the end of the last sequence; int32,
             shape (sequences + 1,).
         max_length: number of tokens of the longest sequence.
-        grouping: the groups in which a CPU computes attention; None on other devices.
+        lengths: number of tokens of each sequence, shape (sequences,).
+        tokens: number of tokens of the row; tokens after the last sequence belong to no sequence.
     """
 
     offsets: torch.Tensor
     max_length: int
-    grouping: Grouping | None
+    lengths: np.ndarray
+    tokens: int
+    _groupings: dict[int, Grouping] = field(default_factory=dict, compare=False, repr=False)
 
     def to(self, device: torch.device) -> Layout:
         """Return this layout with its offsets on `device`."""
-        return replace(self, offsets=to_device(self.offsets, device))
+        if device.type == self.offsets.device.type == "cpu":
+            return self
+        return replace(self, offsets=to_device(self.offsets, device), _groupings={})
+
+    def grouped(self, heads: int) -> Grouping:
+        """Return the groups in which attention with this many heads is computed. They are made once, and kept."""
+        if heads not in self._groupings:
+            device = self.offsets.device
+            costs = CPU_COSTS if device.type == "cpu" else GPU_COSTS
+            self._groupings[heads] = _make_grouping(self.lengths, self.tokens, heads, costs).to(device)
+        return self._groupings[heads]
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -112,22 +152,25 @@ def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:
     Args:
         lengths: number of tokens of each sequence, shape (sequences,).
         tokens: number of tokens of the row; tokens after the last sequence belong to no sequence.
-        heads: number of attention heads if attention will be computed in groups (on CPUs), else None.
+        heads: number of attention heads if the groups are needed for sure (on CPUs), so that they are made at once.
     """
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    grouping = None if heads is None else _make_grouping(lengths, offsets, tokens, heads)
-    return Layout(torch.from_numpy(offsets.astype(np.int32)), int(lengths.max(initial=0)), grouping)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    layout = Layout(torch.from_numpy(offsets), int(lengths.max(initial=0)), lengths, tokens)
+    if heads is not None:
+        layout.grouped(heads)
+    return layout
 
 
-def _make_grouping(lengths: np.ndarray, offsets: np.ndarray, tokens: int, heads: int) -> Grouping:
-    groups, gathered, divided = [], [], group_by_length(lengths)
+def _make_grouping(lengths: np.ndarray, tokens: int, heads: int, costs: GroupCosts) -> Grouping:
+    starts = np.cumsum(lengths) - lengths
+    groups, gathered, divided = [], [], group_by_length(lengths, costs)
     for members in divided:
         width = int(lengths[members].max())
         if len(members) > 1:
             width += -width % _WIDTH_MULTIPLE
         positions = np.arange(width)
         inside = positions < lengths[members][:, None]
-        rows = np.where(inside, offsets[members][:, None] + positions, tokens)
+        rows = np.where(inside, starts[members][:, None] + positions, tokens)
         gathered.append((rows[:, None, :] * heads + np.arange(heads)[:, None]).reshape(-1))
         beyond = None if inside.all() else torch.from_numpy(~inside)[:, None, None, :]
         groups.append(Group(len(members), width, beyond))
@@ -144,7 +187,7 @@ def _order(gathered: np.ndarray, vectors: int) -> Order:
     return Order(torch.from_numpy(gathered), torch.from_numpy(returned[:vectors]))
 
 
-def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
+def group_by_length(lengths: np.ndarray, costs: GroupCosts = CPU_COSTS) -> list[np.ndarray]:
     """Divide sequences into groups so that the computed query-key pairs plus a fixed cost per group are minimal.
 
     Each sequence of a group is computed at the length of the group's longest. Sorted by length, the best division is
@@ -152,10 +195,10 @@ def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
 
     Args:
         lengths: number of tokens of each sequence, shape (sequences,).
+        costs: what a further group costs, and how large a group may be.
 
     Returns:
-        The indices of each group's members, longest first. A group of several sequences has at most `_GROUP_PAIRS`
-        pairs.
+        The indices of each group's members, longest first.
     """
     order = np.argsort(-lengths, kind="stable")
     sorted_lengths = lengths[order]
@@ -164,10 +207,10 @@ def group_by_length(lengths: np.ndarray) -> list[np.ndarray]:
     for end in range(1, len(order) + 1):
         first = np.arange(end)
         pairs = (end - first) * sorted_lengths[:end] ** 2
-        pairs = np.where((pairs > _GROUP_PAIRS) & (end - first > 1), np.inf, pairs)
-        costs = best[:end] + pairs + _GROUP_COST
-        start[end] = int(costs.argmin())
-        best[end] = costs[start[end]]
+        pairs = np.where((pairs > costs.pairs) & (end - first > 1), np.inf, pairs)
+        totals = best[:end] + pairs + costs.group
+        start[end] = int(totals.argmin())
+        best[end] = totals[start[end]]
     groups, end = [], len(order)
     while end:
         groups.append(order[start[end] : end])

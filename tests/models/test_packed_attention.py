@@ -1,10 +1,13 @@
 """Attention over a packed row equals attention over each of its sequences alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linkbert.models.fused_attention import Attending, attend
 from linkbert.models.kernels import Kernels
 from linkbert.models.packed_attention import KeysAndValues, packed_attention
 from linkbert.models.packed_layout import group_by_length, make_layout
@@ -172,17 +175,16 @@ def test_dropout_keeps_the_mean_of_the_output():
 
 
 def test_the_attention_function_for_gpus_gives_the_same_outputs():
-    """It uses nested tensors, which also work on CPUs, only slowly."""
     lengths = [5, 1, 9]
     inputs = random_row(lengths)
-    from linkbert.models.packed_attention import _jagged_attention
-
-    layout, wanted = layout_of(lengths, heads=None), attention_per_sequence(*inputs, lengths)
-    found = _jagged_attention(*inputs, layout, 0.0, SIZE**-0.5)
-    assert torch.allclose(found, wanted, atol=1e-12)
-    starts = torch.tensor([0, 5, 6])
-    narrowed = _jagged_attention(inputs[0][:, :, starts], *inputs[1:], layout, 0.0, SIZE**-0.5, firsts_only=True)
-    assert torch.allclose(narrowed, wanted[:, starts], atol=1e-12)
+    rows = [tensor[0].transpose(0, 1) for tensor in inputs]
+    for window in (None, 3):
+        how = Attending(layout_of(lengths, heads=None), 0.0, SIZE**-0.5, window, firsts_only=False)
+        wanted = packed_attention(None, *inputs, None, layout=layout_of(lengths), sliding_window=window)[0][0]
+        assert torch.allclose(attend(*rows, how), wanted, atol=1e-12)
+        starts = torch.tensor([0, 5, 6])
+        narrowed = attend(rows[0][starts], *rows[1:], replace(how, firsts_only=True))
+        assert torch.allclose(narrowed, wanted[starts], atol=1e-12)
 
 
 @pytest.mark.parametrize("refused", [{"attention_mask": torch.ones(1)}, {"layout": None}])
