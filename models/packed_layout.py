@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,8 +27,6 @@ CPU_COSTS = GroupCosts(12_000, 2**18)
 GPU_COSTS = GroupCosts(1_000_000, 2**24)
 # oneDNN compiles a program for each new shape: widths that recur are faster than exact widths.
 _WIDTH_MULTIPLE = 8
-# The kernels of GPUs take blocks of this many queries.
-_LENGTH_MULTIPLE = 128
 
 
 @dataclass(frozen=True)
@@ -117,39 +114,25 @@ class Layout:
     Attributes:
         offsets: the start of each sequence and, as last element, the end of the last sequence; int32,
             shape (sequences + 1,).
-        max_length: number of tokens of the longest sequence, or more.
+        max_length: number of tokens of the longest sequence.
+        lengths: number of tokens of each sequence, shape (sequences,).
         tokens: number of tokens of the row; tokens after the last sequence belong to no sequence.
-        sequences: number of sequences that are read; a row that was filled up has one more, which is not.
-        lengths: number of tokens of each sequence. None while a graph is captured: what is captured must not depend on
-            them, because it will be replayed with others.
     """
 
     offsets: torch.Tensor
     max_length: int
+    lengths: np.ndarray
     tokens: int
-    sequences: int
-    lengths: np.ndarray | None
     _groupings: dict[int, Grouping] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def covered(self) -> int:
-        """Number of tokens of all sequences. A layout is captured only if they cover the whole row."""
-        return self.tokens if self.lengths is None else int(self.lengths.sum())
 
     def to(self, device: torch.device) -> Layout:
         """Return this layout with its offsets on `device`."""
         if device.type == self.offsets.device.type == "cpu":
             return self
-        return self.map(lambda tensor: to_device(tensor, device))
-
-    def map(self, function: Callable[[torch.Tensor], torch.Tensor], *, captured: bool = False) -> Layout:
-        """Return this layout with the result of `function` as its offsets, without lengths if it will be captured."""
-        return replace(self, offsets=function(self.offsets), lengths=None if captured else self.lengths, _groupings={})
+        return replace(self, offsets=to_device(self.offsets, device), _groupings={})
 
     def grouped(self, heads: int) -> Grouping:
         """Return the groups in which attention with this many heads is computed. They are made once, and kept."""
-        if self.lengths is None:
-            raise NotImplementedError("groups differ from row to row, and cannot be captured")
         if heads not in self._groupings:
             device = self.offsets.device
             costs = CPU_COSTS if device.type == "cpu" else GPU_COSTS
@@ -163,24 +146,16 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return pinned.to(device, non_blocking=True)
 
 
-def make_layout(lengths: np.ndarray, tokens: int, heads: int | None, *, filled: bool = False) -> Layout:
+def make_layout(lengths: np.ndarray, tokens: int, heads: int | None) -> Layout:
     """Return the layout of a row that holds sequences of these lengths in this order.
 
     Args:
         lengths: number of tokens of each sequence, shape (sequences,).
         tokens: number of tokens of the row; tokens after the last sequence belong to no sequence.
         heads: number of attention heads if the groups are needed for sure (on CPUs), so that they are made at once.
-        filled: whether the tokens after the last sequence become one more sequence. The length of the longest is then
-            rounded up, so that few numbers recur.
     """
-    sequences = len(lengths)
-    longest = int(lengths.max(initial=0))
-    if filled:
-        lengths = np.append(lengths, tokens - lengths.sum())
-        longest = int(lengths.max())
-        longest += -longest % _LENGTH_MULTIPLE
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    layout = Layout(torch.from_numpy(offsets), longest, tokens, sequences, lengths)
+    layout = Layout(torch.from_numpy(offsets), int(lengths.max(initial=0)), lengths, tokens)
     if heads is not None:
         layout.grouped(heads)
     return layout

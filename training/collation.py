@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import torch
 
 from ..models.heads import IGNORED, UNSCORED, Head
+from ..models.packed import PackedRow, pack, packed_inputs
 from ..models.packed_layout import to_device
-from ..models.packed_row import PackedRow, pack, packed_inputs
 from .encoded_rows import EncodedRows
 
 if TYPE_CHECKING:
@@ -61,25 +60,6 @@ class Batch:
         }
         return replace(self, inputs=inputs, labels=None if self.labels is None else to_device(self.labels, device))
 
-    def map(self, function: Callable[[torch.Tensor], torch.Tensor], *, captured: bool = False) -> Batch:
-        """Return this batch with the results of `function` as its tensors (see `Layout.map`)."""
-        inputs = {
-            name: item.map(function, captured=captured) if isinstance(item, PackedRow) else function(item)
-            for name, item in self.inputs.items()
-        }
-        return replace(self, inputs=inputs, labels=None if self.labels is None else function(self.labels))
-
-    def tensors(self) -> list[torch.Tensor]:
-        """Return all tensors, always in the same order."""
-        found: list[torch.Tensor] = []
-
-        def note(tensor: torch.Tensor) -> torch.Tensor:
-            found.append(tensor)
-            return tensor
-
-        self.map(note)
-        return found
-
 
 @dataclass(frozen=True)
 class Collator:
@@ -91,7 +71,6 @@ class Collator:
         token_types: whether the model accepts `token_type_ids`.
         packed: whether a batch is one packed row instead of a padded rectangle.
         heads: number of attention heads if attention is computed in groups (on CPUs), else None.
-        filled: whether packed rows are filled up so that their lengths recur (see `packed.pack`).
         renumbered: the model's id of each token id, or None if they are the same (see `models.vocabulary`).
     """
 
@@ -100,7 +79,6 @@ class Collator:
     token_types: bool
     packed: bool = False
     heads: int | None = None
-    filled: bool = False
     renumbered: np.ndarray | None = None
 
     def __call__(self, table: pa.Table) -> Batch:
@@ -126,8 +104,7 @@ class Collator:
 
     def _packed(self, rows: EncodedRows) -> dict[str, Any]:
         types = rows.token_type_ids if self.token_types else None
-        ids, every_token = self._ids(rows), self.head.every_token
-        row = pack(ids, types, rows.lengths, self.heads, every_token=every_token, filled=self.filled)
+        row = pack(self._ids(rows), types, rows.lengths, self.heads, every_token=self.head.every_token)
         return packed_inputs(row, _options(rows) if self.head.per_option else None)
 
     def _padded(self, rows: EncodedRows, width: int) -> dict[str, Any]:

@@ -26,13 +26,11 @@ class ModelPatch:
         packed: whether the model runs on packed rows, without padding.
         kernels: elementwise passes that replace dropout and attention on CPUs; None on other devices.
         vocabulary: a smaller word embedding with the rows that the training data use; None to train all rows.
-        graphs: whether passes are captured as CUDA graphs, which add to gradients that stay where they are in memory.
     """
 
     packed: bool
     kernels: Kernels | None
     vocabulary: Vocabulary | None
-    graphs: bool = False
     _changes: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def conditions(self) -> dict[str, Any]:
@@ -69,9 +67,6 @@ class ModelPatch:
 
     def clear_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         """Forget the gradients of an update."""
-        if self.graphs:
-            optimizer.zero_grad(set_to_none=False)
-            return
         optimizer.zero_grad(set_to_none=True)
         if self.vocabulary is not None:
             self.vocabulary.clear_gradient()

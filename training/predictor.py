@@ -169,9 +169,7 @@ class Predictor:
             self._tried = (model, packs)
         return self._tried[1]
 
-    def collator(
-        self, model: PreTrainedModel, *, packed: bool, filled: bool = False, vocabulary: Vocabulary | None = None
-    ) -> Collator:
+    def collator(self, model: PreTrainedModel, *, packed: bool, vocabulary: Vocabulary | None = None) -> Collator:
         """Return the collator for a model; with `vocabulary`, token ids are those of its smaller embedding."""
         return Collator(
             self.head,
@@ -179,7 +177,6 @@ class Predictor:
             "token_type_ids" in self.tokenizer.model_input_names,
             packed=packed,
             heads=model.config.num_attention_heads if packed and self.device.type == "cpu" else None,
-            filled=filled,
             renumbered=None if vocabulary is None else vocabulary.renumbered,
         )
 

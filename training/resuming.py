@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,6 @@ from .stopping import Stopped, stop_asked
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from .collation import Batch
     from .data_loader import UpdateLoader
     from .meter import Meter
 
@@ -50,7 +49,6 @@ class TrainingState:
         accelerator: the accelerator of this process.
         model: the model as it is trained (patched).
         wrapped: the model that is called; several processes call it through a wrapper that exchanges gradients.
-        compute: adds the gradients of a micro-batch, multiplied by a factor, and returns its loss.
         optimizer: the optimizer of its parameters.
         scheduler: the learning rate schedule.
         loader: reads updates; it knows the size of micro-batches.
@@ -65,7 +63,6 @@ class TrainingState:
     accelerator: Accelerator
     model: PreTrainedModel
     wrapped: Any
-    compute: Callable[[Batch, float], torch.Tensor]
     optimizer: Any  # accelerate's wrapper around AdamW
     scheduler: torch.optim.lr_scheduler.LRScheduler
     loader: UpdateLoader

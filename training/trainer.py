@@ -16,8 +16,6 @@ from ..models.kernels import Kernels, usable
 from ..models.vocabulary import Vocabulary
 from ..tasks.recipe import Recipe
 from .checkpoints import Checkpoints
-from .collation import Batch
-from .cuda_graphs import CudaGraphs
 from .data_loader import Update, UpdateLoader
 from .device import device_name, is_out_of_memory, memory_mb, token_budget
 from .encoded_rows import lengths_of, token_ids_of
@@ -109,7 +107,7 @@ class Trainer(Predictor):
         patch = self._patch_for(model, dataset, recipe, tokens=int(lengths.mean() * recipe.batch_size * steps.total))
         loader = self._loader(model, dataset, lengths, patch, per_device)
         with patch.applied(model):
-            state = self._state(model, recipe, steps, loader, patch, parts or {})
+            state = self._state(model, recipe, steps, loader, parts or {})
             resumable = Resumable(state, checkpoints, steps.total)
             resumable.begin(patch.conditions())
             try:
@@ -179,7 +177,7 @@ class Trainer(Predictor):
         while True:
             stepping = False
             try:
-                loss = self._backward(state, update)
+                loss = self._backward(state.wrapped, update)
                 stepping = True
                 self.accelerator.clip_grad_norm_(state.wrapped.parameters(), max_grad_norm)
                 state.optimizer.step()
@@ -198,7 +196,7 @@ class Trainer(Predictor):
                 update = smaller
             patch.clear_gradients(state.optimizer)
 
-    def _backward(self, state: TrainingState, update: Update) -> torch.Tensor:
+    def _backward(self, model: PreTrainedModel, update: Update) -> torch.Tensor:
         """Accumulate the gradients of one update, and return its loss, still on the device."""
         count: Any = max(update.count, 1)
         if self.processes > 1:
@@ -206,20 +204,16 @@ class Trainer(Predictor):
             count = shared.clamp(min=1)
         total = torch.zeros((), device=self.device)
         for number, (batch, weight) in enumerate(update.parts, start=1):
-            with nullcontext() if number == len(update.parts) else self.accelerator.no_sync(state.wrapped):
-                total += state.compute(batch, weight / count)
+            if batch.labels is None:
+                raise ValueError("training needs labels")
+            with nullcontext() if number == len(update.parts) else self.accelerator.no_sync(model):
+                with self.accelerator.autocast():
+                    logits = self.head.logits(model(**batch.inputs), batch.sequences)
+                loss = self.head.loss(logits, batch.labels) * (weight / count)
+                # Gradients are averaged over processes, so that a sum needs the factor.
+                self.accelerator.backward(loss * self.processes)
+            total += loss.detach()
         return total
-
-    def _gradients(self, model: PreTrainedModel, batch: Batch, factor: float | torch.Tensor) -> torch.Tensor:
-        """Add the gradients of a micro-batch, and return its loss times `factor`."""
-        if batch.labels is None:
-            raise ValueError("training needs labels")
-        with self.accelerator.autocast():
-            logits = self.head.logits(model(**batch.inputs), batch.sequences)
-        loss = self.head.loss(logits, batch.labels) * factor
-        # Gradients are averaged over processes, so that a sum needs the factor.
-        self.accelerator.backward(loss * self.processes)
-        return loss.detach()
 
     def _loader(
         self, model: PreTrainedModel, dataset: Dataset, lengths: np.ndarray, patch: ModelPatch, per_device: int | None
@@ -227,7 +221,7 @@ class Trainer(Predictor):
         return UpdateLoader(
             dataset,
             lengths,
-            self.collator(model, packed=patch.packed, filled=patch.graphs, vocabulary=patch.vocabulary),
+            self.collator(model, packed=patch.packed, vocabulary=patch.vocabulary),
             self.head,
             MicroBatchSize(token_budget(self.device, model.config), per_device),
             self.device,
@@ -241,17 +235,13 @@ class Trainer(Predictor):
         recipe: Recipe,
         steps: StepPlan,
         loader: UpdateLoader,
-        patch: ModelPatch,
         parts: Mapping[str, Stateful],
     ) -> TrainingState:
-        wrapped: Any = self.accelerator.prepare_model(model) if self.processes > 1 else model
-        compute = partial(self._gradients, wrapped)
         optimizer = self.accelerator.prepare_optimizer(make_optimizer(model, recipe, self.device))
         return TrainingState(
             accelerator=self.accelerator,
             model=model,
-            wrapped=wrapped,
-            compute=CudaGraphs(compute) if patch.graphs else compute,
+            wrapped=self.accelerator.prepare_model(model) if self.processes > 1 else model,
             optimizer=optimizer,
             scheduler=make_scheduler(recipe, optimizer, steps),
             loader=loader,
@@ -273,9 +263,7 @@ class Trainer(Predictor):
         if packed and recipe.weight_decay == 0 and trains_words:
             # Several processes exchange whole gradients, so that only a single one can keep a gradient in memory.
             vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=on_cpu and self.processes == 1)
-        # Padded batches have many shapes, several processes exchange gradients on the way, and fp16 skips updates.
-        graphs = self.device.type == "cuda" and packed and self.processes == 1 and self.precision != "fp16"
-        return ModelPatch(packed, kernels, vocabulary, graphs and not self.deterministic)
+        return ModelPatch(packed, kernels, vocabulary)
 
     def check_batch(self, recipe: Recipe, requested: int | None) -> None:
         """Make sure that the recipe's batch can be divided over processes and micro-batches.

@@ -6,14 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from linkbert.models.first_tokens import narrowed_last_layer
 from linkbert.models.heads import HEADS
 from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
-from linkbert.models.packed import can_pack, running_packed
-from linkbert.models.packed_row import pack, packed_inputs, recurring_length
+from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
 from transformers import AutoConfig, AutoModel
 
 LABELS = {
@@ -53,9 +50,8 @@ def padded_logits(model, head):
     return logits[torch.from_numpy(inside)] if HEADS[head].every_token else logits
 
 
-def packed_logits(model, head, kernels=None, *, filled=False):
-    heads, every_token = model.config.num_attention_heads, HEADS[head].every_token
-    row = pack(tokens(), None, np.array(LENGTHS), heads, every_token=every_token, filled=filled)
+def packed_logits(model, head, kernels=None):
+    row = pack(tokens(), None, np.array(LENGTHS), model.config.num_attention_heads, every_token=HEADS[head].every_token)
     with running_packed(model, kernels):
         logits = HEADS[head].logits(model(**packed_inputs(row, 4 if head == "choice" else None)), sequences(head))
     return logits[0, : sum(LENGTHS)] if HEADS[head].every_token else logits
@@ -67,11 +63,9 @@ def test_packed_rows_give_the_same_logits_as_padded_batches(make_model, kind, he
     model = load(make_model(kind), head)
     with torch.inference_mode():
         packed, padded = packed_logits(model, head), padded_logits(model, head)
-        filled = packed_logits(model, head, filled=True)
-    assert packed.shape == padded.shape == filled.shape
+    assert packed.shape == padded.shape
     # Both sum a few dozen float32 numbers of size 1, in different orders.
     assert (packed - padded).abs().max() < 2e-6
-    assert (filled - padded).abs().max() < 2e-6
     assert can_pack(model, HEADS[head])
 
 
@@ -195,27 +189,3 @@ def test_padding_tokens_inside_a_text_are_treated_like_other_tokens(tiny):
         packed = model(**packed_inputs(row, None)).logits[0, :4]
         alone = pack(ids[:4], None, np.array([4]), 2, every_token=True)
         assert torch.allclose(packed, model(**packed_inputs(alone, None)).logits[0, :4], atol=1e-6)
-
-
-@given(st.integers(1, 2**20))
-def test_rows_are_filled_up_to_few_lengths(tokens):
-    length = recurring_length(tokens)
-    assert tokens < length <= tokens + max(32, tokens / 16)
-    assert recurring_length(length - 1) == length
-    assert len({recurring_length(number) for number in range(512, 1024)}) == 16
-
-
-def test_a_row_that_is_filled_up_has_one_more_sequence_that_is_not_read():
-    row = pack(np.arange(40), None, np.array([30, 10]), None, every_token=False, filled=True)
-    assert row.input_ids.shape == (1, 64) and row.layout.offsets.tolist() == [0, 30, 40, 64]
-    assert (row.layout.sequences, row.layout.max_length) == (2, 128)
-    assert packed_inputs(row, None)["input_ids"].tolist() == [[0], [30]]
-    captured = row.map(torch.clone, captured=True)
-    assert captured.layout.covered == 64
-    with pytest.raises(NotImplementedError, match="cannot be captured"):
-        captured.layout.grouped(2)
-
-
-def test_a_very_long_row_is_not_filled_up():
-    row = pack(np.arange(2**14 + 1), None, np.array([2**14 + 1]), None, every_token=False, filled=True)
-    assert row.input_ids.shape == (1, 2**14 + 1) and row.layout.sequences == len(row.layout.offsets) - 1
