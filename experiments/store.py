@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,6 +20,9 @@ from .paths import RunPaths
 from .results import Result, to_text
 
 _LOCK = ".lock"  # in the folder of results; held while a result is stored
+# The parts of results that are the same in many of them.
+_PARTS = ("task", "suite", "model", "metric", "notes", "truncation", "recipe", "departures", "data", "versions", "device",
+          "baseline", "definition", "extra")  # fmt: skip
 
 
 def predictions_lines(
@@ -164,13 +168,21 @@ def read_result_in(folder: Path, path: Path) -> Result:
 def read_results(folder: Path) -> tuple[list[Result], list[str]]:
     """Read all results of a folder.
 
+    Results of one study have most of their content in common. Equal parts are kept once, so that very many results fit
+    into memory; nothing may change them.
+
     Returns:
         The results, and one message for each file that cannot be read.
     """
     results, problems = [], []
+    kept: dict[bytes, Any] = {}
     for path in sorted(folder.glob("*/*/*.json")):
         try:
-            results.append(read_result_in(folder, path))
+            result = read_result_in(folder, path)
+            # The second version of marshal gives equal bytes for equal content, however it came about.
+            parts = ((name, getattr(result, name)) for name in _PARTS)
+            shared = {name: kept.setdefault(marshal.dumps(part, 2), part) for name, part in parts}
+            results.append(replace(result, **shared))
         except RequestError as error:
             problems.append(str(error))
     return results, problems
