@@ -21,8 +21,10 @@ from .results import Result, to_text
 
 _LOCK = ".lock"  # in the folder of results; held while a result is stored
 # The parts of results that are the same in many of them.
-_PARTS = ("task", "suite", "model", "metric", "notes", "truncation", "recipe", "departures", "data", "versions", "device",
-          "baseline", "definition", "extra")  # fmt: skip
+_PARTS = (
+    "task", "suite", "model", "metric", "notes", "truncation", "recipe", "departures", "data", "versions", "device",
+    "baseline", "definition", "extra",
+)  # fmt: skip
 
 
 def predictions_lines(
