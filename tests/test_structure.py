@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
-    "metrics", "corpora", "models", "tasks", "training", "experiments", "leaderboard", "speed", "benchmarks", "cli",
+    "metrics", "corpora", "models", "tasks", "training", "experiments", "leaderboard", "speed", "pretraining",
+    "benchmarks", "cli",
 )  # fmt: skip
 MAY_IMPORT = {
     "metrics": set(),
@@ -25,8 +26,20 @@ MAY_IMPORT = {
     "experiments": {"training", "tasks", "models", "corpora", "metrics"},
     "leaderboard": {"experiments", "tasks", "metrics"},
     "speed": {"experiments", "training", "tasks", "models", "corpora", "metrics"},
+    "pretraining": {"experiments", "training", "tasks", "models", "corpora"},
     "benchmarks": {"leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
-    "cli": {"benchmarks", "speed", "leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
+    "cli": {
+        "benchmarks",
+        "pretraining",
+        "speed",
+        "leaderboard",
+        "experiments",
+        "training",
+        "tasks",
+        "models",
+        "corpora",
+        "metrics",
+    },
 }
 # The trainer knows the settings of a recipe, and no task.
 TRAINING_MAY_IMPORT_OF_TASKS = {"recipe"}

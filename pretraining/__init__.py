@@ -1,0 +1,1 @@
+"""Pretraining with document links: corpora that are graphs, pairs of segments, the objective, and its training."""

@@ -1,0 +1,144 @@
+"""Documents with links, as readers find them in four kinds of sources."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from ..corpora.json_files import field, parse_object
+from ..corpora.lines import read_lines
+from ..errors import RequestError
+from .html_pages import read_html_pages
+from .linked import Document
+from .pubmed_xml import read_pubmed_xml
+
+_log = logging.getLogger(__name__)
+
+_ANCHOR = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
+_TAG = re.compile(r"<[^<>]*>")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of source.
+
+    Attributes:
+        name: what it is called.
+        fits: whether a file is of this kind, judged by its name and its beginning.
+        read: yields the documents of a file.
+    """
+
+    name: str
+    fits: Callable[[Path], bool]
+    read: Callable[[Path], Iterator[Document]]
+
+
+def read_documents(source: Path) -> Iterator[Document]:
+    """Yield the documents of a file, or of all files of a folder in the order of their paths.
+
+    Args:
+        source: PubMed XML (`*.xml`, `*.xml.gz`), WikiExtractor's JSON with links, JSON lines with `id`, `text` and
+            `links`, or a folder of such files; or a folder of HTML pages.
+
+    Raises:
+        RequestError: nothing there is of a known kind, or a file is malformed.
+    """
+    if not source.exists():
+        raise RequestError(f"{source}: no such file or folder")
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    pages = [path for path in files if path.suffix.lower() in (".html", ".htm", ".xhtml")]
+    known = [(path, kind) for path in files if path not in set(pages) and (kind := kind_of(path)) is not None]
+    if not pages and not known:
+        names = ", ".join(kind.name for kind in KINDS)
+        raise RequestError(f"{source}: holds no documents of a known kind: {names}, or HTML pages")
+    kinds = {kind.name for _, kind in known} | ({"HTML pages"} if pages else set())
+    if len(kinds) > 1:
+        several = ", ".join(sorted(kinds))
+        raise RequestError(f"{source}: holds files of several kinds ({several}); give one kind at a time")
+    _log.info("%s: %d files of %s", source, len(pages) + len(known), *kinds)
+    yield from read_html_pages(pages, source if source.is_dir() else source.parent)
+    for path, kind in known:
+        yield from kind.read(path)
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Return the kind of a file, or None if it is of none."""
+    return next((kind for kind in KINDS if kind.fits(path)), None)
+
+
+def _is_pubmed(path: Path) -> bool:
+    return path.name.lower().endswith((".xml", ".xml.gz"))
+
+
+def _first_object(path: Path) -> dict[str, Any]:
+    name = path.name.lower().removesuffix(".gz")
+    # WikiExtractor names its files wiki_00, wiki_01, ...
+    if not name.endswith((".jsonl", ".json", ".ndjson")) and not name.startswith("wiki_"):
+        return {}
+    for _, line in read_lines(path):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError:
+                # A file named so is meant to be read; reading it will say which line is wrong.
+                return {"id": None, "links": None} if ".jsonl" in path.name else {}
+            return value if isinstance(value, dict) else {}
+    return {}
+
+
+def _is_linked_json(path: Path) -> bool:
+    return {"id", "links"} <= _first_object(path).keys()
+
+
+def _is_wiki(path: Path) -> bool:
+    return {"title", "text"} <= _first_object(path).keys()
+
+
+def _read_linked_json(path: Path) -> Iterator[Document]:
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        record = parse_object(line, where)
+        identifier = field(record, "id", (str, int), where)
+        links = field(record, "links", list, where)
+        if wrong := [item for item in links if not isinstance(item, str | int) or isinstance(item, bool)]:
+            raise RequestError(f"{where}: a link should be the id of a document, found {wrong[0]!r}; correct the line")
+        text = field(record, "text", str, where)
+        title = field(record, "title", str, where) if "title" in record else ""
+        yield Document(str(identifier), title, text, tuple(map(str, links)))
+
+
+def _read_wiki(path: Path) -> Iterator[Document]:
+    """Yield the pages of a file that WikiExtractor wrote with `--json --links`; pages are known by their titles."""
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        record = parse_object(line, where)
+        title, text = field(record, "title", str, where), field(record, "text", str, where)
+        # Some versions of WikiExtractor escape the anchors.
+        marked = unescape(text) if "&lt;a href=" in text else text
+        links = tuple(_page_title(target) for target, _ in _ANCHOR.findall(marked))
+        plain = unescape(_TAG.sub("", _ANCHOR.sub(r"\2", marked)))
+        yield Document(title, title, plain, links)
+
+
+def _page_title(target: str) -> str:
+    """Return the title of the page that an anchor names: without its section, with the first letter in upper case."""
+    title = unquote(target).partition("#")[0].replace("_", " ").strip()
+    return title[:1].upper() + title[1:]
+
+
+KINDS = (
+    Kind("PubMed XML", _is_pubmed, read_pubmed_xml),
+    Kind("JSON lines with id, text and links", _is_linked_json, _read_linked_json),
+    Kind("WikiExtractor's JSON", _is_wiki, _read_wiki),
+)
