@@ -18,6 +18,7 @@ from . import (
     leaderboard,
     models,
     predict,
+    pretrain,
     push,
     results,
     search,
@@ -64,6 +65,7 @@ app.command("embed")(embed.command)
 app.command("export")(export.command)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
+app.add_typer(pretrain.app, name="pretrain")
 app.command("tasks")(tasks.command)
 app.command("models")(models.command)
 app.command("speed")(speed.command)

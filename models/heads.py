@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEADS", "IGNORED", "UNSCORED", "Batch", "Head", "HeadKind"]
 
-HeadKind = Literal["token", "sequence", "multi-label", "regression", "choice", "span", "features"]
+HeadKind = Literal["token", "sequence", "multi-label", "regression", "choice", "span", "features", "pretraining"]
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
 
 

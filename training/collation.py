@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..models.heads import IGNORED, UNSCORED, Head
-from ..models.packed import PackedRow, pack, packed_inputs
 from ..models.packed_layout import to_device
+from ..models.packed_row import PackedRow, pack, packed_inputs
 from .encoded_rows import EncodedRows
 
 if TYPE_CHECKING:

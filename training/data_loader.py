@@ -6,17 +6,14 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..models.heads import Head
-from .collation import Batch, Collator
+from .collation import Batch
+from .examples import Examples
 from .sampling import MicroBatchSize, micro_batches
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _log = logging.getLogger(__name__)
 
@@ -50,12 +47,10 @@ class Update:
 
 
 class UpdateLoader:
-    """Reads updates from a dataset, cuts them into micro-batches and collates these.
+    """Reads updates, and cuts them into micro-batches.
 
     Args:
-        dataset: the encoded rows.
-        lengths: number of tokens of each row.
-        collate: makes batches of rows.
+        examples: what is read.
         head: the kind of head.
         size: the size of micro-batches.
         device: where the batches are needed.
@@ -65,19 +60,22 @@ class UpdateLoader:
 
     def __init__(
         self,
-        dataset: Dataset,
-        lengths: np.ndarray,
-        collate: Collator,
+        examples: Examples,
         head: Head,
         size: MicroBatchSize,
         device: torch.device,
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        self.rows = dataset.with_format("arrow")
-        self.lengths, self.collate, self.head, self.size = lengths, collate, head, size
+        self.examples, self.head, self.size = examples, head, size
         self.device, self.process, self.processes = device, process, processes
         self.halvings = 0
+        self.lengths = np.zeros(0, dtype=np.int64)
+
+    def begin(self, epoch: int) -> np.ndarray:
+        """Begin an epoch, counted from 0, and return the number of tokens of each example."""
+        self.lengths = self.examples.begin(epoch)
+        return self.lengths
 
     def updates(self, batches: list[np.ndarray]) -> Iterator[Update]:
         """Yield the updates in order. While the caller computes one, a thread prepares the next."""
@@ -97,7 +95,7 @@ class UpdateLoader:
         parts, count = [], 0
         for part in micro_batches(batch, self.lengths, self.process, self.processes, size):
             # A process whose share is empty still takes part in the gradient exchange, with an example of weight 0.
-            collated = self.collate(self.rows[part if len(part) else batch[:1]])
+            collated = self.examples.batch(part if len(part) else batch[:1])
             if collated.labels is None:
                 raise ValueError("training needs labels")
             if len(part):

@@ -19,6 +19,7 @@ from .checkpoints import Checkpoints
 from .data_loader import Update, UpdateLoader
 from .device import device_name, is_out_of_memory, memory_mb, token_budget
 from .encoded_rows import lengths_of, token_ids_of
+from .examples import EncodedExamples, Examples
 from .host_memory import HostMemory, trim_function
 from .meter import Cost, Meter
 from .model_patch import ModelPatch, frozen_garbage
@@ -73,6 +74,27 @@ class Trainer(Predictor):
         dataset: Dataset,
         recipe: Recipe,
         *,
+        max_steps: int | None = None,
+        per_device: int | None = None,
+        **further: Any,
+    ) -> tuple[PreTrainedModel, Cost]:
+        """Train `model` on encoded rows. For `further` arguments, and what is returned, see `fit_examples`."""
+        steps = plan_steps(recipe, len(dataset), max_steps)
+        self.check_batch(recipe, per_device)
+        self.move(model)
+        lengths = lengths_of(dataset)
+        patch = self._patch_for(model, dataset, recipe, tokens=int(lengths.mean() * recipe.batch_size * steps.total))
+        collate = self.collator(model, packed=patch.packed, vocabulary=patch.vocabulary)
+        examples = EncodedExamples(dataset, lengths, collate)
+        return self.fit_examples(model, examples, recipe, patch, max_steps=max_steps, per_device=per_device, **further)
+
+    def fit_examples(
+        self,
+        model: PreTrainedModel,
+        examples: Examples,
+        recipe: Recipe,
+        patch: ModelPatch,
+        *,
         seed: int,
         max_steps: int | None = None,
         per_device: int | None = None,
@@ -80,14 +102,15 @@ class Trainer(Predictor):
         checkpoints: Checkpoints | None = None,
         parts: Mapping[str, Stateful] | None = None,
     ) -> tuple[PreTrainedModel, Cost]:
-        """Train `model` on encoded rows; return it with what the training cost.
+        """Train `model`; return it with what the training cost.
 
         The loss of an update is the sum over its labelled words or examples divided by their number, however it is cut.
 
         Args:
-            model: the model with a head.
-            dataset: the encoded rows.
+            model: the model with a head, on this trainer's device.
+            examples: what it is trained on.
             recipe: the settings.
+            patch: changes of the model while it is trained.
             seed: with the number of the epoch, it determines the order of examples.
             max_steps: ends the run, and its schedule, after this many updates, unless None.
             per_device: examples per micro-batch; chosen by memory if None.
@@ -100,20 +123,17 @@ class Trainer(Predictor):
             RunError: the loss is not finite, memory is exhausted, or a checkpoint cannot be written.
             Stopped: a signal asked for it; a checkpoint was written.
         """
-        steps = plan_steps(recipe, len(dataset), max_steps)
-        self.check_batch(recipe, per_device)
-        self.move(model)
-        lengths = lengths_of(dataset)
-        patch = self._patch_for(model, dataset, recipe, tokens=int(lengths.mean() * recipe.batch_size * steps.total))
-        loader = self._loader(model, dataset, lengths, patch, per_device)
+        steps = plan_steps(recipe, len(examples), max_steps)
+        loader = self._loader(model, examples, per_device)
         with patch.applied(model):
             state = self._state(model, recipe, steps, loader, parts or {})
             resumable = Resumable(state, checkpoints, steps.total)
             resumable.begin(patch.conditions())
             try:
                 for epoch in range(state.epochs, steps.epochs):
+                    lengths = loader.begin(epoch)
                     by_length = lengths if recipe.group_by_length else None
-                    batches = epoch_batches(len(dataset), recipe.batch_size, seed, epoch, by_length)
+                    batches = epoch_batches(len(examples), recipe.batch_size, seed, epoch, by_length)
                     first = epoch * steps.per_epoch
                     self._train_epoch(
                         state, resumable, patch, recipe, batches[state.updates - first : steps.total - first]
@@ -215,13 +235,9 @@ class Trainer(Predictor):
             total += loss.detach()
         return total
 
-    def _loader(
-        self, model: PreTrainedModel, dataset: Dataset, lengths: np.ndarray, patch: ModelPatch, per_device: int | None
-    ) -> UpdateLoader:
+    def _loader(self, model: PreTrainedModel, examples: Examples, per_device: int | None) -> UpdateLoader:
         return UpdateLoader(
-            dataset,
-            lengths,
-            self.collator(model, packed=patch.packed, vocabulary=patch.vocabulary),
+            examples,
             self.head,
             MicroBatchSize(token_budget(self.device, model.config), per_device),
             self.device,

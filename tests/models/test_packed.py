@@ -10,7 +10,8 @@ from linkbert.models.first_tokens import narrowed_last_layer
 from linkbert.models.heads import HEADS
 from linkbert.models.kernels import Kernels
 from linkbert.models.loading import load_model
-from linkbert.models.packed import can_pack, pack, packed_inputs, running_packed
+from linkbert.models.packed import can_pack, running_packed
+from linkbert.models.packed_row import pack, packed_inputs
 from transformers import AutoConfig, AutoModel
 
 LABELS = {

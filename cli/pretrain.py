@@ -1,0 +1,298 @@
+"""`linkbert pretrain`: corpora with links, pretraining on them, and a demo of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import RequestError
+from ..experiments.options import RunOptions
+from ..training.stopping import obeying_signals
+from . import options
+from .console import print_json, print_table, print_text, progress, set_up_logging
+from .group import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_RUN = "run"
+_PAIRS, _MODEL, _TRAINING = "Pairs", "Model", "Training"
+
+
+class PretrainGroup(Group):
+    """Lets the name of a command be left out: `linkbert pretrain DIR` is `linkbert pretrain run DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name in front of arguments that begin with no command."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [_RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=PretrainGroup,
+    help="Pretrain a model with document links, as LinkBERT was (Yasunaga et al. 2022).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("data")
+def data_command(
+    source: Annotated[Path, typer.Argument(help="PubMed XML, WikiExtractor's JSON, JSON lines, or HTML pages.")],
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")],
+    links: Annotated[
+        str, typer.Option("--links", metavar="KIND", help="own (of the documents), or tfidf (the nearest documents).")
+    ] = "own",
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", metavar="N", min=1, help="tfidf: number of nearest documents.")
+    ] = 5,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Read documents with links, and write them as a corpus for pretraining.
+
+    Example: linkbert pretrain data pubmed/ --output corpus
+    """
+    set_up_logging(quiet=quiet)
+    from ..pretraining.writing import write_corpus
+
+    if links not in ("own", "tfidf"):
+        raise RequestError(f"--links {links!r}: expected own or tfidf")
+    report = write_corpus(source, output, links="tfidf" if links == "tfidf" else "own", neighbours=neighbours)
+    if json:
+        print_json(report)
+        return
+    _print_report(report)
+    print_text(f"corpus {output}")
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    rows = [
+        (name.replace("_", " "), str(report[name]))
+        for name in ("documents", "words", "links", "links_out", "self_links", "repeated_links", "without_links",
+                     "without_in_links", "largest_in_degree", "empty", "replaced", "equal_texts")
+    ]  # fmt: skip
+    print_table(("", "number"), rows)
+    degrees = ", ".join(f"{degree}: {count}" for degree, count in report["in_degrees"].items())
+    print_text(f"documents by in-degree: {degrees}")
+
+
+@app.command(_RUN)
+def run_command(
+    context: typer.Context,
+    corpus: Annotated[Path, typer.Argument(metavar="DIR", help="A corpus that `linkbert pretrain data` wrote.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Continue this model's pretraining.", rich_help_panel=_MODEL),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="SIZE|FILE",
+            help="From scratch: tiny, base, large, or a configuration.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="MODEL",
+            help="From scratch: whose tokenizer; one is made by default.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    vocabulary_size: Annotated[
+        int,
+        typer.Option(
+            "--vocabulary-size",
+            metavar="N",
+            min=100,
+            help="Word pieces of a tokenizer that is made.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = 30_522,
+    relations: Annotated[
+        str | None,
+        typer.Option(
+            "--relations",
+            metavar="R,R,...",
+            help="contiguous, random, linked; in equal shares. All by default.",
+            rich_help_panel=_PAIRS,
+        ),
+    ] = None,
+    link_choice: Annotated[
+        str,
+        typer.Option(
+            "--link-choice",
+            metavar="HOW",
+            help="Which linked document: inverse-in-degree (the paper), or uniform.",
+            rich_help_panel=_PAIRS,
+        ),
+    ] = "inverse-in-degree",
+    linked_segment: Annotated[
+        str,
+        typer.Option(
+            "--linked-segment",
+            metavar="WHICH",
+            help="Which segment of it: any, or first (the paper does not say).",
+            rich_help_panel=_PAIRS,
+        ),
+    ] = "any",
+    random_may_be_linked: Annotated[
+        bool,
+        typer.Option(
+            "--random-may-be-linked", help="Let a random document be one that is linked.", rich_help_panel=_PAIRS
+        ),
+    ] = False,
+    whole_words: Annotated[
+        bool,
+        typer.Option(
+            "--whole-words", help="Mask all pieces of a word together (Gu et al. 2021).", rich_help_panel=_PAIRS
+        ),
+    ] = False,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--max-steps",
+            metavar="N",
+            help="Updates; one pass over the segments by default.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens", metavar="N", help="Tokens to train on, instead of --max-steps.", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", help="Pairs per update.", rich_help_panel=_TRAINING)
+    ] = 64,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            "--max-length", metavar="N", help="Word pieces per pair; 512 by default.", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            metavar="RATE",
+            help="The highest rate; by default the paper's, times the square root of the batches' ratio.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another setting, e.g. warmup=0.05; repeatable.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed.", rich_help_panel=_TRAINING)] = 42,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            "--held-out", metavar="SHARE", help="Share of the documents for evaluation.", rich_help_panel=_TRAINING
+        ),
+    ] = 0.02,
+    evaluate_every: Annotated[
+        int | None,
+        typer.Option(
+            "--evaluate-every",
+            metavar="N",
+            help="Updates between evaluations; a twentieth by default.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    name: options.Name = None,
+    overwrite: options.Overwrite = False,
+    restart: options.Restart = False,
+    checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
+    runs_dir: options.RunsDir = RunOptions.runs_dir,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    precision: options.Precision = RunOptions.precision,
+    per_device_batch_size: options.PerDevice = None,
+) -> None:
+    """Pretrain a model on a corpus with links. `linkbert pretrain DIR` is the same.
+
+    Example: linkbert pretrain corpus --from pubmedbert-base --max-steps 10000
+
+    Example: linkbert pretrain corpus --config tiny
+    """
+    set_up_logging(quiet=quiet)
+    from ..pretraining.options import FIELDS, PretrainOptions
+    from ..tasks.recipe import parse_setting
+
+    values = {key: value for key, value in context.params.items() if key in FIELDS}
+    values["relations"] = None if relations is None else tuple(relations.split(","))
+    values["settings"] = dict(map(parse_setting, settings or ()))
+    _pretrain(PretrainOptions(**values), quiet=quiet, json=json)
+
+
+def _pretrain(request: Any, *, quiet: bool, json: bool) -> dict[str, Any]:
+    from ..pretraining.run import pretrain
+
+    with obeying_signals(), progress(quiet=quiet) as reporters:
+        record = pretrain(request, reporters=reporters)
+    if json:
+        print_json(record)
+    else:
+        _print_scores(record)
+        print_text(f"model {record['run_dir']}")
+    return record
+
+
+def _print_scores(record: Mapping[str, Any]) -> None:
+    scores = record["held_out"]
+    rows = [
+        (name.replace("_", " "), f"{scores['before'][name]:.2f}", f"{scores['after'][name]:.2f}")
+        for name in scores["after"]
+    ]
+    print_table((f"{scores['pairs']} held-out pairs", "before", "after"), rows)
+
+
+@app.command("demo")
+def demo_command(
+    folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")] = Path(
+        "linkbert-pretraining-demo"
+    ),
+    max_steps: Annotated[int, typer.Option("--max-steps", metavar="N", help="Updates.")] = 1000,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Pretrain a tiny LinkBERT on a small synthetic corpus with links, in a few minutes and without a network.
+
+    Example: linkbert pretrain demo
+    """
+    set_up_logging(quiet=quiet)
+    from ..corpora.synthetic_links import write_synthetic_links
+    from ..pretraining.options import PretrainOptions
+    from ..pretraining.writing import write_corpus
+
+    source, corpus = folder / "documents.jsonl", folder / "corpus"
+    if not corpus.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_synthetic_links(source)
+        report = write_corpus(source, corpus)
+        if not json:
+            _print_report(report)
+    request = PretrainOptions(
+        corpus, config="tiny", vocabulary_size=500, max_length=128, batch_size=32, max_steps=max_steps, held_out=0.1,
+        learning_rate=2e-3, evaluate_every=100, runs_dir=folder / "runs", name="linkbert-tiny",
+    )  # fmt: skip
+    record = _pretrain(request, quiet=quiet, json=json)
+    if not json:
+        print_text("a model for `linkbert finetune`, e.g.:")
+        print_text(
+            f"  linkbert demo && linkbert finetune gad --model {record['run_dir']} --data-dir linkbert-demo/data"
+        )

@@ -1,0 +1,162 @@
+"""Everything that a user may ask of a pretraining: one field per flag, with its default and its check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from ..errors import RequestError, nearest
+from ..experiments.options import seed_is_valid
+from ..models.sources import name_problem
+from ..tasks.recipe import Recipe, problem_with
+from ..training.checkpoints import CHECKPOINT_EVERY
+from ..training.device import PRECISIONS
+from .pairs import RELATIONS, LinkChoice, LinkedSegment, PairOptions
+
+# Layers, hidden size, attention heads and size of the feed-forward layer. `tiny` is that of LinkBERT-tiny.
+SIZES = {"tiny": (2, 128, 2, 512), "base": (12, 768, 12, 3072), "large": (24, 1024, 16, 4096)}
+# Peak learning rate and pairs per update in the paper: from scratch by size, and for continuing BERT-base.
+_PUBLISHED = {"tiny": (5e-3, 2048), "base": (6e-4, 8192), "large": (4e-4, 8192), None: (3e-4, 2048)}
+# The paper states betas and weight decay for LinkBERT-tiny; epsilon and clipping are those of RoBERTa and of BERT.
+_DEFAULTS: dict[str, Any] = {"warmup": 0.1, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-6}
+_SMALLEST_LENGTH = 16
+_REFUSED = ("epochs", "batch_size", "max_length", "learning_rate", "group_by_length", "frozen_layers", "reinit_layers",
+            "long_inputs")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """A request to pretrain a model on a corpus with links.
+
+    Attributes:
+        corpus: the folder that `linkbert pretrain data` has written.
+        start: the model whose pretraining is continued (a preset, a folder, a hub id), or None.
+        config: `tiny`, `base`, `large` or a configuration file of `transformers` for a model from scratch, or None.
+        tokenizer: the model whose tokenizer is used from scratch; None to make one from the corpus.
+        vocabulary_size: number of word pieces of a tokenizer that is made.
+        relations: the relations of the pairs, each with the same share; None for all, or for all but `linked` if the
+            corpus has no links.
+        link_choice: see `PairOptions`.
+        linked_segment: see `PairOptions`.
+        random_may_be_linked: see `PairOptions`.
+        whole_words: whether all pieces of a word are masked together. PubMedBERT did; the paper does not say.
+        max_steps: number of updates; None for one pass over the segments.
+        max_tokens: about the number of tokens to train on, in place of `max_steps`.
+        batch_size: pairs per update.
+        max_length: word pieces per pair, special tokens included; None for 512, or what the model allows if it is less.
+        learning_rate: the highest learning rate; None for the paper's, times the square root of the batches' ratio.
+        settings: further settings of the optimizer and the dropout, by name.
+        seed: the run's seed.
+        held_out: share of the documents that are held out for evaluation.
+        evaluate_every: updates between two evaluations; None for a twentieth of all.
+        name: the run's name in paths; None for one from the model and the corpus.
+        runs_dir: the folder of runs.
+        overwrite: whether a different run in the same place is replaced.
+        restart: whether an unfinished run begins anew.
+        checkpoint_every: minutes between checkpoints.
+        precision: number format.
+        per_device_batch_size: pairs that are computed at a time; None to choose by memory.
+    """
+
+    corpus: Path
+    start: str | None = None
+    config: str | None = None
+    tokenizer: str | None = None
+    vocabulary_size: int = 30_522
+    relations: tuple[str, ...] | None = None
+    link_choice: LinkChoice = "inverse-in-degree"
+    linked_segment: LinkedSegment = "any"
+    random_may_be_linked: bool = False
+    whole_words: bool = False
+    max_steps: int | None = None
+    max_tokens: int | None = None
+    batch_size: int = 64
+    max_length: int | None = None
+    learning_rate: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 42
+    held_out: float = 0.02
+    evaluate_every: int | None = None
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+    overwrite: bool = False
+    restart: bool = False
+    checkpoint_every: float = CHECKPOINT_EVERY
+    precision: Any = "auto"
+    per_device_batch_size: int | None = None
+
+    def require_valid(self) -> None:
+        """Check the values by themselves.
+
+        Raises:
+            RequestError: one or several are wrong; all are named.
+        """
+        if problems := list(self._problems()):
+            raise RequestError(*problems)
+
+    def _problems(self) -> Iterator[str]:
+        if (self.start is None) == (self.config is None):
+            yield "give either --from MODEL, to continue its pretraining, or --config tiny, base, large or FILE"
+        if self.tokenizer is not None and self.config is None:
+            yield "--tokenizer goes with --config; --from has a tokenizer of its own"
+        if self.max_steps is not None and self.max_tokens is not None:
+            yield "--max-steps and --max-tokens exclude each other"
+        for relation in self.relations or ():
+            if relation not in RELATIONS:
+                yield f"--relations {relation!r}: {nearest(relation, RELATIONS)}"
+        if self.relations is not None and len(set(self.relations)) != len(self.relations or [0, 0]):
+            yield "--relations: name each relation once, and one at least"
+        for flag, value, choices in (
+            ("--link-choice", self.link_choice, get_args(LinkChoice)),
+            ("--linked-segment", self.linked_segment, get_args(LinkedSegment)),
+            ("--precision", self.precision, PRECISIONS),
+        ):
+            if value not in choices:
+                yield f"{flag} {value!r}: {nearest(str(value), choices)}"
+        numbers = (self.max_steps, self.max_tokens, self.evaluate_every, self.per_device_batch_size, self.batch_size)
+        if any(number is not None and number < 1 for number in numbers):
+            yield "numbers of updates, tokens and pairs should be at least 1"
+        if self.max_length is not None and self.max_length < _SMALLEST_LENGTH:
+            yield f"--max-length should be at least {_SMALLEST_LENGTH}, found {self.max_length}"
+        if not 0 < self.held_out < 1:
+            yield f"--held-out should be above 0 and below 1, found {self.held_out}"
+        if not seed_is_valid(self.seed):
+            yield f"--seed should be at least 0 and below 2^32, found {self.seed}"
+        if self.name is not None and (problem := name_problem(self.name)):
+            yield f"--name: {problem}"
+        for key, value in self.settings.items():
+            if key in _REFUSED:
+                yield f"--set {key}: is no setting of a pretraining, or has a flag of its own"
+            elif problem := problem_with(key, value):
+                yield f"--set: {problem}"
+        if self.learning_rate is not None and (problem := problem_with("learning_rate", self.learning_rate)):
+            yield problem
+
+    def pair_options(self, *, has_links: bool) -> PairOptions:
+        """Return how pairs are drawn from a corpus.
+
+        Args:
+            has_links: whether the corpus has a link.
+        """
+        chosen = self.relations or (RELATIONS if has_links else RELATIONS[:2])
+        shares: Any = tuple(1 / len(chosen) if name in chosen else 0.0 for name in RELATIONS)
+        return PairOptions(shares, self.link_choice, self.linked_segment, self.random_may_be_linked)
+
+    def recipe(self, max_length: int) -> Recipe:
+        """Return the settings of the optimizer."""
+        rate, batch = _PUBLISHED[self.config if self.config in SIZES else None]
+        # For Adam, the rate goes with the square root of the batch (Malladi et al. 2022).
+        default = rate * math.sqrt(self.batch_size / batch)
+        return Recipe(self.learning_rate or default, self.batch_size, 1, max_length, **{**_DEFAULTS, **self.settings})
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two pretrainings the same run, without what belongs to the model and the corpus."""
+        ignored = {"corpus", "start", "runs_dir", "overwrite", "restart", "checkpoint_every", "name", "tokenizer",
+                   "per_device_batch_size"}  # fmt: skip
+        return {name: value for name, value in asdict(self).items() if name not in ignored}
+
+
+FIELDS = tuple(item.name for item in fields(PretrainOptions))

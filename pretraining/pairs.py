@@ -1,0 +1,190 @@
+"""Pairs of segments: contiguous, random or linked (Yasunaga et al. 2022, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..errors import RequestError
+from .corpus import Links
+from .segments import Segments
+
+# The order of the classes is not stated by the paper; it is that in which the paper names them.
+RELATIONS = ("contiguous", "random", "linked")
+CONTIGUOUS, RANDOM, LINKED = range(3)
+LinkChoice = Literal["inverse-in-degree", "uniform"]
+LinkedSegment = Literal["any", "first"]
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What the paper leaves open about pairs, and what it says, as options.
+
+    Attributes:
+        shares: share of each of `RELATIONS`, which sum to 1.
+        link_choice: how one of several linked documents is drawn: with a probability in proportion to
+            1 / its in-degree (the paper), or each with the same.
+        linked_segment: which segment of a linked document is B; the paper does not say, `any` is the default.
+        random_may_be_linked: whether a random document may be one to which A's document links; False by default,
+            because the pair would then be two of the three classes at once.
+    """
+
+    shares: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+    link_choice: LinkChoice = "inverse-in-degree"
+    linked_segment: LinkedSegment = "any"
+    random_may_be_linked: bool = False
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of segments.
+
+    Attributes:
+        first: the number of segment A of each pair, int64.
+        second: the number of segment B.
+        relation: the class of each pair, an index of `RELATIONS`.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    relation: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.first)
+
+
+class PairSampler:
+    """Draws pairs of segments.
+
+    The number of pairs of each relation is its share of all pairs, rounded. Segments A of a relation are those for
+    which it is possible: contiguous needs a next segment in the same document, linked needs a link. They are taken in
+    a random order, each as often as the others (or once less). So documents without links give A of the other two
+    relations, which the paper leaves open, and the shares are exact.
+
+    Args:
+        segments: the segments.
+        links: the links between documents.
+        options: the shares, and how B is drawn.
+        firsts: which documents may give A; all if None. B of contiguous pairs are theirs too.
+        seconds: which documents may give B of the other relations; all if None.
+
+    Raises:
+        RequestError: a relation with a share above 0 is not possible for any segment.
+    """
+
+    def __init__(
+        self,
+        segments: Segments,
+        links: Links,
+        options: PairOptions,
+        firsts: np.ndarray | None = None,
+        seconds: np.ndarray | None = None,
+    ) -> None:
+        self.segments, self.options = segments, options
+        there = segments.counts > 0
+        firsts = there if firsts is None else firsts & there
+        seconds = there if seconds is None else seconds & there
+        sources = np.repeat(np.arange(len(there)), np.diff(links.offsets))
+        used = firsts[sources] & seconds[links.targets]
+        self._sources, self._targets = sources[used], np.asarray(links.targets)[used].astype(np.int64)
+        self._offsets = np.searchsorted(self._sources, np.arange(len(there) + 1))
+        weights = np.ones(len(self._targets))
+        if options.link_choice == "inverse-in-degree":
+            weights = 1 / links.in_degrees[self._targets]
+        self._sums = np.concatenate([[0.0], np.cumsum(weights)])
+        # Both ends of a link as one number; they are in ascending order, as the links are.
+        self._known = (self._sources << 32) | self._targets
+        self._pool = np.flatnonzero(seconds)
+        allowed = firsts[segments.documents]
+        last = np.arange(len(segments)) == segments.firsts[segments.documents + 1] - 1
+        links_out = np.diff(self._offsets)[segments.documents] > 0
+        self._eligible = (
+            np.flatnonzero(allowed & ~last),
+            np.flatnonzero(allowed) if len(self._pool) > 1 else np.zeros(0, dtype=np.int64),
+            np.flatnonzero(allowed & links_out),
+        )
+        self._check()
+
+    def _check(self) -> None:
+        remedies = (
+            "no document is long enough for two segments",
+            "there is one document only",
+            "no document links to another one in the corpus; leave linked out of --relations, or write the corpus with "
+            "--links tfidf",
+        )
+        for name, share, eligible, remedy in zip(RELATIONS, self.options.shares, self._eligible, remedies, strict=True):
+            if share and not len(eligible):
+                raise RequestError(f"no pairs of the relation {name!r} are possible: {remedy}")
+
+    def draw(self, count: int, generator: np.random.Generator) -> Pairs:
+        """Draw pairs, those of a relation after the other.
+
+        Args:
+            count: number of pairs.
+            generator: all that is random comes from it.
+        """
+        numbers = _rounded(np.array(self.options.shares) * count)
+        relation = np.repeat(np.arange(3), numbers)
+        first = np.concatenate(
+            [_cycled(eligible, number, generator) for eligible, number in zip(self._eligible, numbers, strict=True)]
+        )
+        contiguous, random, linked = np.split(first, np.cumsum(numbers)[:-1])
+        second = np.concatenate([contiguous + 1, self._random(random, generator), self._linked(linked, generator)])
+        return Pairs(first, second, relation)
+
+    def _random(self, first: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        own = self.segments.documents[first]
+        drawn = np.full(len(first), -1)
+        missing = np.arange(len(first))
+        for attempt in range(_TRIES + 1):
+            drawn[missing] = self._pool[generator.integers(len(self._pool), size=len(missing))]
+            wrong = drawn[missing] == own[missing]
+            # A document that links to nearly all others has to take one of them.
+            if attempt < _TRIES and not self.options.random_may_be_linked:
+                wrong |= self._are_linked(own[missing], drawn[missing])
+            missing = missing[wrong]
+            if not len(missing):
+                break
+        while len(missing):  # Two documents at least are in the pool, so that this ends.
+            drawn[missing] = self._pool[generator.integers(len(self._pool), size=len(missing))]
+            missing = missing[drawn[missing] == own[missing]]
+        return self._segment_of(drawn, generator)
+
+    def _are_linked(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        wanted = (sources << 32) | targets
+        places = np.minimum(np.searchsorted(self._known, wanted), max(0, len(self._known) - 1))
+        return self._known[places] == wanted if len(self._known) else np.zeros(len(wanted), dtype=bool)
+
+    def _linked(self, first: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        own = self.segments.documents[first]
+        begins, ends = self._offsets[own], self._offsets[own + 1]
+        # A point between the cumulative weights of a document's links falls into each in proportion to its weight.
+        points = self._sums[begins] + generator.random(len(first)) * (self._sums[ends] - self._sums[begins])
+        places = np.clip(np.searchsorted(self._sums, points, side="right") - 1, begins, ends - 1)
+        documents = self._targets[places]
+        if self.options.linked_segment == "first":
+            return self.segments.firsts[documents]
+        return self._segment_of(documents, generator)
+
+    def _segment_of(self, documents: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        counts = self.segments.counts[documents]
+        return self.segments.firsts[documents] + (generator.random(len(documents)) * counts).astype(np.int64)
+
+
+def _rounded(numbers: np.ndarray) -> np.ndarray:
+    """Round to whole numbers with the same sum: down, and those with the largest remainders up."""
+    whole = np.floor(numbers).astype(np.int64)
+    missing = round(numbers.sum()) - whole.sum()
+    whole[np.argsort(whole - numbers, kind="stable")[:missing]] += 1
+    return whole
+
+
+def _cycled(values: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return `count` values in a random order, each as often as the others or once more."""
+    rounds = -(-count // len(values)) if count else 0
+    parts = [generator.permutation(values) for _ in range(rounds)]
+    return np.concatenate(parts)[:count] if parts else np.zeros(0, dtype=np.int64)
