@@ -292,7 +292,4 @@ def demo_command(
     )  # fmt: skip
     record = _pretrain(request, quiet=quiet, json=json)
     if not json:
-        print_text("a model for `linkbert finetune`, e.g.:")
-        print_text(
-            f"  linkbert demo && linkbert finetune gad --model {record['run_dir']} --data-dir linkbert-demo/data"
-        )
+        print_text(f"fine-tune it, e.g.: linkbert finetune gad --model {record['run_dir']}")

@@ -29,7 +29,7 @@ class PairOptions:
             1 / its in-degree (the paper), or each with the same.
         linked_segment: which segment of a linked document is B; the paper does not say, `any` is the default.
         random_may_be_linked: whether a random document may be one to which A's document links; False by default,
-            because the pair would then be two of the three classes at once.
+            because the pair would then be two of the three classes at once. (It is if there are no others.)
     """
 
     shares: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
@@ -140,18 +140,17 @@ class PairSampler:
         own = self.segments.documents[first]
         drawn = np.full(len(first), -1)
         missing = np.arange(len(first))
-        for attempt in range(_TRIES + 1):
+        for _ in range(_TRIES):
             drawn[missing] = self._pool[generator.integers(len(self._pool), size=len(missing))]
             wrong = drawn[missing] == own[missing]
-            # A document that links to nearly all others has to take one of them.
-            if attempt < _TRIES and not self.options.random_may_be_linked:
+            if not self.options.random_may_be_linked:
                 wrong |= self._are_linked(own[missing], drawn[missing])
             missing = missing[wrong]
-            if not len(missing):
-                break
-        while len(missing):  # Two documents at least are in the pool, so that this ends.
-            drawn[missing] = self._pool[generator.integers(len(self._pool), size=len(missing))]
-            missing = missing[drawn[missing] == own[missing]]
+        # What is left has links to most documents, so that it is looked up which others there are.
+        for place in missing:
+            others = self._pool[self._pool != own[place]]
+            unlinked = others[~self._are_linked(np.full(len(others), own[place]), others)]
+            drawn[place] = generator.choice(unlinked if len(unlinked) else others)
         return self._segment_of(drawn, generator)
 
     def _are_linked(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:

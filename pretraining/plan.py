@@ -86,7 +86,7 @@ class Plan:
         """The run folder."""
         options = self.options
         name = options.name or f"{self.start.name}-{options.corpus.resolve().name}"
-        return options.runs_dir / "pretrain" / name / f"seed-{options.seed}"
+        return options.runs_dir / "pretrain" / f"{name}-seed-{options.seed}"
 
     def identity(self) -> PretrainingIdentity:
         """Return what makes this run the same as another one."""

@@ -1,0 +1,143 @@
+"""Pretraining through the command line: what it saves, how it continues, and what it refuses."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from linkbert.errors import RequestError
+from linkbert.pretraining.options import PretrainOptions
+from linkbert.pretraining.run import pretrain
+from linkbert.training.reporters import Reporter
+from linkbert.training.stopping import Stopped, obeying_signals
+from safetensors.torch import load_file
+
+
+def options(corpus, tmp_path, tiny, **changes):
+    settings = {"start": str(tiny), "max_steps": 12, "batch_size": 8, "max_length": 48, "evaluate_every": 4,
+                "runs_dir": tmp_path, "name": "x", "held_out": 0.2, "precision": "fp32"}  # fmt: skip
+    return PretrainOptions(corpus, **(settings | changes))
+
+
+class Stopping(Reporter):
+    """Asks the run to stop after some updates."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_progress(self, progress):
+        if progress.stage == "train" and progress.done == self.after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus, tiny, tmp_path, data_dir):
+    from transformers import AutoModel, AutoModelForMaskedLM, pipeline
+
+    done = cli(
+        "pretrain", corpus, "--from", tiny, "--max-steps", 10, "--batch-size", 8, "--max-length", 48,
+        "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path, "--json",
+    )  # fmt: skip
+    record = json.loads(done.stdout)
+    folder = record["run_dir"]
+    assert folder == str(tmp_path / "pretrain" / "tiny-bert-corpus-seed-42") and record["status"] == "finished"
+    scores = record["held_out"]["after"]
+    assert set(scores) == {"word_accuracy", "perplexity", "relation_accuracy", "accuracy_contiguous", "accuracy_random",
+                           "accuracy_linked"}  # fmt: skip
+    assert record["relations"] == dict.fromkeys(("contiguous", "random", "linked"), 1 / 3)
+    for kind, allowed in ((AutoModelForMaskedLM, "pooler"), (AutoModel, "cls.")):
+        _, loaded = kind.from_pretrained(folder, output_loading_info=True)
+        assert not loaded["missing_keys"] and all(allowed in key for key in loaded["unexpected_keys"])
+    assert len(pipeline("fill-mask", folder)("the [MASK]")) == 5
+    assert load_file(f"{folder}/relation-head.safetensors")["classifier.weight"].shape == (3, 16)
+    assert [row for row in open(f"{folder}/training-log.jsonl") if "relation_accuracy" in row]
+    again = cli("pretrain", corpus, "--from", tiny, "--max-steps", 10, "--batch-size", 8, "--max-length", 48,
+                "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
+    assert again.exit_code == 0 and "finished already" in again.stderr and "held-out pairs" in again.stdout
+    other = cli("pretrain", corpus, "--from", tiny, "--max-steps", 11, "--batch-size", 8, "--max-length", 48,
+                "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
+    assert other.exit_code == 2 and "a different pretraining is there: max_steps was 10, is 11" in other.stderr
+    tuned = cli("finetune", "gad", "--model", folder, "--max-steps", 3, "--max-length", 32, "--runs-dir", tmp_path / "r",
+                "--data-dir", data_dir, "--results-dir", tmp_path / "results", "--set", "warmup=0", "--json")  # fmt: skip
+    assert json.loads(tuned.stdout)["model"]["name"] == "tiny-bert-corpus-seed-42"
+
+
+def test_a_pretraining_that_was_stopped_continues_with_the_same_bits(corpus, tiny, tmp_path):
+    whole = pretrain(options(corpus, tmp_path / "whole", tiny))
+    for after in (3, 6):
+        with pytest.raises(Stopped), obeying_signals():
+            pretrain(options(corpus, tmp_path / "parts", tiny), reporters=[Stopping(after)])
+    parts = pretrain(options(corpus, tmp_path / "parts", tiny))
+    found = [load_file(f"{record['run_dir']}/model.safetensors") for record in (whole, parts)]
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    assert whole["held_out"] == parts["held_out"]
+    logs = [[json.loads(line) for line in open(f"{one['run_dir']}/training-log.jsonl")] for one in (whole, parts)]
+    kept = [[(row.get("step"), row.get("loss"), row.get("relation_accuracy")) for row in log] for log in logs]
+    assert kept[0] == kept[1]
+
+
+def test_a_model_from_scratch_has_a_tokenizer_of_the_corpus(cli, corpus, tmp_path):
+    done = cli("pretrain", "run", corpus, "--config", "tiny", "--vocabulary-size", 120, "--max-steps", 2, "--batch-size",
+               8, "--held-out", 0.2, "--relations", "contiguous,random", "--set", "warmup=0", "--runs-dir", tmp_path,
+               "--name", "new", "--whole-words")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    folder = tmp_path / "pretrain" / "new-seed-42"
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 128) and 100 < config["vocab_size"] <= 120
+    record = json.loads((folder / "pretraining.json").read_text())
+    assert record["relations"]["linked"] == 0 and "accuracy_linked" not in record["held_out"]["after"]
+    # The paper's rate for LinkBERT-tiny belongs to 2048 pairs.
+    assert record["recipe"]["learning_rate"] == pytest.approx(5e-3 * (8 / 2048) ** 0.5)
+
+
+def test_two_models_from_one_corpus_start_from_the_same_held_out_pairs(corpus, tiny, tmp_path):
+    found = [pretrain(options(corpus, tmp_path / str(seed), tiny, seed=seed, max_steps=1)) for seed in (1, 2)]
+    before = [record["held_out"]["before"]["perplexity"] for record in found]
+    assert before[0] != before[1]  # the head begins at random
+    assert len({record["corpus"]["documents"] for record in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either --from MODEL"),
+        (["--config", "tiny", "--relations", "linkd"], "did you mean linked"),
+        (["--config", "tiny", "--relations", "linked,linked"], "name each relation once"),
+        (["--config", "tiny", "--max-steps", "3", "--max-tokens", "9"], "exclude each other"),
+        (["--config", "tiny", "--held-out", "1"], "--held-out should be above 0"),
+        (["--config", "tiny", "--set", "epochs=3"], "is no setting of a pretraining"),
+        (["--config", "tiny", "--set", "bta1=3"], "did you mean beta1"),
+        (["--config", "tiny", "--batch-size", "4000"], "are fewer than a batch of 4000"),
+        (["--config", "tiny", "--max-length", "600"], "tiny has 512 positions"),
+        (["--config", "huge"], "neither tiny, base, large nor a file"),
+    ],
+)
+def test_wrong_requests_are_refused(cli, corpus, tmp_path, arguments, said):
+    done = cli("pretrain", corpus, *arguments, "--runs-dir", tmp_path, "--vocabulary-size", 120)
+    assert done.exit_code == 2 and said in done.stderr, done.stderr
+
+
+def test_links_are_needed_where_linked_pairs_are_asked_for(cli, tmp_path):
+    records = [{"id": str(n), "text": f"w{n} " * 40, "links": []} for n in range(12)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    made = cli("pretrain", "data", tmp_path / "d.jsonl", "--output", tmp_path / "c")
+    assert made.exit_code == 0 and "documents" in made.stdout
+    common = ("pretrain", tmp_path / "c", "--config", "tiny", "--vocabulary-size", 120, "--batch-size", 4, "--max-steps",
+              1, "--set", "warmup=0", "--held-out", 0.2, "--runs-dir", tmp_path / "r")  # fmt: skip
+    refused = cli(*common, "--relations", "linked,random")
+    assert refused.exit_code == 2 and "--links tfidf" in refused.stderr
+    done = cli(*common)
+    assert done.exit_code == 0 and "has no links, so that pairs are contiguous or random" in done.stderr
+    assert cli("pretrain", tmp_path, "--config", "tiny").exit_code == 2
+
+
+def test_the_demo_learns_relations(cli, tmp_path):
+    done = cli("pretrain", "demo", "--output", tmp_path / "demo", "--max-steps", 2, "--json")
+    record = json.loads(done.stdout)
+    assert record["corpus"]["documents"] == 1200 and record["corpus"]["links"] > 3000
+
+
+def test_a_request_checks_itself():
+    with pytest.raises(RequestError, match="--link-choice 'often'"):
+        PretrainOptions("x", config="tiny", link_choice="often").require_valid()
