@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import RequestError
+from ..errors import RequestError, nearest
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
 from . import options
@@ -44,7 +44,7 @@ def data_command(
     source: Annotated[Path, typer.Argument(help="PubMed XML, WikiExtractor's JSON, JSON lines, or HTML pages.")],
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")],
     links: Annotated[
-        str, typer.Option("--links", metavar="KIND", help="own (of the documents), or tfidf (the nearest documents).")
+        str, typer.Option("--links", metavar="KIND", help="own, tfidf (the nearest documents), or random (a control).")
     ] = "own",
     neighbours: Annotated[
         int, typer.Option("--neighbours", metavar="N", min=1, help="tfidf: number of nearest documents.")
@@ -57,11 +57,11 @@ def data_command(
     Example: linkbert pretrain data pubmed/ --output corpus
     """
     set_up_logging(quiet=quiet)
-    from ..pretraining.writing import write_corpus
+    from ..pretraining.writing import LINK_KINDS, write_corpus
 
-    if links not in ("own", "tfidf"):
-        raise RequestError(f"--links {links!r}: expected own or tfidf")
-    report = write_corpus(source, output, links="tfidf" if links == "tfidf" else "own", neighbours=neighbours)
+    if links not in LINK_KINDS:
+        raise RequestError(f"--links {links!r}: {nearest(links, LINK_KINDS)}")
+    report = write_corpus(source, output, links=links, neighbours=neighbours)
     if json:
         print_json(report)
         return
@@ -259,6 +259,42 @@ def _print_scores(record: Mapping[str, Any]) -> None:
         for name in scores["after"]
     ]
     print_table((f"{scores['pairs']} held-out pairs", "before", "after"), rows)
+
+
+@app.command("eval")
+def eval_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A pretrained model's folder, or another encoder.")],
+    corpus: Annotated[Path, typer.Argument(metavar="DIR", help="A corpus with links.")],
+    pairs: Annotated[int, typer.Option("--pairs", metavar="N", min=10, help="Number of pairs.")] = 1500,
+    held_out: Annotated[
+        float | None,
+        typer.Option("--held-out", metavar="SHARE", help="Share of held-out documents; the pretraining's."),
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option("--max-length", metavar="N", help="Word pieces per pair; the pretraining's.")
+    ] = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    precision: options.Precision = RunOptions.precision,
+) -> None:
+    """Score a pretrained model on held-out pairs, and measure what a linked document tells it about another one.
+
+    Example: linkbert pretrain eval runs/pretrain/tiny-corpus-seed-42 corpus
+    """
+    set_up_logging(quiet=quiet)
+    from ..pretraining.scoring import ScoreOptions, score_pretrained
+
+    found = score_pretrained(ScoreOptions(model, corpus, pairs, held_out, max_length, precision))
+    if json:
+        print_json(found)
+        return
+    rows = [(name.replace("_", " "), f"{value:.2f}") for name, value in found["scores"].items()]
+    print_table((f"{pairs} held-out pairs", found["model"]), rows)
+    gain = found["context_gain"]
+    print_text(
+        f"a linked document in front lowers the cross entropy of a word by {gain['gain']:.4f} nats, beside another "
+        f"document (95% interval {gain['low']:.4f} to {gain['high']:.4f})"
+    )
 
 
 @app.command("demo")

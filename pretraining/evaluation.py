@@ -1,9 +1,10 @@
-"""How well held-out pairs are predicted: words by accuracy and perplexity, relations by accuracy for each class."""
+"""How well held-out pairs are predicted, and whether a linked document helps to predict another one."""
 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,54 +14,115 @@ from ..training.device import token_budget
 from ..training.sampling import token_batches
 from .examples import PairExamples
 from .objective import PRETRAINING, losses
-from .pairs import RELATIONS
+from .pairs import LINKED, RELATIONS
 
 if TYPE_CHECKING:
     from ..training.trainer import Trainer
 
 _LARGEST = 700.0  # exp of more is no float
+_RESAMPLES = 2000
 
 
-def evaluate(trainer: Trainer, model: Any, held_out: PairExamples, *, patched: Any = None) -> dict[str, float]:
+@dataclass(frozen=True)
+class PairScores:
+    """What a model predicts for each of some pairs.
+
+    Attributes:
+        words: number of words that are predicted, shape (pairs,).
+        right: number of them that are right.
+        entropy: sum of their cross entropies, in nats.
+        relation: the class that is predicted, an index of `RELATIONS`.
+    """
+
+    words: np.ndarray
+    right: np.ndarray
+    entropy: np.ndarray
+    relation: np.ndarray
+
+
+def score_pairs(trainer: Trainer, model: Any, examples: PairExamples, lengths: np.ndarray) -> PairScores:
+    """Return what a model that runs packed, with its relation head, predicts for pairs.
+
+    Args:
+        trainer: knows the device and the number format.
+        model: the model.
+        examples: the pairs.
+        lengths: number of tokens of each.
+    """
+    found = np.zeros((4, len(lengths)))
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for indices in token_batches(lengths, token_budget(trainer.device, model.config), padded=False):
+            batch = examples.batch(indices).to(trainer.device)
+            with trainer.accelerator.autocast():
+                logits: Any = PRETRAINING.logits(model(**batch.inputs), batch.sequences)
+            assert batch.labels is not None
+            of_words, of_pairs = losses(logits, batch.labels)
+            targets = batch.labels[1 : 1 + len(of_words)]
+            right = (logits.words.argmax(-1) == targets).float()
+            counts = batch.labels[1 + len(of_words) + len(of_pairs) :].cpu().numpy()
+            starts = np.cumsum(counts) - counts
+            sums = (np.add.reduceat(values.float().cpu().numpy(), starts) for values in (right, of_words))
+            found[:, indices] = np.stack([counts, *sums, logits.relations.argmax(-1).cpu().numpy()])
+    model.train(training)
+    return PairScores(found[0], found[1], found[2], found[3].astype(np.int64))
+
+
+def evaluate(
+    trainer: Trainer, model: Any, held_out: PairExamples, patched: AbstractContextManager | None = None
+) -> dict[str, float]:
     """Score a model on held-out pairs, which are the same ones, with the same masks, each time.
 
     Args:
         trainer: knows the device and the number format.
         model: the model with its relation head.
         held_out: the pairs.
-        patched: context manager that makes the model run packed; None if it does already.
+        patched: makes the model run packed; None if it does already.
 
     Returns:
-        By name: `word_accuracy` in percent, `perplexity` of the masked words, `relation_accuracy` in percent, and
-        `accuracy_contiguous` and so on for each class of which there are pairs.
+        By name: `word_accuracy` in percent and `perplexity` of the masked words, `relation_accuracy` in percent, and
+        both accuracies for each relation of which there are pairs, e.g. `word_accuracy_linked`.
     """
     lengths = held_out.begin(0)
-    counts = torch.zeros(3, dtype=torch.float64)  # words, words that are right, sum of their cross entropies
-    right, total = np.zeros(len(RELATIONS)), np.zeros(len(RELATIONS))
-    training = model.training
-    model.eval()
-    budget = token_budget(trainer.device, model.config)
-    with patched or nullcontext(), torch.inference_mode():
-        for indices in token_batches(lengths, budget, padded=False):
-            batch = held_out.batch(indices).to(trainer.device)
-            with trainer.accelerator.autocast():
-                logits: Any = PRETRAINING.logits(model(**batch.inputs), batch.sequences)
-            assert batch.labels is not None
-            of_words, _ = losses(logits, batch.labels)
-            words = batch.labels[1 : 1 + len(of_words)]
-            counts += torch.stack(
-                [torch.tensor(float(len(words))), (logits.words.argmax(-1) == words).sum().cpu(), of_words.sum().cpu()]
-            ).double()
-            relation = held_out.pairs.relation[indices]
-            found = logits.relations.argmax(-1).cpu().numpy()
-            total += np.bincount(relation, minlength=len(RELATIONS))
-            right += np.bincount(relation[found == relation], minlength=len(RELATIONS))
-    model.train(training)
-    words, accurate, entropy = counts.tolist()
+    with patched or nullcontext():
+        found = score_pairs(trainer, model, held_out, lengths)
+    relation = held_out.pairs.relation
+    hit = found.relation == relation
     scores = {
-        "word_accuracy": 100 * accurate / words,
-        "perplexity": math.exp(min(entropy / words, _LARGEST)),
-        "relation_accuracy": 100 * float(right.sum() / total.sum()),
+        "word_accuracy": 100 * float(found.right.sum() / found.words.sum()),
+        "perplexity": math.exp(min(float(found.entropy.sum() / found.words.sum()), _LARGEST)),
+        "relation_accuracy": 100 * float(hit.mean()),
     }
-    each = zip(RELATIONS, right, total, strict=True)
-    return scores | {f"accuracy_{name}": 100 * float(hit / of) for name, hit, of in each if of}
+    for index, name in enumerate(RELATIONS):
+        if (own := relation == index).any():
+            scores[f"word_accuracy_{name}"] = 100 * float(found.right[own].sum() / found.words[own].sum())
+            scores[f"relation_accuracy_{name}"] = 100 * float(hit[own].mean())
+    return scores
+
+
+def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[str, float]:
+    """Return by how much a linked document helps to predict the words of another one.
+
+    The masked words of B are predicted behind a segment A of a held-out document that links to B's, and behind a
+    segment that was drawn for another pair; the masks are the same. The gain is the mean difference of the cross
+    entropies.
+
+    Args:
+        trainer: knows the device and the number format.
+        model: the model with its relation head, running packed.
+        examples: linked pairs with masks in B alone.
+
+    Returns:
+        `gain` in nats a word, and its 95% interval from resampling pairs, `low` and `high`.
+    """
+    lengths = examples.begin(0)
+    linked = score_pairs(trainer, model, examples, lengths)
+    assert (examples.pairs.relation == LINKED).all()
+    other = score_pairs(trainer, model, examples, examples.swap_first())
+    differences = other.entropy - linked.entropy
+    generator = np.random.default_rng(0)
+    chosen = generator.integers(len(differences), size=(_RESAMPLES, len(differences)))
+    gains = differences[chosen].sum(1) / linked.words[chosen].sum(1)
+    low, high = np.quantile(gains, (0.025, 0.975))
+    return {"gain": float(differences.sum() / linked.words.sum()), "low": float(low), "high": float(high)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +67,7 @@ class PairExamples:
         count: number of pairs of an epoch.
         seed: the run's seed.
         heads: number of attention heads if batches are computed on a CPU, else None (see `packed_row.pack`).
+        second_only: whether tokens of segment B alone are masked.
     """
 
     def __init__(
@@ -78,9 +79,12 @@ class PairExamples:
         count: int,
         seed: int,
         heads: int | None,
+        *,
+        second_only: bool = False,
     ) -> None:
         self.pieces, self.segments, self.sampler, self.vocabulary = pieces, segments, sampler, vocabulary
         self.count, self.seed, self.heads, self.epoch = count, seed, heads, 0
+        self.second_only = second_only
         self.pairs = Pairs(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
 
     def __len__(self) -> int:
@@ -91,6 +95,14 @@ class PairExamples:
         """Draw the pairs of an epoch, and return the number of tokens of each."""
         self.epoch = epoch
         self.pairs = self.sampler.draw(self.count, np.random.default_rng([self.seed, epoch]))
+        return self._lengths()
+
+    def swap_first(self) -> np.ndarray:
+        """Give each pair the segment A of the next one, and return the number of tokens of each pair."""
+        self.pairs = replace(self.pairs, first=np.roll(self.pairs.first, 1))
+        return self._lengths()
+
+    def _lengths(self) -> np.ndarray:
         return self.segments.lengths[self.pairs.first] + self.segments.lengths[self.pairs.second] + SPECIAL_TOKENS
 
     def batch(self, indices: np.ndarray) -> Batch:
@@ -124,8 +136,9 @@ class PairExamples:
         words = self.vocabulary
         first, second = (self._segment(int(pairs[index])) for pairs in (self.pairs.first, self.pairs.second))
         # Positions among the tokens of both segments become positions in the sequence behind one or two special tokens.
-        begins = np.concatenate([first[1], [True], second[1][1:]])
-        chosen = words.masking.choose(begins, generator)
+        skipped = len(first[0]) if self.second_only else 0
+        begins = np.concatenate([first[1], [True], second[1][1:]])[skipped:]
+        chosen = words.masking.choose(begins, generator) + skipped
         places = chosen + np.where(chosen < len(first[0]), 1, 2)
         ids = np.concatenate([[words.first], first[0], [words.separator], second[0], [words.separator]]).astype(
             np.int64

@@ -112,7 +112,7 @@ def make_plan(options: PretrainOptions) -> Plan:
     pairs = options.pair_options(has_links=len(corpus.links.targets) > 0)
     if not pairs.shares[RELATIONS.index("linked")] and options.relations is None:
         _log.warning("%s: has no links, so that pairs are contiguous or random", corpus.folder)
-    held = _held_out(len(corpus), options.held_out)
+    held = held_out_documents(len(corpus), options.held_out)
     training = PairSampler(segments, corpus.links, pairs, ~held, ~held)
     if len(segments) < options.batch_size:
         raise RequestError(
@@ -122,12 +122,12 @@ def make_plan(options: PretrainOptions) -> Plan:
     steps = options.max_steps or _steps(options, segments)
     every = options.evaluate_every or max(1, steps // _EVALUATIONS)
     return Plan(
-        options, corpus, start, pieces, segments, pairs, training, _held_out_sampler(segments, corpus, pairs, held),
+        options, corpus, start, pieces, segments, pairs, training, held_out_sampler(segments, corpus, pairs, held),
         max_length, steps, min(every, steps),
     )  # fmt: skip
 
 
-def _held_out(documents: int, share: float) -> np.ndarray:
+def held_out_documents(documents: int, share: float) -> np.ndarray:
     """Return which documents are held out. It does not depend on the run's seed, so that runs can be compared."""
     held = np.zeros(documents, dtype=bool)
     number = min(max(1, round(share * documents)), documents - 1)
@@ -135,7 +135,7 @@ def _held_out(documents: int, share: float) -> np.ndarray:
     return held
 
 
-def _held_out_sampler(segments: Segments, corpus: LinkedCorpus, pairs: PairOptions, held: np.ndarray) -> PairSampler:
+def held_out_sampler(segments: Segments, corpus: LinkedCorpus, pairs: PairOptions, held: np.ndarray) -> PairSampler:
     """Return what draws held-out pairs: B of linked and random pairs may be of any document.
 
     Were B of random pairs always held out too, that it is not familiar would give them away.

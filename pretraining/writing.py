@@ -6,7 +6,7 @@ import hashlib
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from .tfidf import nearest_documents
 
 _log = logging.getLogger(__name__)
 
-LinkKind = Literal["own", "tfidf"]
+LinkKind = Literal["own", "tfidf", "random"]
+LINK_KINDS: tuple[str, ...] = get_args(LinkKind)
 _SHARD_BYTES = 128 * 2**20  # of text; a shard is held in memory while it is written
 _ROWS = 4096  # documents of a record batch
 _CHUNK = 2**20  # links that are resolved at a time
@@ -60,7 +61,7 @@ class Report:
     equal_texts: int = 0
 
 
-def write_corpus(source: Path, output: Path, *, links: LinkKind = "own", neighbours: int = 5) -> dict[str, Any]:
+def write_corpus(source: Path, output: Path, *, links: LinkKind | str = "own", neighbours: int = 5) -> dict[str, Any]:
     """Read documents with links, and write them as a corpus for `linkbert pretrain`.
 
     If an identifier comes again, the later document wins. Links to unknown documents are counted and left out.
@@ -68,7 +69,8 @@ def write_corpus(source: Path, output: Path, *, links: LinkKind = "own", neighbo
     Args:
         source: see `documents.read_documents`.
         output: the folder to write; it must not exist, or be empty.
-        links: `own` for the links of the documents, or `tfidf` for the nearest documents by the cosine of their TF-IDF.
+        links: `own` for the links of the documents, `tfidf` for the nearest documents by the cosine of their TF-IDF, or
+            `random` for as many links as the documents' own to documents drawn at random, a control.
         neighbours: number of nearest documents for `tfidf`.
 
     Returns:
@@ -92,6 +94,8 @@ def write_corpus(source: Path, output: Path, *, links: LinkKind = "own", neighbo
             report.links_out = report.self_links = report.repeated_links = 0
         else:
             offsets, targets = pending.resolve(kept, report)
+            if links == "random":
+                targets = _elsewhere(offsets, report.documents)
         pending.remove_files()
         _describe(offsets, targets, report)
         np.save(folder / OFFSETS_FILE, offsets)
@@ -99,7 +103,7 @@ def write_corpus(source: Path, output: Path, *, links: LinkKind = "own", neighbo
         document = {
             "format": FORMAT_VERSION,
             "source": str(source),
-            "link_kind": f"tfidf, {neighbours} nearest" if links == "tfidf" else "own",
+            "link_kind": f"tfidf, {neighbours} nearest" if links == "tfidf" else links,
             "shards": pending.shards,
             **asdict(report),
             "sha256": _digest(folder, pending.shards),
@@ -253,6 +257,16 @@ def _write_table(path: Path, table: Any) -> None:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") or 1
+
+
+def _elsewhere(offsets: np.ndarray, documents: int) -> np.ndarray:
+    """Return as many targets for each document, drawn at random from the others without repetition."""
+    generator = np.random.default_rng(0)
+    targets = []
+    for number, count in enumerate(np.diff(offsets)):
+        drawn = generator.choice(documents - 1, size=count, replace=False)
+        targets.append(np.sort(drawn + (drawn >= number)))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *targets]).astype(np.int32)
 
 
 def _describe(offsets: np.ndarray, targets: np.ndarray, report: Report) -> None:

@@ -42,8 +42,9 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     folder = record["run_dir"]
     assert folder == str(tmp_path / "pretrain" / "tiny-bert-corpus-seed-42") and record["status"] == "finished"
     scores = record["held_out"]["after"]
-    assert set(scores) == {"word_accuracy", "perplexity", "relation_accuracy", "accuracy_contiguous", "accuracy_random",
-                           "accuracy_linked"}  # fmt: skip
+    names = ("contiguous", "random", "linked")
+    each = {f"{what}_accuracy_{name}" for what in ("word", "relation") for name in names}
+    assert set(scores) == {"word_accuracy", "perplexity", "relation_accuracy", *each}
     assert record["relations"] == dict.fromkeys(("contiguous", "random", "linked"), 1 / 3)
     for kind, allowed in ((AutoModelForMaskedLM, "pooler"), (AutoModel, "cls.")):
         _, loaded = kind.from_pretrained(folder, output_loading_info=True)
@@ -86,7 +87,7 @@ def test_a_model_from_scratch_has_a_tokenizer_of_the_corpus(cli, corpus, tmp_pat
     config = json.loads((folder / "config.json").read_text())
     assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 128) and 100 < config["vocab_size"] <= 120
     record = json.loads((folder / "pretraining.json").read_text())
-    assert record["relations"]["linked"] == 0 and "accuracy_linked" not in record["held_out"]["after"]
+    assert record["relations"]["linked"] == 0 and "word_accuracy_linked" not in record["held_out"]["after"]
     # The paper's rate for LinkBERT-tiny belongs to 2048 pairs.
     assert record["recipe"]["learning_rate"] == pytest.approx(5e-3 * (8 / 2048) ** 0.5)
 
