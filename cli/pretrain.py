@@ -268,7 +268,7 @@ def eval_command(
     pairs: Annotated[int, typer.Option("--pairs", metavar="N", min=10, help="Number of pairs.")] = 1500,
     held_out: Annotated[
         float | None,
-        typer.Option("--held-out", metavar="SHARE", help="Share of held-out documents; the pretraining's."),
+        typer.Option("--held-out", metavar="SHARE", help="Share that was held out; the pretraining's."),
     ] = None,
     max_length: Annotated[
         int | None, typer.Option("--max-length", metavar="N", help="Word pieces per pair; the pretraining's.")

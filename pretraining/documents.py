@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import unescape
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..corpora.json_files import field, parse_object
-from ..corpora.lines import read_lines
+from ..corpora.lines import open_binary, read_lines
 from ..errors import RequestError
 from .html_pages import read_html_pages
 from .linked import Document
@@ -21,6 +22,7 @@ from .pubmed_xml import read_pubmed_xml
 
 _log = logging.getLogger(__name__)
 
+_BEGINNING = 4096  # bytes of a file that show what it is
 _ANCHOR = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -74,7 +76,15 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def _is_pubmed(path: Path) -> bool:
-    return path.name.lower().endswith((".xml", ".xml.gz"))
+    """Return whether a file is XML of PubMed: folders of HTML pages hold XML of other kinds."""
+    if not path.name.lower().endswith((".xml", ".xml.gz")):
+        return False
+    try:
+        with open_binary(path) as handle:
+            return b"<Pubmed" in handle.read(_BEGINNING)
+    except (OSError, EOFError, zlib.error):
+        # A file that cannot be decompressed is read, so that the error says what is wrong with it.
+        return True
 
 
 def _first_object(path: Path) -> dict[str, Any]:

@@ -83,10 +83,22 @@ def test_a_pubmed_file_that_breaks_off_is_read_up_to_there_with_one_warning(tmp_
     assert [item.id for item in read_documents(tmp_path)] == ["1", "2"]
 
 
-@pytest.mark.parametrize("content", ["", "<a/>", "no xml", "<PubmedArticleSet></PubmedArticleSet>"])
-def test_xml_without_articles_is_refused(tmp_path, content):
-    (tmp_path / "a.xml").write_text(content)
-    with pytest.raises(RequestError, match=r"a\.xml: (not PubMed XML|holds no PubmedArticle)"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds no documents of a known kind"),
+        (b"<feed/>", "holds no documents of a known kind"),
+        (b"<PubmedArticleSet></PubmedArticleSet>", r"a\.xml: holds no PubmedArticle"),
+        (b"<PubmedArticleSet><PubmedArticle><A></B>", r"a\.xml: not PubMed XML"),
+    ],
+)
+def test_xml_without_articles_is_refused(tmp_path, content, said):
+    (tmp_path / "a.xml").write_bytes(content)
+    with pytest.raises(RequestError, match=said):
+        list(read_documents(tmp_path))
+    (tmp_path / "b.xml.gz").write_bytes(gzip.compress(content)[:-9] + b"x")
+    (tmp_path / "a.xml").unlink()
+    with pytest.raises(RequestError, match=r"b\.xml\.gz|holds no documents"):
         list(read_documents(tmp_path))
 
 
@@ -191,6 +203,7 @@ def test_wrong_sources_are_refused_with_file_and_line(tmp_path):
             list(read_documents(path))
     path.write_text(lines(document("a"), document("b")))
     (tmp_path / "b.html").write_text("<p>x")
+    (tmp_path / "feed.xml").write_text("<feed/>")
     with pytest.raises(RequestError, match="holds files of several kinds"):
         list(read_documents(tmp_path))
 
