@@ -10,7 +10,7 @@ import typer
 from ..errors import RequestError, nearest
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
-from . import options
+from . import options, pretrain_options
 from .console import print_json, print_table, print_text, progress, set_up_logging
 from .group import Group
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RUN = "run"
-_PAIRS, _MODEL, _TRAINING = "Pairs", "Model", "Training"
 
 
 class PretrainGroup(Group):
     """Lets the name of a command be left out: `linkbert pretrain DIR` is `linkbert pretrain run DIR`."""
 
+    default_command = _RUN
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name in front of arguments that begin with no command."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [_RUN, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
 
@@ -83,136 +84,25 @@ def _print_report(report: Mapping[str, Any]) -> None:
 @app.command(_RUN)
 def run_command(
     context: typer.Context,
-    corpus: Annotated[Path, typer.Argument(metavar="DIR", help="A corpus that `linkbert pretrain data` wrote.")],
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="MODEL", help="Continue this model's pretraining.", rich_help_panel=_MODEL),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="SIZE|FILE",
-            help="From scratch: tiny, base, large, or a configuration.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            "--tokenizer",
-            metavar="MODEL",
-            help="From scratch: whose tokenizer; one is made by default.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    vocabulary_size: Annotated[
-        int,
-        typer.Option(
-            "--vocabulary-size",
-            metavar="N",
-            min=100,
-            help="Word pieces of a tokenizer that is made.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = 30_522,
-    relations: Annotated[
-        str | None,
-        typer.Option(
-            "--relations",
-            metavar="R,R,...",
-            help="contiguous, random, linked; in equal shares. All by default.",
-            rich_help_panel=_PAIRS,
-        ),
-    ] = None,
-    link_choice: Annotated[
-        str,
-        typer.Option(
-            "--link-choice",
-            metavar="HOW",
-            help="Which linked document: inverse-in-degree (the paper), or uniform.",
-            rich_help_panel=_PAIRS,
-        ),
-    ] = "inverse-in-degree",
-    linked_segment: Annotated[
-        str,
-        typer.Option(
-            "--linked-segment",
-            metavar="WHICH",
-            help="Which segment of it: any, or first (the paper does not say).",
-            rich_help_panel=_PAIRS,
-        ),
-    ] = "any",
-    random_may_be_linked: Annotated[
-        bool,
-        typer.Option(
-            "--random-may-be-linked", help="Let a random document be one that is linked.", rich_help_panel=_PAIRS
-        ),
-    ] = False,
-    whole_words: Annotated[
-        bool,
-        typer.Option(
-            "--whole-words", help="Mask all pieces of a word together (Gu et al. 2021).", rich_help_panel=_PAIRS
-        ),
-    ] = False,
-    max_steps: Annotated[
-        int | None,
-        typer.Option(
-            "--max-steps",
-            metavar="N",
-            help="Updates; one pass over the segments by default.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "--max-tokens", metavar="N", help="Tokens to train on, instead of --max-steps.", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", help="Pairs per update.", rich_help_panel=_TRAINING)
-    ] = 64,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            "--max-length", metavar="N", help="Word pieces per pair; 512 by default.", rich_help_panel=_TRAINING
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--learning-rate",
-            metavar="RATE",
-            help="The highest rate; by default the paper's, times the square root of the batches' ratio.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Another setting, e.g. warmup=0.05; repeatable.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed.", rich_help_panel=_TRAINING)] = 42,
-    held_out: Annotated[
-        float,
-        typer.Option(
-            "--held-out", metavar="SHARE", help="Share of the documents for evaluation.", rich_help_panel=_TRAINING
-        ),
-    ] = 0.02,
-    evaluate_every: Annotated[
-        int | None,
-        typer.Option(
-            "--evaluate-every",
-            metavar="N",
-            help="Updates between evaluations; a twentieth by default.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
+    corpus: pretrain_options.Corpus,
+    start: pretrain_options.Start = None,
+    config: pretrain_options.Config = None,
+    tokenizer: pretrain_options.Tokenizer = None,
+    vocabulary_size: pretrain_options.VocabularySize = 30_522,
+    relations: pretrain_options.Relations = None,
+    link_choice: pretrain_options.LinkChoice = "inverse-in-degree",
+    linked_segment: pretrain_options.LinkedSegment = "any",
+    random_may_be_linked: pretrain_options.RandomMayBeLinked = False,
+    whole_words: pretrain_options.WholeWords = False,
+    max_steps: pretrain_options.MaxSteps = None,
+    max_tokens: pretrain_options.MaxTokens = None,
+    batch_size: pretrain_options.BatchSize = 64,
+    max_length: pretrain_options.MaxLength = None,
+    learning_rate: pretrain_options.LearningRate = None,
+    settings: pretrain_options.Settings = None,
+    seed: pretrain_options.Seed = 42,
+    held_out: pretrain_options.HeldOut = 0.02,
+    evaluate_every: pretrain_options.EvaluateEvery = None,
     name: options.Name = None,
     overwrite: options.Overwrite = False,
     restart: options.Restart = False,

@@ -50,6 +50,8 @@ def parse(words):
 
     command, rest = get_command(app), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        if rest[0] not in command.commands and hasattr(command, "default_command"):
+            rest.insert(0, command.default_command)
         assert rest[0] in command.commands, f"there is no command {rest[0]!r}: linkbert {shlex.join(words)}"
         command = command.commands[rest.pop(0)]
     try:
