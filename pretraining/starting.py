@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _SPECIAL = {
     "mask_token": "[MASK]",
 }
 _POSITIONS = 512
+_LETTERS = 1000  # as in the library
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,44 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
 
 
 def make_tokenizer(corpus: LinkedCorpus, size: int) -> PreTrainedTokenizerFast:
-    """Make a WordPiece tokenizer in lower case, as BERT's, from the texts of a corpus: always the same one."""
-    from tokenizers.implementations import BertWordPieceTokenizer
+    """Make a WordPiece tokenizer in lower case, as BERT's, from the texts of a corpus: always the same one.
+
+    The library numbers the pieces of single letters in an order that changes with each process, and with it the choice
+    between pairs of pieces that are equally frequent. They are therefore given to it in alphabetical order, as if they
+    were special tokens, and the tokenizer is made from the vocabulary afterwards.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     _log.info("making a vocabulary of at most %d word pieces from the corpus", size)
-    made = BertWordPieceTokenizer(lowercase=True)
-    made.train_from_iterator(corpus.texts(), vocab_size=size, show_progress=False)
     special: dict[str, Any] = dict(_SPECIAL)
-    inner: Any = made._tokenizer
+    normalizer, words = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    letters = _letters(corpus, normalizer)
+    trained: Any = Tokenizer(models.WordPiece(unk_token=special["unk_token"]))
+    trained.normalizer, trained.pre_tokenizer = normalizer, words
+    first = [*special.values(), *letters, *(f"##{letter}" for letter in letters)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=max(size, len(first)), special_tokens=first, limit_alphabet=len(letters), show_progress=False
+    )
+    trained.train_from_iterator(corpus.texts(), trainer)
+    made: Any = Tokenizer(models.WordPiece(vocab=trained.get_vocab(), unk_token=special["unk_token"]))
+    made.normalizer, made.pre_tokenizer, made.decoder = normalizer, words, decoders.WordPiece()
+    ends = [(special[name], made.token_to_id(special[name])) for name in ("cls_token", "sep_token")]
+    made.post_processor = processors.BertProcessing(ends[1], ends[0])
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner,
+        tokenizer_object=made,
         model_max_length=_POSITIONS,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         **special,
     )
+
+
+def _letters(corpus: LinkedCorpus, normalizer: Any) -> list[str]:
+    """Return the most frequent characters of a corpus, in the order of their code points."""
+    counts: Counter[str] = Counter()
+    for text in corpus.texts():
+        counts.update(normalizer.normalize_str(text))
+    ordered = sorted(
+        (letter for letter in counts if not letter.isspace()), key=lambda letter: (-counts[letter], letter)
+    )
+    return sorted(ordered[:_LETTERS])

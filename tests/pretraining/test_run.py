@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -142,3 +144,18 @@ def test_the_demo_learns_relations(cli, tmp_path):
 def test_a_request_checks_itself():
     with pytest.raises(RequestError, match="--link-choice 'often'"):
         PretrainOptions("x", config="tiny", link_choice="often").require_valid()
+
+
+def test_a_tokenizer_is_the_same_in_each_process(corpus):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from linkbert.pretraining.corpus import LinkedCorpus\n"
+        "from linkbert.pretraining.starting import make_tokenizer\n"
+        "print(make_tokenizer(LinkedCorpus.open(Path(sys.argv[1])), 90).backend_tokenizer.to_str())"
+    )
+    # The library's own order would follow hashes that differ from process to process.
+    made = [subprocess.run([sys.executable, "-c", code, corpus], capture_output=True, check=True) for _ in range(2)]
+    assert made[0].stdout == made[1].stdout != b""
+    tokenizer = json.loads(made[0].stdout)
+    assert [item["content"] for item in tokenizer["added_tokens"]] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert set(range(90)) >= set(tokenizer["model"]["vocab"].values())
