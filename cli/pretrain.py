@@ -187,6 +187,40 @@ def eval_command(
     )
 
 
+@app.command("speed")
+def speed_command(
+    corpus: pretrain_options.Corpus,
+    start: pretrain_options.Start = None,
+    config: pretrain_options.Config = None,
+    tokenizer: pretrain_options.Tokenizer = None,
+    batch_size: pretrain_options.BatchSize = 32,
+    max_length: pretrain_options.MaxLength = None,
+    updates: Annotated[int, typer.Option("--updates", metavar="N", min=1, help="Updates of a round.")] = 8,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Rounds of each contender.")] = 3,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    precision: options.Precision = RunOptions.precision,
+) -> None:
+    """Compare the speed of pretraining with that of masked language modelling in transformers' Trainer.
+
+    Example: linkbert pretrain speed corpus --from minilm
+    """
+    set_up_logging(quiet=quiet)
+    from ..pretraining.options import PretrainOptions
+    from ..pretraining.speed import measure_pretraining
+    from .speed import show_comparison, show_round
+
+    request = PretrainOptions(
+        corpus, start=start, config=config, tokenizer=tokenizer, batch_size=batch_size, max_length=max_length,
+        precision=precision,
+    )  # fmt: skip
+    found = measure_pretraining(request, updates=updates, rounds=rounds, on_round=None if quiet else show_round)
+    if json:
+        print_json(found.as_json())
+    else:
+        show_comparison(found)
+
+
 @app.command("demo")
 def demo_command(
     folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")] = Path(

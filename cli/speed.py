@@ -57,11 +57,11 @@ def command(
         tokens=tokens,
         rounds=rounds,
         works=tuple(work or WORKS),
-        on_round=None if quiet else _show_round,
+        on_round=None if quiet else show_round,
     ):
         compared.append(comparison)
         if not json:
-            _show(comparison)
+            show_comparison(comparison)
     if json:
         document: dict[str, dict] = {}
         for comparison in compared:
@@ -70,12 +70,14 @@ def command(
         print_json(document)
 
 
-def _show_round(task: str, work: str, contender: str, item: Round) -> None:
+def show_round(task: str, work: str, contender: str, item: Round) -> None:
+    """Print one round of a contender on standard error."""
     speed = item.examples / item.seconds
     sys.stderr.write(f"{task} {work}: {contender} {item.examples} examples in {item.seconds:.1f} s ({speed:.1f}/s)\n")
 
 
-def _show(comparison: Comparison) -> None:
+def show_comparison(comparison: Comparison) -> None:
+    """Print a comparison as a table."""
     from ..speed.benchmark import examples_per_second, tokens_per_second, utilisation
     from ..speed.worker import OURS
 

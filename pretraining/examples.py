@@ -107,7 +107,7 @@ class PairExamples:
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Return pairs as one packed row, with the places of the tokens that are predicted."""
-        parts = [self._pair(int(index)) for index in indices]
+        parts = [self.pair(int(index)) for index in indices]
         ids, types, read, words = zip(*parts, strict=True)
         lengths = np.array([len(row) for row in ids])
         starts = np.cumsum(lengths) - lengths
@@ -130,7 +130,7 @@ class PairExamples:
             len(indices), tokens, computed,
         )  # fmt: skip
 
-    def _pair(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the tokens of a pair as the model sees them, their types, which are predicted, and what they were."""
         generator = np.random.default_rng([self.seed, self.epoch, index])
         words = self.vocabulary

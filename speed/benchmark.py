@@ -18,7 +18,7 @@ from ..tasks.data import require_split
 from ..tasks.recipe import default_recipe, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task
-from .worker import CONTENDERS, OURS, Job, Round, serve
+from .worker import CONTENDERS, OURS, Job, Round, Work, serve
 
 _log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def measure_speed(
                 tokens=tokens,
             )
             _log.info("%s, %s: each contender warms up with one round first", task.name, work)
-            yield Comparison(task.name, job.split, work, job.batch_size, _in_turns(job, rounds, on_round))
+            yield Comparison(task.name, job.split, work, job.batch_size, in_turns(job, rounds, on_round))
 
 
 def _split_of(task: Task, data_dir: Path) -> tuple[str, str]:
@@ -188,7 +188,7 @@ def _split_of(task: Task, data_dir: Path) -> tuple[str, str]:
     return there[0], there[-1]
 
 
-def _in_turns(job: Job, rounds: int, on_round: Callable[[str, str, str, Round], None] | None) -> dict[str, Measured]:
+def in_turns(job: Work, rounds: int, on_round: Callable[[str, str, str, Round], None] | None) -> dict[str, Measured]:
     """Let the contenders, each in a process of its own, run one after the other, round by round."""
     taken: dict[str, list[Round]] = {name: [] for name in CONTENDERS}
     with ExitStack() as stack:
@@ -202,7 +202,7 @@ def _in_turns(job: Job, rounds: int, on_round: Callable[[str, str, str, Round], 
 
 
 @contextmanager
-def _contender(name: str, job: Job) -> Iterator[Callable[[], Round]]:
+def _contender(name: str, job: Work) -> Iterator[Callable[[], Round]]:
     # Each contender has a process of its own, so that the peak memory is its own and library settings stay separate.
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()

@@ -107,7 +107,7 @@ def plain_rows(head: Head, tokenizer: Any, encoded: Dataset) -> Dataset:
     return Dataset.from_dict(columns)
 
 
-def train(model: Any, settings: transformers.TrainingArguments, collate: Collator, rows: Dataset) -> float:
+def train(model: Any, settings: transformers.TrainingArguments, collate: Any, rows: Dataset) -> float:
     """Train a model, and return the seconds from the first batch to the last."""
     clock = _Clock()
     _trainer(model, settings, collate, rows, [clock]).train()
@@ -120,7 +120,7 @@ def predict(model: Any, settings: transformers.TrainingArguments, collate: Colla
     return found.predictions
 
 
-def _trainer(model: Any, settings: Any, collate: Collator, rows: Dataset, callbacks: list[Any]) -> Any:
+def _trainer(model: Any, settings: Any, collate: Any, rows: Dataset, callbacks: list[Any]) -> Any:
     trainer = transformers.Trainer(
         model=model, args=settings, train_dataset=rows, data_collator=collate, callbacks=callbacks
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -49,6 +49,10 @@ class Job:
     precision: str
     tokens: int
 
+    def prepare(self, contender: str) -> Callable[[], Round]:
+        """Return what a contender does in a round, after one round to warm up."""
+        return (_ours if contender == OURS else _theirs)(self, contender)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -73,13 +77,31 @@ class Round:
     peak_memory_mb: float
 
 
-def serve(contender: str, job: Job, told: Connection) -> None:
+class Work(Protocol):
+    """Work that all contenders do. Its attributes `task` and `work` say which."""
+
+    @property
+    def task(self) -> str:
+        """What is worked on."""
+        ...
+
+    @property
+    def work(self) -> str:
+        """What is done with it."""
+        ...
+
+    def prepare(self, contender: str) -> Callable[[], Round]:
+        """Return what a contender, one of `CONTENDERS`, does in a round, after one round to warm up."""
+        ...
+
+
+def serve(contender: str, job: Work, told: Connection) -> None:
     """Prepare and warm up, send None, then answer each message with a `Round` until the other side closes.
 
     A string in place of None or of a round is an error message.
     """
     try:
-        run = (_ours if contender == OURS else _theirs)(job, contender)
+        run = job.prepare(contender)
         told.send(None)
         while True:
             told.recv()

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "experiments": {"training", "tasks", "models", "corpora", "metrics"},
     "leaderboard": {"experiments", "tasks", "metrics"},
     "speed": {"experiments", "training", "tasks", "models", "corpora", "metrics"},
-    "pretraining": {"experiments", "training", "tasks", "models", "corpora"},
+    "pretraining": {"speed", "experiments", "training", "tasks", "models", "corpora"},
     "benchmarks": {"leaderboard", "experiments", "training", "tasks", "models", "corpora", "metrics"},
     "cli": {
         "benchmarks",

@@ -54,6 +54,11 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     assert len(pipeline("fill-mask", folder)("the [MASK]")) == 5
     assert load_file(f"{folder}/relation-head.safetensors")["classifier.weight"].shape == (3, 16)
     assert [row for row in open(f"{folder}/training-log.jsonl") if "relation_accuracy" in row]
+    found = json.loads(cli("pretrain", "eval", folder, corpus, "--pairs", 20, "--json").stdout)
+    assert found["context_gain"]["low"] <= found["context_gain"]["gain"] <= found["context_gain"]["high"]
+    assert "relation_accuracy_linked" in found["scores"]
+    plain = cli("pretrain", "eval", tiny, corpus, "--pairs", 20, "--held-out", 0.2, "--max-length", 48)
+    assert plain.exit_code == 0 and "relation" not in plain.stdout and "nats" in plain.stdout
     again = cli("pretrain", corpus, "--from", tiny, "--max-steps", 10, "--batch-size", 8, "--max-length", 48,
                 "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
     assert again.exit_code == 0 and "finished already" in again.stderr and "held-out pairs" in again.stdout
