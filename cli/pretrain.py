@@ -15,7 +15,7 @@ from .console import print_json, print_table, print_text, progress, set_up_loggi
 from .group import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _RUN = "run"
 
@@ -108,6 +108,7 @@ def run_command(
     restart: options.Restart = False,
     checkpoint_every: options.CheckpointEvery = RunOptions.checkpoint_every,
     runs_dir: options.RunsDir = RunOptions.runs_dir,
+    track: options.Track = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     precision: options.Precision = RunOptions.precision,
@@ -126,14 +127,16 @@ def run_command(
     values = {key: value for key, value in context.params.items() if key in FIELDS}
     values["relations"] = None if relations is None else tuple(relations.split(","))
     values["settings"] = dict(map(parse_setting, settings or ()))
-    _pretrain(PretrainOptions(**values), quiet=quiet, json=json)
+    _pretrain(PretrainOptions(**values), track or (), quiet=quiet, json=json)
 
 
-def _pretrain(request: Any, *, quiet: bool, json: bool) -> dict[str, Any]:
+def _pretrain(request: Any, track: Sequence[str] = (), *, quiet: bool, json: bool) -> dict[str, Any]:
+    from ..experiments.trackers import make_trackers
     from ..pretraining.run import pretrain
 
+    trackers = make_trackers(track)
     with obeying_signals(), progress(quiet=quiet) as reporters:
-        record = pretrain(request, reporters=reporters)
+        record = pretrain(request, reporters=[*reporters, *trackers])
     if json:
         print_json(record)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,24 +68,19 @@ def score_pairs(trainer: Trainer, model: Any, examples: PairExamples, lengths: n
     return PairScores(found[0], found[1], found[2], found[3].astype(np.int64))
 
 
-def evaluate(
-    trainer: Trainer, model: Any, held_out: PairExamples, patched: AbstractContextManager | None = None
-) -> dict[str, float]:
+def evaluate(trainer: Trainer, model: Any, held_out: PairExamples) -> dict[str, float]:
     """Score a model on held-out pairs, which are the same ones, with the same masks, each time.
 
     Args:
         trainer: knows the device and the number format.
-        model: the model with its relation head.
+        model: the model with its relation head, running packed.
         held_out: the pairs.
-        patched: makes the model run packed; None if it does already.
 
     Returns:
         By name: `word_accuracy` in percent and `perplexity` of the masked words, `relation_accuracy` in percent, and
         both accuracies for each relation of which there are pairs, e.g. `word_accuracy_linked`.
     """
-    lengths = held_out.begin(0)
-    with patched or nullcontext():
-        found = score_pairs(trainer, model, held_out, lengths)
+    found = score_pairs(trainer, model, held_out, held_out.begin(0))
     relation = held_out.pairs.relation
     hit = found.relation == relation
     scores = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -91,7 +92,11 @@ class Plan:
     def identity(self) -> PretrainingIdentity:
         """Return what makes this run the same as another one."""
         own = {"max_length": self.max_length, "steps": self.steps, "evaluate_every": self.evaluate_every}
-        found = {"corpus": self.corpus.report["sha256"], "weights": self.start.weights_sha256}
+        found = {
+            "corpus": self.corpus.report["sha256"],
+            "weights": self.start.weights_sha256,
+            "tokenizer": hashlib.sha256(self.start.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        }
         return PretrainingIdentity(self.options.identity() | own | found)
 
 

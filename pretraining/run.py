@@ -77,7 +77,7 @@ def pretrain(options: PretrainOptions, *, reporters: Sequence[Reporter] = ()) ->
                 reporter.on_failure(error)
             raise
     for reporter in reporters:
-        reporter.on_end(record)
+        reporter.on_end({**record, "split": "held_out", "metrics": record["held_out"]["after"]})
     return record
 
 

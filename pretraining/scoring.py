@@ -88,4 +88,9 @@ def score_pretrained(options: ScoreOptions) -> dict[str, Any]:
         gain = context_gain(trainer, model, linked)
     if not head.is_file():
         scores = {name: value for name, value in scores.items() if not name.startswith("relation")}
-    return {"model": source.name, "request": {**asdict(options), "corpus": str(options.corpus)}, "scores": scores, "context_gain": gain}
+    return {
+        "model": source.name,
+        "request": {**asdict(options), "corpus": str(options.corpus)},
+        "scores": scores,
+        "context_gain": gain,
+    }

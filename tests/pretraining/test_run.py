@@ -38,7 +38,7 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
 
     done = cli(
         "pretrain", corpus, "--from", tiny, "--max-steps", 10, "--batch-size", 8, "--max-length", 48,
-        "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path, "--json",
+        "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path, "--json", "--track", "tensorboard",
     )  # fmt: skip
     record = json.loads(done.stdout)
     folder = record["run_dir"]
@@ -54,6 +54,7 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     assert len(pipeline("fill-mask", folder)("the [MASK]")) == 5
     assert load_file(f"{folder}/relation-head.safetensors")["classifier.weight"].shape == (3, 16)
     assert [row for row in open(f"{folder}/training-log.jsonl") if "relation_accuracy" in row]
+    assert list((tmp_path / "pretrain" / "tiny-bert-corpus-seed-42").rglob("events.out.tfevents.*"))
     found = json.loads(cli("pretrain", "eval", folder, corpus, "--pairs", 20, "--json").stdout)
     assert found["context_gain"]["low"] <= found["context_gain"]["gain"] <= found["context_gain"]["high"]
     assert "relation_accuracy_linked" in found["scores"]
