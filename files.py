@@ -91,6 +91,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+@contextmanager
+def filled_folder(folder: Path) -> Iterator[Path]:
+    """Write several files into a folder that is there; each of them appears completely, after the block has ended.
+
+    Yields:
+        The folder in which the block writes them.
+    """
+    saved = folder / "saved"
+    with atomic_folder(saved) as staged:
+        yield staged
+    for path in sorted(saved.iterdir()):
+        path.replace(folder / path.name)
+    saved.rmdir()
+    sync_folder(folder)
+
+
 def sweep(folder: Path, names: str) -> None:
     """Remove the temporary files and folders that killed processes left in `folder`.
 

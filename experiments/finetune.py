@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import atomic_folder, sync_folder
+from ..files import filled_folder
 from ..models.sources import weights_sha256
 from ..tasks.data import Split, count_shared_texts
 from ..tasks.registry import is_task_file
@@ -273,11 +273,6 @@ def _save_model(plan: RunPlan, model: PreTrainedModel, folder: Path) -> str:
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = plan.recipe.max_length
-    saved = folder / "saved"
-    with atomic_folder(saved) as staged:
+    with filled_folder(folder) as staged:
         save_model(model, tokenizer, staged)
-    for path in sorted(saved.iterdir()):
-        path.replace(folder / path.name)
-    saved.rmdir()
-    sync_folder(folder)
     return weights_sha256(folder)

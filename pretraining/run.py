@@ -16,7 +16,7 @@ from ..errors import RequestError
 from ..experiments.results import now, to_text, versions
 from ..experiments.run_folder import FAILED, note_failure
 from ..experiments.training_log import TrainingLog
-from ..files import atomic_folder, atomic_write_text, discard, require_writable, sync_folder
+from ..files import atomic_write_text, discard, filled_folder, require_writable
 from ..locks import run_lock
 from ..models.loading import save_model
 from ..training.checkpoints import Checkpoints
@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 RECORD = "pretraining.json"
 _HELD_OUT_PAIRS = 1500
 _MARGIN = 5.0  # points above chance; a relation head below that after a fifth of the run has learnt nothing so far
-_WORTH_COMPILING = 500_000  # tokens, as in the trainer
 _SEED_OF_HELD_OUT = 0
 
 
@@ -142,8 +141,8 @@ def _train(plan: Plan, trainer: Trainer, log: TrainingLog) -> dict[str, Any]:
         checkpoints=_checkpoints(plan, trainer),
         parts={"log": log},
     )
-    with patch.applied(model):
-        after = evaluate(trainer, model, held_out)
+    # A run that was killed after its last round has no scores of that round.
+    after = watch.scores or watch.after_round(model, rounds)
     if not trainer.is_main:
         return trainer.share(None)
     record = {
@@ -172,11 +171,12 @@ class _Watch:
 
     def __init__(self, plan: Plan, trainer: Trainer, held_out: PairExamples, patch: PretrainingPatch) -> None:
         self.plan, self.trainer, self.held_out, self.patch, self.warned = plan, trainer, held_out, patch, False
+        self.scores: dict[str, float] = {}
 
     def after_round(self, model: Any, rounds: int) -> dict[str, float]:
         """Return the scores of the model after a number of rounds of `evaluate_every` updates."""
         with self.patch.applied(model):
-            scores = evaluate(self.trainer, model, self.held_out)
+            scores = self.scores = evaluate(self.trainer, model, self.held_out)
         shares = self.plan.held_out.options.shares
         done = rounds * self.plan.evaluate_every / self.plan.steps
         if done >= 0.2 and not self.warned and scores["relation_accuracy"] < 100 * max(shares) + _MARGIN:
@@ -193,11 +193,12 @@ class _Watch:
 
 def _patch(trainer: Trainer, plan: Plan) -> PretrainingPatch:
     from ..models.kernels import Kernels, usable
+    from ..training.trainer import TOKENS_WORTH_COMPILING
 
     kernels = None
     if trainer.device.type == "cpu":
         tokens = 2 * float(plan.segments.lengths.mean()) * plan.options.batch_size * plan.steps
-        kernels = Kernels(fused=tokens >= _WORTH_COMPILING and usable())
+        kernels = Kernels(fused=tokens >= TOKENS_WORTH_COMPILING and usable())
     return PretrainingPatch(packed=True, kernels=kernels, vocabulary=None)
 
 
@@ -225,11 +226,6 @@ def _save(plan: Plan, model: Any) -> None:
 
     tokenizer, folder = plan.start.tokenizer, plan.folder
     tokenizer.model_max_length = plan.max_length
-    saved = folder / "saved"
-    with atomic_folder(saved) as staged:
+    with filled_folder(folder) as staged:
         save_file(take_relation_head(model), staged / RELATION_HEAD, {"relations": ",".join(RELATIONS)})
         save_model(model, tokenizer, staged)
-    for path in sorted(saved.iterdir()):
-        path.replace(folder / path.name)
-    saved.rmdir()
-    sync_folder(folder)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 # Compiling the passes of `Kernels` takes some 20 seconds and then saves about 40 microseconds per token.
-_TOKENS_WORTH_COMPILING = 500_000
+TOKENS_WORTH_COMPILING = 500_000
 
 EndOfEpoch = Callable[["PreTrainedModel", int], Mapping[str, float]]
 
@@ -271,7 +271,7 @@ class Trainer(Predictor):
         kernels = vocabulary = None
         packed, on_cpu = self.packs(model), self.device.type == "cpu"
         if on_cpu:
-            wanted = tokens >= _TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
+            wanted = tokens >= TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
             kernels = Kernels(fused=wanted and usable())
         # Weight decay changes all rows of the embeddings, and in padded batches a model may recognise padding by its
         # id.
