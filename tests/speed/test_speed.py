@@ -78,9 +78,9 @@ def test_each_contender_measures_a_round(data_dir, make_model, monkeypatch, cont
 
 
 def test_a_comparison_is_printed_with_ratios_and_bars(capsys):
-    from linkbert.cli.speed import _show
+    from linkbert.cli.speed import show_comparison
 
-    _show(a_comparison())
+    show_comparison(a_comparison())
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("gad, train, batch 32, train split")
     assert "4.00x" in lines[3] and "50%" in lines[3] and lines[2].count("\u2588") == 4 * lines[3].count("\u2588")
