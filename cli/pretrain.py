@@ -229,7 +229,7 @@ def demo_command(
     folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")] = Path(
         "linkbert-pretraining-demo"
     ),
-    max_steps: Annotated[int, typer.Option("--max-steps", metavar="N", help="Updates.")] = 1000,
+    max_steps: Annotated[int, typer.Option("--max-steps", metavar="N", help="Updates.")] = 2000,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
@@ -251,7 +251,7 @@ def demo_command(
             _print_report(report)
     request = PretrainOptions(
         corpus, config="tiny", vocabulary_size=500, max_length=128, batch_size=32, max_steps=max_steps, held_out=0.1,
-        learning_rate=2e-3, evaluate_every=100, runs_dir=folder / "runs", name="linkbert-tiny",
+        learning_rate=2e-3, evaluate_every=250, runs_dir=folder / "runs", name="linkbert-tiny",
     )  # fmt: skip
     record = _pretrain(request, quiet=quiet, json=json)
     if not json:
