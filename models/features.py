@@ -49,12 +49,27 @@ def load_encoder(path: Path) -> PreTrainedModel:
     Raises:
         RequestError: the weights are unreadable, or parts of the encoder are missing.
     """
-    import torch
     from transformers import AutoModel
+
+    return load_whole(path, AutoModel)
+
+
+def load_whole(path: Path, auto_class: Any, prefix: str = "") -> PreTrainedModel:
+    """Load a model in float32, all of whose encoder but the pooler must be in the weights.
+
+    Args:
+        path: the model folder.
+        auto_class: the class of `transformers` that loads it.
+        prefix: with which the names of the encoder's weights begin, if the model has more than an encoder.
+
+    Raises:
+        RequestError: the weights are unreadable, or parts of the encoder are missing.
+    """
+    import torch
 
     weight_files(path)
     with reading_model(path):
-        model, loaded = AutoModel.from_pretrained(
+        model, loaded = auto_class.from_pretrained(
             path,
             dtype=torch.float32,
             trust_remote_code=False,
@@ -62,7 +77,7 @@ def load_encoder(path: Path) -> PreTrainedModel:
             weights_only=True,
             output_loading_info=True,
         )
-    missing = [key for key in loaded["missing_keys"] if "pooler" not in key]
+    missing = [key for key in loaded["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
     if missing:
         raise RequestError(f"{path}: not a whole encoder: missing from its weights: {', '.join(sorted(missing)[:5])}")
     return model

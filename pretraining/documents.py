@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from ..corpora.json_files import field, parse_object
+from ..corpora.json_files import field, read_json_lines
 from ..corpora.lines import open_binary, read_lines
 from ..errors import RequestError
 from .html_pages import read_html_pages
@@ -112,11 +112,8 @@ def _is_wiki(path: Path) -> bool:
 
 
 def _read_linked_json(path: Path) -> Iterator[Document]:
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
+    for number, record in read_json_lines(path):
         where = f"{path}:{number}"
-        record = parse_object(line, where)
         identifier = field(record, "id", (str, int), where)
         links = field(record, "links", list, where)
         if wrong := [item for item in links if not isinstance(item, str | int) or isinstance(item, bool)]:
@@ -128,11 +125,8 @@ def _read_linked_json(path: Path) -> Iterator[Document]:
 
 def _read_wiki(path: Path) -> Iterator[Document]:
     """Yield the pages of a file that WikiExtractor wrote with `--json --links`; pages are known by their titles."""
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
+    for number, record in read_json_lines(path):
         where = f"{path}:{number}"
-        record = parse_object(line, where)
         title, text = field(record, "title", str, where), field(record, "text", str, where)
         # Some versions of WikiExtractor escape the anchors.
         marked = unescape(text) if "&lt;a href=" in text else text

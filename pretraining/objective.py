@@ -13,11 +13,9 @@ import torch
 from torch.nn import functional
 
 from ..errors import RequestError
-from ..models.features import load_encoder
+from ..models.features import load_encoder, load_whole
 from ..models.heads import Batch, Head
-from ..models.library import reading_model
 from ..models.packed import can_pack
-from ..models.sources import weight_files
 from ..training.model_patch import ModelPatch
 from .pairs import RELATIONS
 
@@ -174,21 +172,8 @@ def load_for_pretraining(path: Path) -> PreTrainedModel:
     """
     from transformers import AutoModelForMaskedLM
 
-    weight_files(path)
     encoder = load_encoder(path)
-    with reading_model(path):
-        model, loaded = AutoModelForMaskedLM.from_pretrained(
-            path,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            local_files_only=True,
-            weights_only=True,
-            output_loading_info=True,
-        )
-    prefix = f"{model.base_model_prefix}."
-    missing = sorted(key for key in loaded["missing_keys"] if key.startswith(prefix) and "pooler" not in key)
-    if missing:
-        raise RequestError(f"{path}: not a whole encoder: missing from its weights: {', '.join(missing[:5])}")
+    model = load_whole(path, AutoModelForMaskedLM, f"{encoder.base_model_prefix}.")
     _add_relation_head(model, getattr(encoder, "pooler", None))
     return _packable(model, path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from .plan import held_out_documents, held_out_sampler
 from .run import RECORD
 from .segments import Segments, word_pieces
 
-_log = logging.getLogger(__name__)
 _SEED = 1
 
 

@@ -152,7 +152,7 @@ def _theirs(job: PretrainingJob, contender: str) -> Callable[[], Round]:
     else:
         rows = [dict(tokenizer.pad(row, padding="max_length", max_length=prepared.plan.max_length)) for row in rows]
     dataset = Dataset.from_list(rows)
-    collate = _Counting(transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15))
+    collate = peer.CountingCollator(transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15))
     dtype = torch.bfloat16 if arguments.bf16 else torch.float16 if arguments.fp16 else torch.float32
 
     def run() -> Round:
@@ -171,15 +171,3 @@ def _row(examples: PairExamples, index: int) -> dict[str, Any]:
     ids[places] = originals
     row = {"input_ids": ids.tolist(), "attention_mask": [1] * len(ids)}
     return row | ({"token_type_ids": types.tolist()} if examples.vocabulary.types else {})
-
-
-class _Counting:
-    """Collates rows, and counts the computed tokens."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.computed = inner, 0
-
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        batch = self.inner(features)
-        self.computed += batch["input_ids"].numel()
-        return batch

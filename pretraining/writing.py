@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -16,8 +15,6 @@ from .corpus import FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, full_text, shard
 from .documents import read_documents
 from .linked import Document
 from .tfidf import nearest_documents
-
-_log = logging.getLogger(__name__)
 
 LinkKind = Literal["own", "tfidf", "random"]
 LINK_KINDS: tuple[str, ...] = get_args(LinkKind)

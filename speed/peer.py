@@ -60,7 +60,24 @@ def best_options(precision: str, batch_size: int) -> dict[str, Any]:
     }
 
 
-class Collator:
+class CountingCollator:
+    """Collates rows, and counts the computed tokens.
+
+    Args:
+        inner: a collator of transformers.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.computed = inner, 0
+
+    def __call__(self, features: list[dict[str, Any]]) -> Any:
+        """Collate rows."""
+        batch = self.inner(features)
+        self.computed += batch["input_ids"].numel()
+        return batch
+
+
+class Collator(CountingCollator):
     """Pads each batch to its longest sequence, as the collators of transformers do, and counts the computed tokens.
 
     Args:
@@ -69,14 +86,7 @@ class Collator:
     """
 
     def __init__(self, head: Head, tokenizer: Any) -> None:
-        self.inner = getattr(transformers, head.data_collator)(tokenizer)
-        self.computed = 0
-
-    def __call__(self, features: list[dict[str, Any]]) -> Any:
-        """Collate rows."""
-        batch = self.inner(features)
-        self.computed += batch["input_ids"].numel()
-        return batch
+        super().__init__(getattr(transformers, head.data_collator)(tokenizer))
 
 
 def plain_rows(head: Head, tokenizer: Any, encoded: Dataset) -> Dataset:
@@ -107,7 +117,7 @@ def plain_rows(head: Head, tokenizer: Any, encoded: Dataset) -> Dataset:
     return Dataset.from_dict(columns)
 
 
-def train(model: Any, settings: transformers.TrainingArguments, collate: Any, rows: Dataset) -> float:
+def train(model: Any, settings: transformers.TrainingArguments, collate: CountingCollator, rows: Dataset) -> float:
     """Train a model, and return the seconds from the first batch to the last."""
     clock = _Clock()
     _trainer(model, settings, collate, rows, [clock]).train()
@@ -120,7 +130,7 @@ def predict(model: Any, settings: transformers.TrainingArguments, collate: Colla
     return found.predictions
 
 
-def _trainer(model: Any, settings: Any, collate: Any, rows: Dataset, callbacks: list[Any]) -> Any:
+def _trainer(model: Any, settings: Any, collate: CountingCollator, rows: Dataset, callbacks: list[Any]) -> Any:
     trainer = transformers.Trainer(
         model=model, args=settings, train_dataset=rows, data_collator=collate, callbacks=callbacks
     )
