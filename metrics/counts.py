@@ -186,10 +186,10 @@ def _accuracy(sums: np.ndarray) -> np.ndarray:
 
 def _pearson(sums: np.ndarray) -> np.ndarray:
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    spread = np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0)
-    # Of standardised values, n * xx is about n * n; what is left below this is rounding.
-    defined = spread > (1e-9 * n * n) ** 2
-    r = (n * xy - x * y) / np.sqrt(np.where(defined, spread, 1))
+    of_x, of_y = n * xx - x * x, n * yy - y * y
+    # Of standardised values, n * xx is about n * n; what is left below this of either is rounding.
+    defined = np.minimum(of_x, of_y) > 1e-12 * n * n
+    r = (n * xy - x * y) / np.sqrt(np.where(defined, of_x * of_y, 1))
     return np.where(defined, np.clip(r, -1, 1), 0)
 
 

@@ -64,6 +64,12 @@ def test_constant_predictions_have_no_correlation():
     assert score_of_sums("pearson", summands.sum(0)) == 0
 
 
+def test_a_resample_in_which_one_side_is_constant_has_no_correlation():
+    # Gold is 0.5 in examples 0 and 3; its sums differ from those of a constant by rounding.
+    summands = counts("pearson", [0.5, 0.0, 0.0, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.5, 0.0, 0.0])
+    assert score_of_sums("pearson", summands[[0, 0, 3]].sum(0)) == 0
+
+
 def test_many_sums_are_scored_at_once():
     summands = counts("accuracy", ["a", "b", "a"], ["a", "a", "a"], CLASSES)
     weights = np.array([[1, 1, 1], [3, 0, 0], [0, 3, 0]])
