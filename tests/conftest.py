@@ -15,10 +15,24 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["COLUMNS"] = "200"
 os.environ["LINKBERT_DEBUG"] = "1"  # a defect shows where it is
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The threads of several processes wait for each other: with two each on two cores, the tests took twice as long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell script starts its background commands with SIGINT ignored; tests send that signal to themselves and to children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_MOST_PROCESSES = 4  # each holds torch, about 1 GB
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return in how many processes tests run: one for each core. Those that take minutes or start clusters run alone."""
+    default = all(f"not {marker}" in config.option.markexpr for marker in ("slow", "cluster"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_PROCESSES) if default and cores > 1 else 0
 
 
 def pytest_report_header() -> str:
