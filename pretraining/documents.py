@@ -46,8 +46,8 @@ def read_documents(source: Path) -> Iterator[Document]:
     """Yield the documents of a file, or of all files of a folder in the order of their paths.
 
     Args:
-        source: PubMed XML (`*.xml`, `*.xml.gz`), WikiExtractor's JSON with links, JSON lines with `id`, `text` and
-            `links`, or a folder of such files; or a folder of HTML pages.
+        source: PubMed XML (`*.xml`, `*.xml.gz`), WikiExtractor's JSON with links, JSON lines with `id` and `text`, and
+            `links` if there are any, or a folder of such files; or a folder of HTML pages.
 
     Raises:
         RequestError: nothing there is of a known kind, or a file is malformed.
@@ -98,13 +98,15 @@ def _first_object(path: Path) -> dict[str, Any]:
                 value = json.loads(line)
             except ValueError:
                 # A file named so is meant to be read; reading it will say which line is wrong.
-                return {"id": None, "links": None} if ".jsonl" in path.name else {}
+                return {"id": None, "text": None} if ".jsonl" in path.name else {}
             return value if isinstance(value, dict) else {}
     return {}
 
 
 def _is_linked_json(path: Path) -> bool:
-    return {"id", "links"} <= _first_object(path).keys()
+    found = _first_object(path).keys()
+    # Objects of WikiExtractor have an `id` too, and a `url`.
+    return {"id", "links"} <= found or ({"id", "text"} <= found and "url" not in found)
 
 
 def _is_wiki(path: Path) -> bool:
@@ -115,7 +117,7 @@ def _read_linked_json(path: Path) -> Iterator[Document]:
     for number, record in read_json_lines(path):
         where = f"{path}:{number}"
         identifier = field(record, "id", (str, int), where)
-        links = field(record, "links", list, where)
+        links = field(record, "links", list, where) if "links" in record else []
         if wrong := [item for item in links if not isinstance(item, str | int) or isinstance(item, bool)]:
             raise RequestError(f"{where}: a link should be the id of a document, found {wrong[0]!r}; correct the line")
         text = field(record, "text", str, where)
@@ -143,6 +145,6 @@ def _page_title(target: str) -> str:
 
 KINDS = (
     Kind("PubMed XML", _is_pubmed, read_pubmed_xml),
-    Kind("JSON lines with id, text and links", _is_linked_json, _read_linked_json),
+    Kind("JSON lines with id, text and perhaps links", _is_linked_json, _read_linked_json),
     Kind("WikiExtractor's JSON", _is_wiki, _read_wiki),
 )

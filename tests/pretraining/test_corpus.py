@@ -174,6 +174,11 @@ def test_links_are_those_of_a_dictionary(tmp_path_factory, found):
     assert corpus.links.in_degrees.sum() == corpus.links.out_degrees.sum() == len(corpus.links.targets)
 
 
+def test_documents_need_no_links(tmp_path):
+    (tmp_path / "a.jsonl").write_text(lines({"id": 1, "text": "x", "title": "T"}, {"id": 2, "text": "y"}))
+    assert [(found.id, found.links) for found in read_documents(tmp_path)] == [("1", ()), ("2", ())]
+
+
 def test_nearest_documents_share_rare_words(written):
     texts = [
         "zebra stripes savanna",
