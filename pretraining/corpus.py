@@ -16,7 +16,7 @@ from ..errors import RequestError
 
 CORPUS_FILE = "corpus.json"
 OFFSETS_FILE, TARGETS_FILE = "link-offsets.npy", "link-targets.npy"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def shard_name(number: int) -> str:

@@ -16,44 +16,56 @@ from .pairs import Pairs, PairSampler
 from .segments import SPECIAL_TOKENS, Segments, WordPieces
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The tokens that frame and mask a pair.
+class PairFormat:
+    """How pairs of segments become what a model reads.
 
     Attributes:
         first: id of the token before segment A.
         separator: id of the token after each segment.
         masking: how tokens are masked.
         types: whether the model tells the two segments apart by token types.
+        heads: number of attention heads if batches are computed on a CPU, else None (see `packed_row.pack`).
     """
 
     first: int
     separator: int
     masking: Masking
     types: bool
+    heads: int | None
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerFast, *, whole_words: bool, types: int) -> Vocabulary:
-        """Return the special tokens of a tokenizer.
+    def of(
+        cls,
+        tokenizer: PreTrainedTokenizerFast,
+        config: PreTrainedConfig,
+        device: torch.device,
+        *,
+        whole_words: bool = False,
+    ) -> PairFormat:
+        """Return the format for a model.
 
         Args:
-            tokenizer: the tokenizer.
+            tokenizer: its tokenizer.
+            config: its configuration.
+            device: the device on which it computes.
             whole_words: whether all pieces of a word are masked together.
-            types: number of token types of the model.
 
         Raises:
-            RequestError: a token is missing.
+            RequestError: the tokenizer lacks a special token.
         """
         names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
         ids = [getattr(tokenizer, f"{name}_id") for name in names]
         if missing := [shown for shown, found in zip(names.values(), ids, strict=True) if found is None]:
             raise RequestError(f"the tokenizer has no {' and no '.join(missing)}, which pretraining needs")
         ordinary = np.setdiff1d(sorted(tokenizer.get_vocab().values()), tokenizer.all_special_ids)
-        has_types = types > 1 and "token_type_ids" in tokenizer.model_input_names
-        return cls(ids[0], ids[1], Masking(ids[2], ordinary, whole_words), has_types)
+        types = getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in tokenizer.model_input_names
+        heads = config.num_attention_heads if device.type == "cpu" else None
+        return cls(ids[0], ids[1], Masking(ids[2], ordinary, whole_words), types, heads)
 
 
 class PairExamples:
@@ -63,10 +75,9 @@ class PairExamples:
         pieces: the word pieces of the corpus.
         segments: its segments.
         sampler: draws pairs of segments.
-        vocabulary: the tokens that frame and mask them.
+        form: how they become what the model reads.
         count: number of pairs of an epoch.
         seed: the run's seed.
-        heads: number of attention heads if batches are computed on a CPU, else None (see `packed_row.pack`).
         second_only: whether tokens of segment B alone are masked.
     """
 
@@ -75,15 +86,14 @@ class PairExamples:
         pieces: WordPieces,
         segments: Segments,
         sampler: PairSampler,
-        vocabulary: Vocabulary,
+        form: PairFormat,
         count: int,
         seed: int,
-        heads: int | None,
         *,
         second_only: bool = False,
     ) -> None:
-        self.pieces, self.segments, self.sampler, self.vocabulary = pieces, segments, sampler, vocabulary
-        self.count, self.seed, self.heads, self.epoch = count, seed, heads, 0
+        self.pieces, self.segments, self.sampler, self.form = pieces, segments, sampler, form
+        self.count, self.seed, self.epoch = count, seed, 0
         self.second_only = second_only
         self.pairs = Pairs(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
 
@@ -114,9 +124,9 @@ class PairExamples:
         places = np.concatenate([chosen + start for chosen, start in zip(read, starts, strict=True)])
         row = pack(
             np.concatenate(ids),
-            np.concatenate(types) if self.vocabulary.types else None,
+            np.concatenate(types) if self.form.types else None,
             lengths,
-            self.heads,
+            self.form.heads,
             every_token=True,
             read=places,
         )
@@ -133,18 +143,16 @@ class PairExamples:
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the tokens of a pair as the model sees them, their types, which are predicted, and what they were."""
         generator = np.random.default_rng([self.seed, self.epoch, index])
-        words = self.vocabulary
+        form = self.form
         first, second = (self._segment(int(pairs[index])) for pairs in (self.pairs.first, self.pairs.second))
         # Positions among the tokens of both segments become positions in the sequence behind one or two special tokens.
         skipped = len(first[0]) if self.second_only else 0
         begins = np.concatenate([first[1], [True], second[1][1:]])[skipped:]
-        chosen = words.masking.choose(begins, generator) + skipped
+        chosen = form.masking.choose(begins, generator) + skipped
         places = chosen + np.where(chosen < len(first[0]), 1, 2)
-        ids = np.concatenate([[words.first], first[0], [words.separator], second[0], [words.separator]]).astype(
-            np.int64
-        )
+        ids = np.concatenate([[form.first], first[0], [form.separator], second[0], [form.separator]]).astype(np.int64)
         originals = ids[places]
-        ids[places] = words.masking.replace(originals, generator)
+        ids[places] = form.masking.replace(originals, generator)
         types = np.repeat([0, 1], [len(first[0]) + 2, len(second[0]) + 1])
         return ids, types, places, originals
 

@@ -51,7 +51,7 @@ class PretrainOptions:
         settings: further settings of the optimizer and the dropout, by name.
         seed: the run's seed.
         held_out: share of the documents that are held out for evaluation.
-        evaluate_every: updates between two evaluations; None for a twentieth of all.
+        evaluate_every: updates between two evaluations; None for a twentieth of all, and 5,000 pairs at least.
         name: the run's name in paths; None for one from the model and the corpus.
         runs_dir: the folder of runs.
         overwrite: whether a different run in the same place is replaced.
@@ -153,9 +153,9 @@ class PretrainOptions:
         return Recipe(self.learning_rate or default, self.batch_size, 1, max_length, **{**_DEFAULTS, **self.settings})
 
     def identity(self) -> dict[str, Any]:
-        """Return what makes two pretrainings the same run, without what belongs to the model and the corpus."""
+        """Return what makes two pretrainings the same run, without what is resolved by the model and the corpus."""
         ignored = {"corpus", "start", "runs_dir", "overwrite", "restart", "checkpoint_every", "name", "tokenizer",
-                   "per_device_batch_size"}  # fmt: skip
+                   "per_device_batch_size", "max_steps", "max_tokens", "max_length", "evaluate_every"}  # fmt: skip
         return {name: value for name, value in asdict(self).items() if name not in ignored}
 
 

@@ -71,9 +71,13 @@ class PairSampler:
         options: the shares, and how B is drawn.
         firsts: which documents may give A; all if None. B of contiguous pairs are theirs too.
         seconds: which documents may give B of the other relations; all if None.
+        if_possible: whether relations that are not possible for any segment are left out, instead of refused.
+
+    Attributes:
+        shares: share of each of `RELATIONS`.
 
     Raises:
-        RequestError: a relation with a share above 0 is not possible for any segment.
+        RequestError: a relation with a share above 0 is not possible for any segment, or none is.
     """
 
     def __init__(
@@ -83,6 +87,8 @@ class PairSampler:
         options: PairOptions,
         firsts: np.ndarray | None = None,
         seconds: np.ndarray | None = None,
+        *,
+        if_possible: bool = False,
     ) -> None:
         self.segments, self.options = segments, options
         there = segments.counts > 0
@@ -107,16 +113,23 @@ class PairSampler:
             np.flatnonzero(allowed) if len(self._pool) > 1 else np.zeros(0, dtype=np.int64),
             np.flatnonzero(allowed & links_out),
         )
+        shares = np.array(options.shares)
+        if if_possible:
+            shares = shares * [len(eligible) > 0 for eligible in self._eligible]
+            shares /= shares.sum() or 1
+        self.shares = tuple(shares.tolist())
         self._check()
 
     def _check(self) -> None:
+        if not sum(self.shares):
+            raise RequestError("no pairs of these documents are possible; hold out more with --held-out")
         remedies = (
             "no document is long enough for two segments",
             "there is one document only",
             "no document links to another one in the corpus; leave linked out of --relations, or write the corpus with "
             "--links tfidf",
         )
-        for name, share, eligible, remedy in zip(RELATIONS, self.options.shares, self._eligible, remedies, strict=True):
+        for name, share, eligible, remedy in zip(RELATIONS, self.shares, self._eligible, remedies, strict=True):
             if share and not len(eligible):
                 raise RequestError(f"no pairs of the relation {name!r} are possible: {remedy}")
 
@@ -127,7 +140,7 @@ class PairSampler:
             count: number of pairs.
             generator: all that is random comes from it.
         """
-        numbers = _rounded(np.array(self.options.shares) * count)
+        numbers = _rounded(np.array(self.shares) * count)
         relation = np.repeat(np.arange(3), numbers)
         first = np.concatenate(
             [_cycled(eligible, number, generator) for eligible, number in zip(self._eligible, numbers, strict=True)]

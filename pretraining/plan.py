@@ -16,13 +16,17 @@ import numpy as np
 from ..errors import RequestError
 from .corpus import LinkedCorpus
 from .options import PretrainOptions
-from .pairs import RELATIONS, PairOptions, PairSampler
+from .pairs import RELATIONS, PairSampler
 from .segments import Segments, WordPieces, word_pieces
 from .starting import Start, find_start
 
 _log = logging.getLogger(__name__)
 
+HELD_OUT_PAIRS = 1500
 _EVALUATIONS = 20
+# A run is evaluated at most that often, however short it is. A pair that is evaluated takes about a third of the time
+# of one that is trained on, so that a tenth of the time goes into evaluation.
+_PAIRS_BETWEEN = 10 * HELD_OUT_PAIRS // 3
 _LENGTH = 512
 _SEED_OF_HELD_OUT = 0
 
@@ -62,7 +66,6 @@ class Plan:
         start: the model with which it begins.
         pieces: the word pieces of the corpus.
         segments: its segments.
-        pairs: how pairs are drawn.
         training: draws pairs for training.
         held_out: draws pairs whose segment A is of a document that is held out.
         max_length: word pieces per pair.
@@ -75,7 +78,6 @@ class Plan:
     start: Start
     pieces: WordPieces
     segments: Segments
-    pairs: PairOptions
     training: PairSampler
     held_out: PairSampler
     max_length: int
@@ -93,7 +95,8 @@ class Plan:
         """Return what makes this run the same as another one."""
         own = {"max_length": self.max_length, "steps": self.steps, "evaluate_every": self.evaluate_every}
         found = {
-            "corpus": self.corpus.report["sha256"],
+            "texts": self.corpus.report["texts_sha256"],
+            "links": self.corpus.report["links_sha256"],
             "weights": self.start.weights_sha256,
             "tokenizer": hashlib.sha256(self.start.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         }
@@ -119,16 +122,18 @@ def make_plan(options: PretrainOptions) -> Plan:
         _log.warning("%s: has no links, so that pairs are contiguous or random", corpus.folder)
     held = held_out_documents(len(corpus), options.held_out)
     training = PairSampler(segments, corpus.links, pairs, ~held, ~held)
+    # B of held-out pairs may be of any document: were B of random pairs always held out too, that it is not familiar
+    # would give them away.
+    evaluation = PairSampler(segments, corpus.links, pairs, held, if_possible=True)
     if len(segments) < options.batch_size:
         raise RequestError(
             f"{corpus.folder}: its {len(segments)} segments are fewer than a batch of {options.batch_size}; use a "
             "smaller --batch-size"
         )
     steps = options.max_steps or _steps(options, segments)
-    every = options.evaluate_every or max(1, steps // _EVALUATIONS)
+    every = options.evaluate_every or max(steps // _EVALUATIONS, math.ceil(_PAIRS_BETWEEN / options.batch_size))
     return Plan(
-        options, corpus, start, pieces, segments, pairs, training, held_out_sampler(segments, corpus, pairs, held),
-        max_length, steps, min(every, steps),
+        options, corpus, start, pieces, segments, training, evaluation, max_length, steps, min(every, steps)
     )  # fmt: skip
 
 
@@ -138,25 +143,6 @@ def held_out_documents(documents: int, share: float) -> np.ndarray:
     number = min(max(1, round(share * documents)), documents - 1)
     held[np.random.default_rng(_SEED_OF_HELD_OUT).permutation(documents)[:number]] = True
     return held
-
-
-def held_out_sampler(segments: Segments, corpus: LinkedCorpus, pairs: PairOptions, held: np.ndarray) -> PairSampler:
-    """Return what draws held-out pairs: B of linked and random pairs may be of any document.
-
-    Were B of random pairs always held out too, that it is not familiar would give them away.
-    """
-    possible = []
-    for index in range(len(RELATIONS)):
-        alone: Any = tuple(float(place == index) for place in range(len(RELATIONS)))
-        try:
-            PairSampler(segments, corpus.links, replace(pairs, shares=alone), held)
-            possible.append(pairs.shares[index])
-        except RequestError:
-            possible.append(0.0)
-    if not sum(possible):
-        raise RequestError("no pairs of held-out documents are possible; hold out more with --held-out")
-    shares: Any = tuple(share / sum(possible) for share in possible)
-    return PairSampler(segments, corpus.links, replace(pairs, shares=shares), held)
 
 
 def _steps(options: PretrainOptions, segments: Segments) -> int:

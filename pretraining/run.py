@@ -22,11 +22,11 @@ from ..models.loading import save_model
 from ..training.checkpoints import Checkpoints
 from ..training.reporters import Reporter, check_reporters
 from .evaluation import evaluate
-from .examples import PairExamples, Vocabulary
+from .examples import PairExamples, PairFormat
 from .objective import PRETRAINING, RELATION_HEAD, PretrainingPatch, take_relation_head
 from .options import PretrainOptions
 from .pairs import RELATIONS
-from .plan import Plan, make_plan
+from .plan import HELD_OUT_PAIRS, Plan, make_plan
 
 if TYPE_CHECKING:
     from ..training.trainer import Trainer
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 RECORD = "pretraining.json"
-_HELD_OUT_PAIRS = 1500
 _MARGIN = 5.0  # points above chance; a relation head below that after a fifth of the run has learnt nothing so far
 _SEED_OF_HELD_OUT = 0
 
@@ -117,13 +116,11 @@ def _train(plan: Plan, trainer: Trainer, log: TrainingLog) -> dict[str, Any]:
     if trainer.is_main:
         for reporter in trainer.reporters:
             reporter.on_start(_announced(plan, recipe.values()))
-    heads = model.config.num_attention_heads if trainer.device.type == "cpu" else None
-    types = getattr(model.config, "type_vocab_size", 0)
-    words = Vocabulary.of(plan.start.tokenizer, whole_words=options.whole_words, types=types)
+    form = PairFormat.of(plan.start.tokenizer, model.config, trainer.device, whole_words=options.whole_words)
     count = recipe.batch_size * plan.evaluate_every
     parts = (plan.pieces, plan.segments)
-    examples = PairExamples(*parts, plan.training, words, count, options.seed, heads)
-    held_out = PairExamples(*parts, plan.held_out, words, _HELD_OUT_PAIRS, _SEED_OF_HELD_OUT, heads)
+    examples = PairExamples(*parts, plan.training, form, count, options.seed)
+    held_out = PairExamples(*parts, plan.held_out, form, HELD_OUT_PAIRS, _SEED_OF_HELD_OUT)
     patch = _patch(trainer, plan)
     with patch.applied(model):
         before = evaluate(trainer, model, held_out)
@@ -150,10 +147,10 @@ def _train(plan: Plan, trainer: Trainer, log: TrainingLog) -> dict[str, Any]:
         "status": "finished",
         "model": plan.start.name,
         "corpus": {key: plan.corpus.report[key] for key in ("source", "documents", "links", "link_kind")},
-        "relations": dict(zip(RELATIONS, plan.pairs.shares, strict=True)),
+        "relations": dict(zip(RELATIONS, plan.training.shares, strict=True)),
         "recipe": recipe.values(),
         "steps": plan.steps,
-        "held_out": {"before": before, "after": after, "pairs": _HELD_OUT_PAIRS},
+        "held_out": {"before": before, "after": after, "pairs": HELD_OUT_PAIRS},
         "cost": {**asdict(cost), "peak_memory_mb": round(trainer.peak_memory_mb, 1)},
         **trainer.conditions(),
         "versions": versions(),
@@ -177,29 +174,23 @@ class _Watch:
         """Return the scores of the model after a number of rounds of `evaluate_every` updates."""
         with self.patch.applied(model):
             scores = self.scores = evaluate(self.trainer, model, self.held_out)
-        shares = self.plan.held_out.options.shares
+        chance = 100 * max(self.plan.held_out.shares)
         done = rounds * self.plan.evaluate_every / self.plan.steps
-        if done >= 0.2 and not self.warned and scores["relation_accuracy"] < 100 * max(shares) + _MARGIN:
+        if done >= 0.2 and not self.warned and scores["relation_accuracy"] < chance + _MARGIN:
             self.warned = True
             _log.warning(
                 "after %.0f%% of the updates, the relation head is right for %.1f%% of held-out pairs, where %.1f%% is "
                 "chance; a lower or higher --learning-rate, a larger --batch-size or more --max-steps may help",
                 100 * done,
                 scores["relation_accuracy"],
-                100 * max(shares),
+                chance,
             )
         return scores
 
 
 def _patch(trainer: Trainer, plan: Plan) -> PretrainingPatch:
-    from ..models.kernels import Kernels, usable
-    from ..training.trainer import TOKENS_WORTH_COMPILING
-
-    kernels = None
-    if trainer.device.type == "cpu":
-        tokens = 2 * float(plan.segments.lengths.mean()) * plan.options.batch_size * plan.steps
-        kernels = Kernels(fused=tokens >= TOKENS_WORTH_COMPILING and usable())
-    return PretrainingPatch(packed=True, kernels=kernels, vocabulary=None)
+    tokens = 2 * float(plan.segments.lengths.mean()) * plan.options.batch_size * plan.steps
+    return PretrainingPatch(packed=True, kernels=trainer.kernels_for(int(tokens)), vocabulary=None)
 
 
 def _announced(plan: Plan, recipe: Mapping[str, Any]) -> dict[str, Any]:

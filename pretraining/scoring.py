@@ -13,11 +13,11 @@ from ..models.sources import find_model
 from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
 from .evaluation import context_gain, evaluate
-from .examples import PairExamples, Vocabulary
+from .examples import PairExamples, PairFormat
 from .objective import PRETRAINING, RELATION_HEAD, load_for_pretraining, predicting_relations
 from .options import PretrainOptions
 from .pairs import LINKED, RELATIONS, PairOptions, PairSampler
-from .plan import held_out_documents, held_out_sampler
+from .plan import held_out_documents
 from .run import RECORD
 from .segments import Segments, word_pieces
 
@@ -74,10 +74,9 @@ def score_pretrained(options: ScoreOptions) -> dict[str, Any]:
         raise RequestError(f"{corpus.folder}: has no links, so that there are no linked pairs to score")
     trainer = Trainer(PRETRAINING, tokenizer, options.precision)
     trainer.move(model)
-    heads = model.config.num_attention_heads if trainer.device.type == "cpu" else None
-    words = Vocabulary.of(tokenizer, whole_words=False, types=getattr(model.config, "type_vocab_size", 0))
-    common: Any = (words, options.pairs, _SEED, heads)
-    every = PairExamples(pieces, segments, held_out_sampler(segments, corpus, PairOptions(), held), *common)
+    common: Any = (PairFormat.of(tokenizer, model.config, trainer.device), options.pairs, _SEED)
+    of_any_kind = PairSampler(segments, corpus.links, PairOptions(), held, if_possible=True)
+    every = PairExamples(pieces, segments, of_any_kind, *common)
     shares: Any = tuple(float(index == LINKED) for index in range(len(RELATIONS)))
     only_linked = PairSampler(segments, corpus.links, PairOptions(shares), held)
     linked = PairExamples(pieces, segments, only_linked, *common, second_only=True)

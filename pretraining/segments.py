@@ -41,8 +41,11 @@ class WordPieces:
 
 
 def word_pieces(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast) -> WordPieces:
-    """Return the word pieces of a corpus; they are made once for each tokenizer, and kept in linkbert's cache."""
-    key = hashlib.sha256((corpus.report["sha256"] + tokenizer.backend_tokenizer.to_str()).encode()).hexdigest()
+    """Return the word pieces of a corpus; they are made once for each tokenizer, and kept in linkbert's cache.
+
+    Corpora that differ in their links alone share them.
+    """
+    key = hashlib.sha256((corpus.report["texts_sha256"] + tokenizer.backend_tokenizer.to_str()).encode()).hexdigest()
     folder = cache_dir() / "pretraining" / key[:32]
     if not folder.is_dir():
         _log.info("dividing %d documents into word pieces", len(corpus))

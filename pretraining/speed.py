@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import RequestError
 from ..speed.benchmark import Comparison, in_turns
 from ..speed.worker import CONTENDERS, OURS, Round, matmul_peak, useful_flops
-from .examples import PairExamples, Vocabulary
+from .examples import PairExamples, PairFormat
 from .objective import PRETRAINING, PretrainingPatch
 from .options import PretrainOptions
 from .plan import make_plan
@@ -89,16 +89,16 @@ class _Prepared:
         return Round(seconds, len(self.lengths), tokens, padding, self.flops, peak, memory)
 
 
-def _prepare(job: PretrainingJob, heads: Callable[[Any], int | None]) -> _Prepared:
+def _prepare(job: PretrainingJob) -> _Prepared:
     import torch
 
     plan = make_plan(job.options)
     torch.manual_seed(0)
     model: Any = plan.start.model()
-    types = getattr(model.config, "type_vocab_size", 0)
-    words = Vocabulary.of(plan.start.tokenizer, whole_words=job.options.whole_words, types=types)
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    form = PairFormat.of(plan.start.tokenizer, model.config, device, whole_words=job.options.whole_words)
     count = job.updates * job.options.batch_size
-    examples = PairExamples(plan.pieces, plan.segments, plan.training, words, count, 0, heads(model))
+    examples = PairExamples(plan.pieces, plan.segments, plan.training, form, count, 0)
     lengths = examples.begin(0)
     return _Prepared(plan, model, examples, lengths, useful_flops(model, lengths, training=True))
 
@@ -106,16 +106,13 @@ def _prepare(job: PretrainingJob, heads: Callable[[Any], int | None]) -> _Prepar
 def _ours(job: PretrainingJob, contender: str) -> Callable[[], Round]:
     import torch
 
-    from ..models.kernels import Kernels, usable
     from ..training.trainer import Trainer
 
-    on_cpu = not torch.accelerator.is_available()
-    prepared = _prepare(job, lambda model: model.config.num_attention_heads if on_cpu else None)
-    trainer = Trainer(PRETRAINING, prepared.plan.start.tokenizer, job.options.precision)
+    prepared = _prepare(job)
+    trainer = Trainer(PRETRAINING, prepared.plan.start.tokenizer, job.options.precision, compile_passes=True)
     trainer.move(prepared.model)
     recipe = job.options.recipe(prepared.plan.max_length)
-    kernels = Kernels(fused=usable()) if on_cpu else None
-    patch = PretrainingPatch(packed=True, kernels=kernels, vocabulary=None)
+    patch = PretrainingPatch(packed=True, kernels=trainer.kernels_for(int(prepared.lengths.sum())), vocabulary=None)
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(trainer.precision, torch.float32)
 
     def run() -> Round:
@@ -135,7 +132,7 @@ def _theirs(job: PretrainingJob, contender: str) -> Callable[[], Round]:
     from ..training.device import peak_memory_mb
     from .objective import take_relation_head
 
-    prepared = _prepare(job, lambda model: None)
+    prepared = _prepare(job)
     take_relation_head(prepared.model)
     best, tokenizer = contender == CONTENDERS[2], prepared.plan.start.tokenizer
     tokenizer.model_max_length = prepared.plan.max_length
@@ -170,4 +167,4 @@ def _row(examples: PairExamples, index: int) -> dict[str, Any]:
     ids, types, places, originals = examples.pair(index)
     ids[places] = originals
     row = {"input_ids": ids.tolist(), "attention_mask": [1] * len(ids)}
-    return row | ({"token_type_ids": types.tolist()} if examples.vocabulary.types else {})
+    return row | ({"token_type_ids": types.tolist()} if examples.form.types else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -103,7 +104,8 @@ def write_corpus(source: Path, output: Path, *, links: LinkKind | str = "own", n
             "link_kind": f"tfidf, {neighbours} nearest" if links == "tfidf" else links,
             "shards": pending.shards,
             **asdict(report),
-            "sha256": _digest(folder, pending.shards),
+            "texts_sha256": _digest(folder, map(shard_name, range(pending.shards))),
+            "links_sha256": _digest(folder, (OFFSETS_FILE, TARGETS_FILE)),
         }
         write_report(folder, document)
     return document
@@ -282,10 +284,10 @@ def _range(power: int) -> str:
     return "0" if power == 0 else str(low) if low == high else f"{low}-{high}"
 
 
-def _digest(folder: Path, shards: int) -> str:
-    """Return one SHA-256 of all files of a corpus."""
+def _digest(folder: Path, names: Iterable[str]) -> str:
+    """Return one SHA-256 of files in a folder."""
     total = hashlib.sha256()
-    for name in (*map(shard_name, range(shards)), OFFSETS_FILE, TARGETS_FILE):
+    for name in names:
         with (folder / name).open("rb") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()

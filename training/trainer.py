@@ -268,18 +268,22 @@ class Trainer(Predictor):
 
     def _patch_for(self, model: PreTrainedModel, dataset: Dataset, recipe: Recipe, tokens: int) -> ModelPatch:
         """Decide how to train a model on `tokens` tokens, counted over all epochs."""
-        kernels = vocabulary = None
+        vocabulary = None
         packed, on_cpu = self.packs(model), self.device.type == "cpu"
-        if on_cpu:
-            wanted = tokens >= TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
-            kernels = Kernels(fused=wanted and usable())
         # Weight decay changes all rows of the embeddings, and in padded batches a model may recognise padding by its
         # id.
         trains_words = model.get_input_embeddings().weight.requires_grad
         if packed and recipe.weight_decay == 0 and trains_words:
             # Several processes exchange whole gradients, so that only a single one can keep a gradient in memory.
             vocabulary = Vocabulary(model, token_ids_of(dataset), keep_gradient=on_cpu and self.processes == 1)
-        return ModelPatch(packed, kernels, vocabulary)
+        return ModelPatch(packed, self.kernels_for(tokens), vocabulary)
+
+    def kernels_for(self, tokens: int) -> Kernels | None:
+        """Return the operations for CPUs with which a model is trained on `tokens` tokens; None on other devices."""
+        if self.device.type != "cpu":
+            return None
+        wanted = tokens >= TOKENS_WORTH_COMPILING if self.compile_passes is None else self.compile_passes
+        return Kernels(fused=wanted and usable())
 
     def check_batch(self, recipe: Recipe, requested: int | None) -> None:
         """Make sure that the recipe's batch can be divided over processes and micro-batches.

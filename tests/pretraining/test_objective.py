@@ -1,5 +1,6 @@
 """The objective: packed and padded agree, sums do not depend on micro-batches, and what a batch holds."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from linkbert.models.kernels import Kernels
 from linkbert.models.packed import running_packed
 from linkbert.models.tokenizer_loading import load_tokenizer
 from linkbert.pretraining.corpus import LinkedCorpus
-from linkbert.pretraining.examples import PairExamples, Vocabulary
+from linkbert.pretraining.examples import PairExamples, PairFormat
 from linkbert.pretraining.masking import Masking
 from linkbert.pretraining.objective import (
     PRETRAINING,
@@ -25,11 +26,12 @@ KINDS = ("bert", "roberta", "electra", "distilbert", "modernbert", "deberta-v2")
 LENGTH, COUNT = 40, 12
 
 
-def vocabulary_of(model, tokenizer):
+def format_for(model, tokenizer, heads):
     if tokenizer.mask_token_id is not None:
-        return Vocabulary.of(tokenizer, whole_words=True, types=getattr(model.config, "type_vocab_size", 0))
+        form = PairFormat.of(tokenizer, model.config, torch.device("cpu"), whole_words=True)
+        return replace(form, heads=heads)
     masking = Masking(4, np.arange(5, len(tokenizer)), whole_words=True)  # the tiny ModernBERT has no mask
-    return Vocabulary(tokenizer.cls_token_id, tokenizer.sep_token_id, masking, types=False)
+    return PairFormat(tokenizer.cls_token_id, tokenizer.sep_token_id, masking, types=False, heads=heads)
 
 
 @pytest.fixture
@@ -44,8 +46,7 @@ def prepare(corpus, make_model):
         pieces = word_pieces(opened, tokenizer)
         segments = Segments.of(pieces.offsets, LENGTH)
         sampler = PairSampler(segments, opened.links, PairOptions())
-        words = vocabulary_of(model, tokenizer)
-        examples = PairExamples(pieces, segments, sampler, words, COUNT, 5, heads)
+        examples = PairExamples(pieces, segments, sampler, format_for(model, tokenizer, heads), COUNT, 5)
         examples.begin(0)
         return model, examples
 
@@ -115,7 +116,7 @@ def test_the_loss_is_the_sum_of_two_means(prepare):
 
 def test_a_batch_holds_both_segments_with_their_special_tokens_and_masks(prepare):
     _, examples = prepare("bert")
-    batch, special = examples.batch(np.arange(COUNT)), examples.vocabulary
+    batch, special = examples.batch(np.arange(COUNT)), examples.form
     ids, types, read = rows_of(batch)
     targets = np.split(batch.labels[1 : 1 + sum(map(len, read))].numpy(), np.cumsum([len(one) for one in read])[:-1])
     assert batch.labels[0] == sum(map(len, read))

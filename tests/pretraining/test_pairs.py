@@ -124,6 +124,15 @@ def test_a_relation_that_is_not_possible_is_refused(sizes, targets, shares, said
         PairSampler(segments_of(sizes), links_of(targets), PairOptions(shares))
 
 
+def test_relations_that_are_not_possible_may_be_left_out():
+    options = PairOptions((0.2, 0.3, 0.5))
+    sampler = PairSampler(segments_of([40, 40]), links_of([set(), set()]), options, if_possible=True)
+    assert sampler.shares == pytest.approx((0.4, 0.6, 0.0))
+    assert np.bincount(sampler.draw(10, np.random.default_rng(0)).relation, minlength=3).tolist() == [4, 6, 0]
+    with pytest.raises(RequestError, match="no pairs of these documents are possible; hold out more"):
+        PairSampler(segments_of([5, 40]), links_of([set(), set()]), options, np.zeros(2, dtype=bool), if_possible=True)
+
+
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.booleans(), st.integers(0, 9))
 def test_fifteen_percent_of_the_tokens_are_masked(begins, whole_words, seed):
     begins = np.array(begins)

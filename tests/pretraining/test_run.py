@@ -65,7 +65,7 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     assert again.exit_code == 0 and "finished already" in again.stderr and "held-out pairs" in again.stdout
     other = cli("pretrain", corpus, "--from", tiny, "--max-steps", 11, "--batch-size", 8, "--max-length", 48,
                 "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
-    assert other.exit_code == 2 and "a different pretraining is there: max_steps was 10, is 11" in other.stderr
+    assert other.exit_code == 2 and "steps was 10, is 11. Use --overwrite" in other.stderr
     tuned = cli("finetune", "gad", "--model", folder, "--max-steps", 3, "--max-length", 32, "--runs-dir", tmp_path / "r",
                 "--data-dir", data_dir, "--results-dir", tmp_path / "results", "--set", "warmup=0", "--json")  # fmt: skip
     assert json.loads(tuned.stdout)["model"]["name"] == "tiny-bert-corpus-seed-42"
