@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from .experiments.plan import plan_finetune
     from .experiments.prediction import predict
     from .leaderboard.board import leaderboard
+    from .pretraining.options import PretrainOptions
+    from .pretraining.run import pretrain
+    from .pretraining.scoring import score_pretrained
+    from .pretraining.writing import write_corpus
     from .training.reporters import Reporter
 
 __all__ = [
     "LinkbertError",
+    "PretrainOptions",
     "Reporter",
     "RequestError",
     "RunError",
@@ -35,11 +40,15 @@ __all__ = [
     "load",
     "plan_finetune",
     "predict",
+    "pretrain",
+    "score_pretrained",
+    "write_corpus",
 ]
 
 # Where the public names are defined.
 _CLASSES = {
     "LinkbertError": ".errors",
+    "PretrainOptions": ".pretraining.options",
     "Reporter": ".training.reporters",
     "RequestError": ".errors",
     "RunError": ".errors",
@@ -54,8 +63,11 @@ _FUNCTIONS = {
     "load": ".experiments.loaded",
     "plan_finetune": ".experiments.plan",
     "predict": ".experiments.prediction",
+    "pretrain": ".pretraining.run",
+    "score_pretrained": ".pretraining.scoring",
+    "write_corpus": ".pretraining.writing",
 }
-_WITH_PROGRESS = ("evaluate", "finetune")
+_WITH_PROGRESS = ("evaluate", "finetune", "pretrain")
 
 
 def __getattr__(name: str) -> Any:

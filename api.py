@@ -15,6 +15,7 @@ from .training.reporters import Reporter
 Function = TypeVar("Function", bound=Callable[..., Any])
 # A flag in a message, with the value that may follow it: `--max-steps`, `--name NAME`, `--set KEY=VALUE`.
 _FLAG = re.compile(r"--(set )?([a-z][a-z0-9-]*)( [A-Z][A-Z0-9_=|]*\b)?")
+_RENAMED = {"from": "start"}  # a word of the language cannot be the name of an argument
 
 
 def in_python_words(message: str) -> str:
@@ -27,7 +28,8 @@ def in_python_words(message: str) -> str:
 
 
 def _argument(match: re.Match[str]) -> str:
-    return match[2].replace("-", "_") + ("=..." if match[3] else "")
+    name = match[2].replace("-", "_")
+    return _RENAMED.get(name, name) + ("=..." if match[3] else "")
 
 
 def _for_python(function: Function) -> Function:

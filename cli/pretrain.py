@@ -13,6 +13,7 @@ from ..training.stopping import obeying_signals
 from . import options, pretrain_options
 from .console import print_json, print_table, print_text, progress, set_up_logging
 from .group import Group
+from .pretraining_tables import print_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,18 +141,9 @@ def _pretrain(request: Any, track: Sequence[str] = (), *, quiet: bool, json: boo
     if json:
         print_json(record)
     else:
-        _print_scores(record)
+        print_scores(record)
         print_text(f"model {record['run_dir']}")
     return record
-
-
-def _print_scores(record: Mapping[str, Any]) -> None:
-    scores = record["held_out"]
-    rows = [
-        (name.replace("_", " "), f"{scores['before'][name]:.2f}", f"{scores['after'][name]:.2f}")
-        for name in scores["after"]
-    ]
-    print_table((f"{scores['pairs']} held-out pairs", "before", "after"), rows)
 
 
 @app.command("eval")
@@ -175,9 +167,9 @@ def eval_command(
     Example: linkbert pretrain eval runs/pretrain/tiny-corpus-seed-42 corpus
     """
     set_up_logging(quiet=quiet)
-    from ..pretraining.scoring import ScoreOptions, score_pretrained
+    from ..pretraining.scoring import score_pretrained
 
-    found = score_pretrained(ScoreOptions(model, corpus, pairs, held_out, max_length, precision))
+    found = score_pretrained(model, corpus, pairs=pairs, held_out=held_out, max_length=max_length, precision=precision)
     if json:
         print_json(found)
         return

@@ -62,5 +62,6 @@ Settings = Annotated[
 Seed = Annotated[int, _option("--seed", "The seed.", _TRAINING, "N")]
 HeldOut = Annotated[float, _option("--held-out", "Share of the documents for evaluation.", _TRAINING, "SHARE")]
 EvaluateEvery = Annotated[
-    int | None, _option("--evaluate-every", "Updates between evaluations; a twentieth of all, and 5,000 pairs at least.", _TRAINING, "N")
+    int | None,
+    _option("--evaluate-every", "Updates between evaluations, which take a tenth of the time.", _TRAINING, "N"),
 ]

@@ -13,11 +13,13 @@ from ..experiments.options import RunOptions
 from ..files import write_output
 from . import options
 from .console import print_json, print_remark, print_table, print_text, set_up_logging
+from .pretraining_tables import print_evaluations, print_settings
 from .summary import remarks
 
 if TYPE_CHECKING:
     from ..experiments.inspection import InspectedRun
     from ..experiments.run_difference import Flip
+    from ..pretraining.inspection import InspectedPretraining
 
 _WORST = 10  # mistakes, or flipped examples, that are shown
 _CURVE = (80, 16)  # characters of a loss curve, and its lines
@@ -43,14 +45,15 @@ def show(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Show a run: settings, losses, scores per class, confusions, and its worst mistakes.
+    """Show a run: settings, losses, scores per class, confusions, and its worst mistakes; or a pretraining.
 
     Example: linkbert show runs/gad/minilm/seed-42
     """
     set_up_logging(quiet=quiet)
     from ..experiments.inspection import inspect_run
+    from ..pretraining.inspection import InspectedPretraining, inspect_pretraining, is_pretraining
 
-    found = [inspect_run(run, results_dir, task) for run in runs]
+    found = [inspect_pretraining(run) if is_pretraining(run) else inspect_run(run, results_dir, task) for run in runs]
     if plot is not None:
         _plot(found, plot)
     if json:
@@ -59,10 +62,13 @@ def show(
     elif plot is None:
         for number, run in enumerate(found):
             print_text("" if number else f"{run.name}")
-            _show(run, errors, data_dir)
+            if isinstance(run, InspectedPretraining):
+                _show_pretraining(run)
+            else:
+                _show(run, errors, data_dir)
 
 
-def _plot(runs: Sequence[InspectedRun], file: Path) -> None:
+def _plot(runs: Sequence[InspectedRun | InspectedPretraining], file: Path) -> None:
     from ..leaderboard.curves import draw_curves, losses
 
     file_format = file.suffix.removeprefix(".")
@@ -96,7 +102,14 @@ def _show(run: InspectedRun, errors: int, data_dir: Path) -> None:
         _show_mistakes(run, errors, data_dir)
 
 
-def _show_curve(run: InspectedRun) -> None:
+def _show_pretraining(run: InspectedPretraining) -> None:
+    print_settings(run)
+    _show_curve(run)
+    print_text("")
+    print_evaluations(run)
+
+
+def _show_curve(run: InspectedRun | InspectedPretraining) -> None:
     import plotext
 
     from ..leaderboard.curves import losses

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from ..errors import RequestError, nearest
 from ..experiments.options import seed_is_valid
 from ..models.sources import name_problem
-from ..tasks.recipe import Recipe, problem_with
+from ..tasks.recipe import KEYS, Recipe, problem_with
 from ..training.checkpoints import CHECKPOINT_EVERY
 from ..training.device import PRECISIONS
 from .pairs import RELATIONS, LinkChoice, LinkedSegment, PairOptions
@@ -88,6 +88,21 @@ class PretrainOptions:
     precision: Any = "auto"
     per_device_batch_size: int | None = None
 
+    @classmethod
+    def of(cls, corpus: str | Path, **values: Any) -> PretrainOptions:
+        """Make options from names and values, as Python callers give them.
+
+        Args:
+            corpus: the folder of the corpus.
+            **values: other fields of this class, and settings of the optimizer such as `weight_decay=0.1`.
+        """
+        settings = dict(values.pop("settings", {})) | {key: values.pop(key) for key in [*values] if key not in FIELDS}
+        if values.get("relations") is not None:
+            values["relations"] = tuple(values["relations"])
+        if "runs_dir" in values:
+            values["runs_dir"] = Path(values["runs_dir"])
+        return cls(Path(corpus), settings=settings, **values)
+
     def require_valid(self) -> None:
         """Check the values by themselves.
 
@@ -130,6 +145,9 @@ class PretrainOptions:
         for key, value in self.settings.items():
             if key in _REFUSED:
                 yield f"--set {key}: is no setting of a pretraining, or has a flag of its own"
+            elif key not in KEYS:
+                # A mistyped name is answered with options too, because Python callers give both as keywords.
+                yield f"unknown setting {key!r}; {nearest(key, (*KEYS, *FIELDS))}"
             elif problem := problem_with(key, value):
                 yield f"--set: {problem}"
         if self.learning_rate is not None and (problem := problem_with("learning_rate", self.learning_rate)):

@@ -38,11 +38,19 @@ _MARGIN = 5.0  # points above chance; a relation head below that after a fifth o
 _SEED_OF_HELD_OUT = 0
 
 
-def pretrain(options: PretrainOptions, *, reporters: Sequence[Reporter] = ()) -> dict[str, Any]:
+def pretrain(
+    corpus: str | Path | PretrainOptions, *, reporters: Sequence[Reporter] = (), **values: Any
+) -> dict[str, Any]:
     """Pretrain a model with document links, and save it.
 
     The run folder then holds a model that opens as `AutoModelForMaskedLM` and as `AutoModel`, the relation head beside
     it, the log, and `pretraining.json`. A finished run is not repeated, and one that was stopped continues.
+
+    Args:
+        corpus: the folder that `write_corpus` has written, or all options.
+        reporters: are told how the run proceeds.
+        **values: if `corpus` is a folder: `start="pubmedbert-base"` or `config="tiny"`, other fields of
+            `PretrainOptions` such as `max_steps`, and settings of the optimizer.
 
     Returns:
         What `pretraining.json` holds.
@@ -55,6 +63,7 @@ def pretrain(options: PretrainOptions, *, reporters: Sequence[Reporter] = ()) ->
     from ..training.trainer import Trainer
 
     check_reporters(reporters)
+    options = corpus if isinstance(corpus, PretrainOptions) else PretrainOptions.of(corpus, **values)
     plan = make_plan(options)
     folder = plan.folder
     require_writable(folder.parent, "the run folder")

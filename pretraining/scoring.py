@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +23,26 @@ from .segments import Segments, word_pieces
 _SEED = 1
 
 
-@dataclass(frozen=True)
-class ScoreOptions:
-    """A request to score a pretrained model.
+def score_pretrained(
+    model: str | Path,
+    corpus: str | Path,
+    *,
+    pairs: int = 1500,
+    held_out: float | None = None,
+    max_length: int | None = None,
+    precision: Any = "auto",
+) -> dict[str, Any]:
+    """Return how well a model predicts held-out pairs of a corpus (`evaluation.evaluate` and `context_gain`).
 
-    Attributes:
+    Relations are scored only if the folder has a relation head.
+
+    Args:
         model: a folder that pretraining has written, or another model with a masked-language head.
         corpus: the folder of a corpus. Its held-out documents are those of any corpus with as many documents.
         pairs: number of pairs.
         held_out: share of the documents that were held out; None for that of the pretraining.
         max_length: word pieces per pair; None for that of the pretraining.
         precision: number format.
-    """
-
-    model: str
-    corpus: Path
-    pairs: int = 1500
-    held_out: float | None = None
-    max_length: int | None = None
-    precision: Any = "auto"
-
-
-def score_pretrained(options: ScoreOptions) -> dict[str, Any]:
-    """Return how well a model predicts held-out pairs of a corpus (`evaluation.evaluate` and `context_gain`).
-
-    Relations are scored only if the folder has a relation head.
 
     Raises:
         RequestError: the model or the corpus cannot be read, or the corpus has no links between its documents.
@@ -57,37 +51,38 @@ def score_pretrained(options: ScoreOptions) -> dict[str, Any]:
 
     from ..training.trainer import Trainer
 
-    corpus, source = LinkedCorpus.open(options.corpus), find_model(options.model)
+    opened, source = LinkedCorpus.open(Path(corpus)), find_model(str(model))
+    if not len(opened.links.targets):
+        raise RequestError(f"{opened.folder}: has no links, so that there are no linked pairs to score")
     tokenizer = load_tokenizer(source.path, words=False)
-    model: Any = load_for_pretraining(source.path)
+    loaded: Any = load_for_pretraining(source.path)
     head = source.path / RELATION_HEAD
     if head.is_file():
-        model.relation.load_state_dict(load_file(head))
-    record = read_json(source.path / RECORD, OWN_LIMIT) if (source.path / RECORD).is_file() else {}
-    trained = record.get("identity", {}) if isinstance(record, dict) else {}
-    max_length = options.max_length or trained.get("max_length") or 512
-    share = options.held_out or trained.get("held_out") or PretrainOptions.held_out
-    pieces = word_pieces(corpus, tokenizer)
-    segments = Segments.of(pieces.offsets, max_length)
-    held = held_out_documents(len(corpus), share)
-    if not len(corpus.links.targets):
-        raise RequestError(f"{corpus.folder}: has no links, so that there are no linked pairs to score")
-    trainer = Trainer(PRETRAINING, tokenizer, options.precision)
-    trainer.move(model)
-    common: Any = (PairFormat.of(tokenizer, model.config, trainer.device), options.pairs, _SEED)
-    of_any_kind = PairSampler(segments, corpus.links, PairOptions(), held, if_possible=True)
+        loaded.relation.load_state_dict(load_file(head))
+    trained = _pretrained_with(source.path)
+    longest = max_length or trained.get("max_length") or 512
+    share = held_out or trained.get("held_out") or PretrainOptions.held_out
+    pieces = word_pieces(opened, tokenizer)
+    segments = Segments.of(pieces.offsets, longest)
+    held = held_out_documents(len(opened), share)
+    trainer = Trainer(PRETRAINING, tokenizer, precision)
+    trainer.move(loaded)
+    common: Any = (PairFormat.of(tokenizer, loaded.config, trainer.device), pairs, _SEED)
+    of_any_kind = PairSampler(segments, opened.links, PairOptions(), held, if_possible=True)
     every = PairExamples(pieces, segments, of_any_kind, *common)
     shares: Any = tuple(float(index == LINKED) for index in range(len(RELATIONS)))
-    only_linked = PairSampler(segments, corpus.links, PairOptions(shares), held)
+    only_linked = PairSampler(segments, opened.links, PairOptions(shares), held)
     linked = PairExamples(pieces, segments, only_linked, *common, second_only=True)
-    with trainer.working(), predicting_relations(model), running_packed(model):
-        scores = evaluate(trainer, model, every)
-        gain = context_gain(trainer, model, linked)
+    with trainer.working(), predicting_relations(loaded), running_packed(loaded):
+        scores = evaluate(trainer, loaded, every)
+        gain = context_gain(trainer, loaded, linked)
     if not head.is_file():
         scores = {name: value for name, value in scores.items() if not name.startswith("relation")}
-    return {
-        "model": source.name,
-        "request": {**asdict(options), "corpus": str(options.corpus)},
-        "scores": scores,
-        "context_gain": gain,
-    }
+    request = {"model": source.name, "corpus": str(corpus), "pairs": pairs, "held_out": share, "max_length": longest}
+    return {**request, "scores": scores, "context_gain": gain}
+
+
+def _pretrained_with(folder: Path) -> dict[str, Any]:
+    """Return the settings with which the model in a folder was pretrained; nothing if that is not known."""
+    record = read_json(folder / RECORD, OWN_LIMIT) if (folder / RECORD).is_file() else {}
+    return record.get("identity", {}) if isinstance(record, dict) else {}

@@ -59,7 +59,9 @@ class Report:
     equal_texts: int = 0
 
 
-def write_corpus(source: Path, output: Path, *, links: LinkKind | str = "own", neighbours: int = 5) -> dict[str, Any]:
+def write_corpus(
+    source: str | Path, output: str | Path, *, links: LinkKind | str = "own", neighbours: int = 5
+) -> dict[str, Any]:
     """Read documents with links, and write them as a corpus for `linkbert pretrain`.
 
     If an identifier comes again, the later document wins. Links to unknown documents are counted and left out.
@@ -77,6 +79,7 @@ def write_corpus(source: Path, output: Path, *, links: LinkKind | str = "own", n
     Raises:
         RequestError: the source cannot be read, the output is there already, or fewer than two documents have a text.
     """
+    source, output = Path(source), Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise RequestError(f"{output}: is there already; remove it, or choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)

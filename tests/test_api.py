@@ -13,6 +13,7 @@ from linkbert.api import in_python_words
         ("use --overwrite to replace it, or --name to keep both", "use overwrite to replace it, or name to keep both"),
         ("name another folder with --results-dir FOLDER", "name another folder with results_dir=..."),
         ("run `linkbert eval gad --model RUN_DIR`", "run `linkbert eval gad --model RUN_DIR`"),
+        ("give either --from MODEL or --config", "give either start=... or config"),
         ("5--7 and a - b -- c", "5--7 and a - b -- c"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,6 +67,13 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     other = cli("pretrain", corpus, "--from", tiny, "--max-steps", 11, "--batch-size", 8, "--max-length", 48,
                 "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
     assert other.exit_code == 2 and "steps was 10, is 11. Use --overwrite" in other.stderr
+    shown = cli("show", folder)
+    assert shown.exit_code == 0
+    for said in ("learning_rate", "training loss by update", "relation accuracy", "tokens a second"):
+        assert said in shown.stdout
+    drawn = cli("show", folder, "--plot", "losses.svg")
+    assert drawn.exit_code == 0 and Path("losses.svg").is_file()
+    assert json.loads(cli("show", folder, "--json").stdout)["pretraining"]["status"] == "finished"
     tuned = cli("finetune", "gad", "--model", folder, "--max-steps", 3, "--max-length", 32, "--runs-dir", tmp_path / "r",
                 "--data-dir", data_dir, "--results-dir", tmp_path / "results", "--set", "warmup=0", "--json")  # fmt: skip
     assert json.loads(tuned.stdout)["model"]["name"] == "tiny-bert-corpus-seed-42"
@@ -98,6 +106,22 @@ def test_a_model_from_scratch_has_a_tokenizer_of_the_corpus(cli, corpus, tmp_pat
     assert record["relations"]["linked"] == 0 and "word_accuracy_linked" not in record["held_out"]["after"]
     # The paper's rate for LinkBERT-tiny belongs to 2048 pairs.
     assert record["recipe"]["learning_rate"] == pytest.approx(5e-3 * (8 / 2048) ** 0.5)
+
+
+def test_python_callers_give_names_and_values(corpus, tmp_path):
+    import linkbert
+
+    record = linkbert.pretrain(
+        str(corpus), config="tiny", vocabulary_size=120, max_steps=2, batch_size=8, warmup=0, held_out=0.2,
+        relations=["contiguous", "random"], runs_dir=str(tmp_path), name="new", progress=False,
+    )  # fmt: skip
+    assert record["recipe"]["warmup"] == 0 and record["relations"]["linked"] == 0
+    found = linkbert.score_pretrained(record["run_dir"], str(corpus), pairs=10)
+    assert found["pairs"] == 10 and found["held_out"] == 0.2
+    with pytest.raises(RequestError, match=r"^give either start=\.\.\., to continue"):
+        linkbert.pretrain(str(corpus), max_steps=2)
+    with pytest.raises(RequestError, match="did you mean max_steps"):
+        linkbert.pretrain(str(corpus), config="tiny", maxsteps=2)
 
 
 def test_two_models_from_one_corpus_start_from_the_same_held_out_pairs(corpus, tiny, tmp_path):
