@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..files import cache_dir
-from .doctor_cpu import check_compiler, check_cpu, check_memory, check_threads
+from .doctor_cpu import check_allocator, check_compiler, check_cpu, check_memory, check_threads
 from .doctor_finding import Finding, problem_of
 from .doctor_folders import check_cache, check_data, check_locks, check_space
 from .doctor_gpu import check_gpus, check_triton
@@ -43,6 +43,7 @@ def examine(
         ("devices", "gpu", check_gpus),
         ("precision", "auto", check_precision),
         ("memory", "memory", check_memory),
+        ("memory", "allocator", check_allocator),
         ("disk", "runs", partial(check_space, "runs", runs_dir)),
         ("disk", "results", partial(check_space, "results", results_dir)),
         ("disk", "data", partial(check_space, "data", data_dir, written=False)),

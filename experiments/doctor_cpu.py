@@ -1,9 +1,11 @@
-"""Checks of the processor, of the threads that torch uses on it, of the memory, and of the C++ compiler."""
+"""Checks of the processor, of the threads that torch uses on it, of memory and its allocator, and of the compiler."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +18,7 @@ from .doctor_limits import core_limit, memory_limit
 # Weights, gradients and two moments of the optimizer in fp32 for a base model of 110 million parameters.
 _BASE_MODEL = 16 * 110e6
 _SECONDS = 10  # how long the compiler may take to print its version
+_ALLOCATOR = re.compile(r"lib(?:tcmalloc|jemalloc|mimalloc)[^/\s]*$", re.MULTILINE)  # in a list of mapped files
 _LITTLE_MEMORY = 4e9  # bytes; less than this leaves little room for the activations of a base model
 
 
@@ -74,6 +77,27 @@ def check_memory() -> Finding:
         f"{gigabytes(_BASE_MODEL)} and its activations come on top."
     )
     return Finding("memory", "memory", "note", found, remedy)
+
+
+def check_allocator() -> Finding:
+    """Name the allocator of the process, and recommend a better one for training on a CPU.
+
+    The figures of the recommendation are those of speed/README.md.
+    """
+    import torch
+
+    maps = Path("/proc/self/maps")
+    if maps.is_file() and (loaded := _ALLOCATOR.search(maps.read_text(encoding="utf-8", errors="replace"))):
+        return Finding("memory", "allocator", "ok", loaded[0])
+    if platform.libc_ver()[0] != "glibc":
+        return Finding("memory", "allocator", "ok", "that of the system")
+    if torch.cuda.is_available():
+        return Finding("memory", "allocator", "ok", "glibc's, which matters for training on a CPU only")
+    remedy = (
+        "Install tcmalloc, e.g. the package libtcmalloc-minimal4, and set LD_PRELOAD=libtcmalloc_minimal.so.4: "
+        "training on a CPU was 13 to 23% faster with it, in 8 to 27% less memory."
+    )
+    return Finding("memory", "allocator", "note", "glibc's", remedy)
 
 
 def check_compiler() -> Finding:

@@ -327,6 +327,23 @@ def test_memory_within_a_small_limit_is_a_note(monkeypatch):
     assert found.status == "note" and found.found.startswith("1.5 GB available of 2.0 GB, the limit of this container")
 
 
+def test_the_allocator_is_named_or_a_better_one_recommended(monkeypatch, tmp_path):
+    maps = tmp_path / "maps"
+    monkeypatch.setattr(doctor_cpu, "Path", lambda path: maps)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(doctor_cpu.platform, "libc_ver", lambda: ("glibc", "2.36"))
+    maps.write_text("7f-80 r-xp 0 08:01 1   /usr/lib/x86_64-linux-gnu/libc.so.6\n")
+    found = doctor_cpu.check_allocator()
+    assert (found.status, found.found) == ("note", "glibc's") and "LD_PRELOAD" in found.remedy
+    maps.write_text("7f-80 r-xp 0 08:01 1   /usr/lib/x/libtcmalloc_minimal.so.4.5.10\n7f-80 r-xp 0 08:01 1   /x/y.so\n")
+    assert doctor_cpu.check_allocator().found == "libtcmalloc_minimal.so.4.5.10"
+    maps.unlink()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert doctor_cpu.check_allocator().status == "ok"
+    monkeypatch.setattr(doctor_cpu.platform, "libc_ver", lambda: ("", ""))
+    assert doctor_cpu.check_allocator().found == "that of the system"
+
+
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
