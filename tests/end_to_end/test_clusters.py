@@ -64,6 +64,28 @@ def scores(suite):
     return [(run["score"], run["predictions_sha256"]) for run in json.loads(output)["runs"]], errors
 
 
+def trials(folder, tiny, data_dir, *options):
+    """Return the scores of a search of three trials by their batch size; so few are never ended early."""
+    folder.mkdir(exist_ok=True)
+    command = [
+        sys.executable, "-m", "linkbert", "search", "biosses", "--model", tiny, "--data-dir", data_dir, "--trials", "3",
+        "--space", "batch_size=2,4,8", "--set", "max_length=32", "--set", "warmup=0", "--set", "epochs=3", "--precision",
+        "fp32", "--json", *options,
+    ]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (folder / f"recipe-biosses-{tiny.name}.toml").is_file()
+    return {trial["settings"]["batch_size"]: trial["score"] for trial in json.loads(done.stdout)["trials"]}
+
+
+@pytest.fixture(scope="module")
+def expected_trials(tmp_path_factory, data_dir, tiny):
+    """The scores of a search with the local engine."""
+    found = trials(tmp_path_factory.mktemp("search"), tiny, data_dir)
+    assert set(found) == {2, 4, 8}
+    return found
+
+
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory, data_dir, tiny):
     """The scores of both seeds with the local engine."""
@@ -142,6 +164,11 @@ def test_a_run_whose_ray_machine_is_killed_goes_on_elsewhere_with_the_same_bits(
     assert f"biosses {tiny.name} seed {seed}: its machine or process was lost" in errors
     again = start(tmp_path, tiny, data_dir, EPOCHS)
     assert scores(again)[0] == expected, "the local engine finds the results of the other one"
+
+
+def test_a_search_on_ray_scores_as_the_local_one(ray_cluster, tmp_path, tiny, data_dir, expected_trials):
+    found = trials(tmp_path, tiny, data_dir, "--engine", "ray", "--address", ray_cluster.address)
+    assert found == expected_trials
 
 
 def test_ctrl_c_stops_the_runs_of_ray_with_checkpoints(ray_cluster, tmp_path, tiny, data_dir):
@@ -293,6 +320,10 @@ def test_a_run_that_slurm_preempts_is_requeued_and_has_the_same_bits(on_slurm, t
     assert found == expected
     assert "waits in the queue to go on from its checkpoint" in errors
     assert not (tmp_path / "runs" / "slurm").exists(), "nothing of a suite that succeeded is left"
+
+
+def test_a_search_on_slurm_scores_as_the_local_one(on_slurm, tmp_path, tiny, data_dir, expected_trials):
+    assert trials(tmp_path, tiny, data_dir, "--engine", "slurm") == expected_trials
 
 
 def test_a_slurm_job_that_is_cancelled_fails_alone(on_slurm, tmp_path, tiny, data_dir, expected):
