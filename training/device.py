@@ -29,6 +29,12 @@ _RESUMES = "the last checkpoint is whole, and the same command continues from it
 # torchrun and accelerate set all of these for each process that they start.
 _LAST_PORT = 65535
 _LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# accelerate's configuration sets one of these to divide a model over devices.
+_DIVIDING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
 
 
 def limit_kernel_cache() -> None:
@@ -169,8 +175,15 @@ def check_launcher() -> None:
 
     Raises:
         RequestError: some of the launcher's variables are set and others are missing, or a value is impossible. To wait
-            for other processes, or to take this one for the first of several, would both be wrong.
+            for other processes, or to take this one for the first of several, would both be wrong. Or the launcher asks
+            for a model that is divided over devices.
     """
+    for name, what in _DIVIDING.items():
+        if os.environ.get(name, "").lower() in ("1", "true", "yes", "y", "t", "on"):
+            raise RequestError(
+                f"accelerate is configured for {what} ({name}), which is not supported: each process holds the whole "
+                "model. Use `accelerate launch --multi_gpu`, or `torchrun`"
+            )
     found = {name: os.environ[name] for name in _LAUNCHER_VARIABLES if name in os.environ}
     launched = "RANK" in found or "LOCAL_RANK" in found or found.get("WORLD_SIZE", "1") != "1"
     if not launched:

@@ -69,6 +69,7 @@ def test_fine_tuning_writes_nothing_into_the_folder_hf_home(data_dir, tiny, tmp_
     ("variables", "words"),
     [
         ({"RANK": "0"}, "the environment has RANK of a launcher of several processes, but not LOCAL_RANK, WORLD_SIZE"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "accelerate is configured for FSDP"),
         ({"WORLD_SIZE": "2"}, "but not RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT"),
         (
             {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "a", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"},
