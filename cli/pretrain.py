@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import RequestError, nearest
 from ..experiments.options import RunOptions
 from ..training.stopping import obeying_signals
 from . import options, pretrain_options
@@ -59,10 +58,8 @@ def data_command(
     Example: linkbert pretrain data pubmed/ --output corpus
     """
     set_up_logging(quiet=quiet)
-    from ..pretraining.writing import LINK_KINDS, write_corpus
+    from ..pretraining.writing import write_corpus
 
-    if links not in LINK_KINDS:
-        raise RequestError(f"--links {links!r}: {nearest(links, LINK_KINDS)}")
     report = write_corpus(source, output, links=links, neighbours=neighbours)
     if json:
         print_json(report)
@@ -126,7 +123,7 @@ def run_command(
     from ..tasks.recipe import parse_setting
 
     values = {key: value for key, value in context.params.items() if key in FIELDS}
-    values["relations"] = None if relations is None else tuple(relations.split(","))
+    values["relations"] = None if relations is None else tuple(item.strip() for item in relations.split(","))
     values["settings"] = dict(map(parse_setting, settings or ()))
     _pretrain(PretrainOptions(**values), track or (), quiet=quiet, json=json)
 

@@ -36,14 +36,14 @@ _HARMLESS = (None, "eager", "sdpa")
 
 
 def read_config(path: Path) -> PreTrainedConfig:
-    """Read and check the configuration of a model folder.
+    """Read and check the configuration of a model folder, or a configuration file.
 
     Raises:
         RequestError: there is none, it is hostile, or it does not describe an encoder.
     """
     from transformers import AutoConfig
 
-    _require_sane_sizes(path / "config.json")
+    _require_sane_sizes(path if path.is_file() else path / "config.json")
     with reading_model(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     sizes = [getattr(config, key, None) for key in ("hidden_size", "num_hidden_layers", "vocab_size")]

@@ -54,13 +54,17 @@ def load_encoder(path: Path) -> PreTrainedModel:
     return load_whole(path, AutoModel)
 
 
-def load_whole(path: Path, auto_class: Any, prefix: str = "") -> PreTrainedModel:
+def load_whole(
+    path: Path, auto_class: Any, prefix: str = "", *, config: Any = None, begun: list[str] | None = None
+) -> PreTrainedModel:
     """Load a model in float32, all of whose encoder but the pooler must be in the weights.
 
     Args:
         path: the model folder.
         auto_class: the class of `transformers` that loads it.
         prefix: with which the names of the encoder's weights begin, if the model has more than an encoder.
+        config: its configuration; that of the folder if None.
+        begun: gets the names of further weights that are missing, and therefore random.
 
     Raises:
         RequestError: the weights are unreadable, or parts of the encoder are missing.
@@ -71,6 +75,7 @@ def load_whole(path: Path, auto_class: Any, prefix: str = "") -> PreTrainedModel
     with reading_model(path):
         model, loaded = auto_class.from_pretrained(
             path,
+            config=config,
             dtype=torch.float32,
             trust_remote_code=False,
             local_files_only=True,
@@ -78,6 +83,8 @@ def load_whole(path: Path, auto_class: Any, prefix: str = "") -> PreTrainedModel
             output_loading_info=True,
         )
     missing = [key for key in loaded["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
+    if begun is not None:
+        begun += [key for key in loaded["missing_keys"] if not key.startswith(prefix)]
     if missing:
         raise RequestError(f"{path}: not a whole encoder: missing from its weights: {', '.join(sorted(missing)[:5])}")
     return model

@@ -113,7 +113,7 @@ def load_model(
     before = tuple((config.id2label or {}).values())
     if not fine_tuned:
         _describe_head(config, head, labels)
-    _set_dropout(config, dropout, attention_dropout)
+    set_dropout(config, dropout, attention_dropout)
     weight_files(path)
     with reading_model(path):
         model, loaded = getattr(transformers, head.auto_class).from_pretrained(
@@ -177,7 +177,8 @@ def _begin_head(path: Path, model: Any, loaded: dict[str, Any], *, same_labels: 
             initialise_anew(model, child)
 
 
-def _set_dropout(config: Any, dropout: float | None, attention_dropout: float | None) -> None:
+def set_dropout(config: Any, dropout: float | None, attention_dropout: float | None) -> None:
+    """Replace the hidden dropout rates of a configuration and that of attention, unless None."""
     for names, value in ((_DROPOUT + _HEAD_DROPOUT, dropout), (_ATTENTION_DROPOUT, attention_dropout)):
         for name in names:
             if value is not None and hasattr(config, name):

@@ -104,7 +104,7 @@ class PairExamples:
     def begin(self, epoch: int) -> np.ndarray:
         """Draw the pairs of an epoch, and return the number of tokens of each."""
         self.epoch = epoch
-        self.pairs = self.sampler.draw(self.count, np.random.default_rng([self.seed, epoch]))
+        self.pairs = self.sampler.draw(self.count, self.seed, epoch)
         return self._lengths()
 
     def swap_first(self) -> np.ndarray:

@@ -13,6 +13,7 @@ from .linked import Document
 _log = logging.getLogger(__name__)
 # What stands on every page is no text of it.
 _LEFT_OUT = ("script", "style", "nav", "header", "footer", "noscript", "template")
+_BEGINNING = 1024  # bytes in which HTML names its encoding
 _BLOCKS = {"p", "div", "li", "td", "th", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "br", "dt", "dd", "section", "tr"}
 
 
@@ -25,7 +26,7 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
 
     for path in paths:
         try:
-            tree = html.fromstring(path.read_bytes() or b"<html/>")
+            tree = html.fromstring(_decoded(path.read_bytes()) or b"<html/>")
         except (etree.ParserError, ValueError) as error:
             _log.warning("%s: not an HTML page (%s); it is left out", path, error)
             continue
@@ -38,6 +39,16 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
             main = next(iter(tree.xpath('//*[@role="main"]')), tree)
         links = tuple(filter(None, (_target(anchor.get("href"), path, root) for anchor in main.iter("a"))))
         yield Document(path.relative_to(root).as_posix(), title, " ".join("".join(_pieces(main)).split()), links)
+
+
+def _decoded(content: bytes) -> str | bytes:
+    """Return a page that names no encoding as text if it is UTF-8, which lxml would take for Latin-1."""
+    if b"charset" in content[:_BEGINNING] or content.lstrip().startswith(b"<?xml"):
+        return content
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content
 
 
 def _target(href: str | None, page: Path, root: Path) -> str | None:
@@ -55,10 +66,12 @@ def _target(href: str | None, page: Path, root: Path) -> str | None:
     target = root / unquote(parts.path)[1:] if parts.path.startswith("/") else page.parent / unquote(parts.path)
     steps: list[str] = []
     for step in target.relative_to(root).parts if target.is_relative_to(root) else target.parts:
-        if step == ".." and steps:
+        if step == ".." and steps and steps[-1] != "..":
             steps.pop()
         elif step != ".":
             steps.append(step)
+    if parts.path.endswith("/"):
+        steps.append("index.html")
     return "/".join(steps)
 
 

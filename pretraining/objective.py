@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.nn import functional
 
 from ..errors import RequestError
@@ -21,6 +23,8 @@ from .pairs import RELATIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
+
+_log = logging.getLogger(__name__)
 
 RELATION_HEAD = "relation-head.safetensors"  # in a folder that pretraining has written
 
@@ -164,17 +168,34 @@ class PretrainingPatch(ModelPatch):
         super()._apply(model)
 
 
-def load_for_pretraining(path: Path) -> PreTrainedModel:
-    """Load an encoder with its masked-language head and pooler, which begin at random where the weights lack them.
+def load_for_pretraining(path: Path, config: PreTrainedConfig | None = None, *, whole: bool = False) -> PreTrainedModel:
+    """Load an encoder with its masked-language head, pooler and relation head; what is not there begins at random.
+
+    Args:
+        path: the model folder.
+        config: its configuration; that of the folder if None.
+        whole: whether the masked-language head must be there.
 
     Raises:
         RequestError: the weights are unreadable or incomplete, or the architecture cannot be pretrained.
     """
+    from safetensors.torch import load_file
     from transformers import AutoModelForMaskedLM
 
     encoder = load_encoder(path)
-    model = load_whole(path, AutoModelForMaskedLM, f"{encoder.base_model_prefix}.")
+    missing: list[str] = []
+    model: Any = load_whole(path, AutoModelForMaskedLM, f"{encoder.base_model_prefix}.", config=config, begun=missing)
+    if missing and whole:
+        raise RequestError(f"{path}: has no head that fills masks, so that it predicts no words; pretrain it first")
+    if missing:
+        _log.warning("%s: has no head that fills masks; it begins at random", path)
     _add_relation_head(model, getattr(encoder, "pooler", None))
+    head = path / RELATION_HEAD
+    if head.is_file():
+        try:
+            model.relation.load_state_dict(load_file(head))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise RequestError(f"{head}: not the relation head of this model ({error})") from error
     return _packable(model, path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +22,8 @@ SIZES = {"tiny": (2, 128, 2, 512), "base": (12, 768, 12, 3072), "large": (24, 10
 _PUBLISHED = {"tiny": (5e-3, 2048), "base": (6e-4, 8192), "large": (4e-4, 8192), None: (3e-4, 2048)}
 # The paper states betas and weight decay for LinkBERT-tiny; epsilon and clipping are those of RoBERTa and of BERT.
 _DEFAULTS: dict[str, Any] = {"warmup": 0.1, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-6}
-_SMALLEST_LENGTH = 16
+SMALLEST_LENGTH = 16
+_LARGEST_WEIGHT = 1e9
 _REFUSED = ("epochs", "batch_size", "max_length", "learning_rate", "group_by_length", "frozen_layers", "reinit_layers",
             "long_inputs")  # fmt: skip
 
@@ -37,8 +38,8 @@ class PretrainOptions:
         config: `tiny`, `base`, `large` or a configuration file of `transformers` for a model from scratch, or None.
         tokenizer: the model whose tokenizer is used from scratch; None to make one from the corpus.
         vocabulary_size: number of word pieces of a tokenizer that is made.
-        relations: the relations of the pairs, each with the same share; None for all, or for all but `linked` if the
-            corpus has no links.
+        relations: the relations of the pairs; None for all, or for all but `linked` if the corpus has no links. Each
+            has the same share, unless a weight follows its name: `linked=2`.
         link_choice: see `PairOptions`.
         linked_segment: see `PairOptions`.
         random_may_be_linked: see `PairOptions`.
@@ -97,8 +98,12 @@ class PretrainOptions:
             **values: other fields of this class, and settings of the optimizer such as `weight_decay=0.1`.
         """
         settings = dict(values.pop("settings", {})) | {key: values.pop(key) for key in [*values] if key not in FIELDS}
-        if values.get("relations") is not None:
-            values["relations"] = tuple(values["relations"])
+        relations = values.get("relations")
+        if isinstance(relations, str):
+            relations = relations.split(",")
+        if isinstance(relations, Mapping):
+            relations = [f"{name}={weight}" for name, weight in relations.items()]
+        values["relations"] = relations if relations is None else tuple(item.strip() for item in relations)
         if "runs_dir" in values:
             values["runs_dir"] = Path(values["runs_dir"])
         return cls(Path(corpus), settings=settings, **values)
@@ -119,11 +124,8 @@ class PretrainOptions:
             yield "--tokenizer goes with --config; --from has a tokenizer of its own"
         if self.max_steps is not None and self.max_tokens is not None:
             yield "--max-steps and --max-tokens exclude each other"
-        for relation in self.relations or ():
-            if relation not in RELATIONS:
-                yield f"--relations {relation!r}: {nearest(relation, RELATIONS)}"
-        if self.relations is not None and len(set(self.relations)) != len(self.relations or [0, 0]):
-            yield "--relations: name each relation once, and one at least"
+        if self.relations is not None:
+            yield from _problems_with_relations(self.relations)
         for flag, value, choices in (
             ("--link-choice", self.link_choice, get_args(LinkChoice)),
             ("--linked-segment", self.linked_segment, get_args(LinkedSegment)),
@@ -134,8 +136,8 @@ class PretrainOptions:
         numbers = (self.max_steps, self.max_tokens, self.evaluate_every, self.per_device_batch_size, self.batch_size)
         if any(number is not None and number < 1 for number in numbers):
             yield "numbers of updates, tokens and pairs should be at least 1"
-        if self.max_length is not None and self.max_length < _SMALLEST_LENGTH:
-            yield f"--max-length should be at least {_SMALLEST_LENGTH}, found {self.max_length}"
+        if self.max_length is not None and self.max_length < SMALLEST_LENGTH:
+            yield f"--max-length should be at least {SMALLEST_LENGTH}, found {self.max_length}"
         if not 0 < self.held_out < 1:
             yield f"--held-out should be above 0 and below 1, found {self.held_out}"
         if not seed_is_valid(self.seed):
@@ -159,8 +161,8 @@ class PretrainOptions:
         Args:
             has_links: whether the corpus has a link.
         """
-        chosen = self.relations or (RELATIONS if has_links else RELATIONS[:2])
-        shares: Any = tuple(1 / len(chosen) if name in chosen else 0.0 for name in RELATIONS)
+        weights = _weights(self.relations or (RELATIONS if has_links else RELATIONS[:2]))
+        shares: Any = tuple(weights.get(name, 0.0) / sum(weights.values()) for name in RELATIONS)
         return PairOptions(shares, self.link_choice, self.linked_segment, self.random_may_be_linked)
 
     def recipe(self, max_length: int) -> Recipe:
@@ -172,9 +174,30 @@ class PretrainOptions:
 
     def identity(self) -> dict[str, Any]:
         """Return what makes two pretrainings the same run, without what is resolved by the model and the corpus."""
-        ignored = {"corpus", "start", "runs_dir", "overwrite", "restart", "checkpoint_every", "name", "tokenizer",
-                   "per_device_batch_size", "max_steps", "max_tokens", "max_length", "evaluate_every"}  # fmt: skip
+        ignored = {"corpus", "start", "config", "tokenizer", "runs_dir", "name", "overwrite", "restart", "max_steps",
+                   "max_tokens", "checkpoint_every", "per_device_batch_size"}  # fmt: skip
         return {name: value for name, value in asdict(self).items() if name not in ignored}
+
+
+def _weights(relations: Iterable[str]) -> dict[str, float]:
+    """Return relation -> weight of `NAME` or `NAME=WEIGHT`."""
+    parts = (item.partition("=") for item in relations)
+    return {name: float(weight) if equals else 1.0 for name, equals, weight in parts}
+
+
+def _problems_with_relations(relations: tuple[str, ...]) -> Iterator[str]:
+    names = [item.partition("=")[0] for item in relations]
+    for name in names:
+        if name not in RELATIONS:
+            yield f"--relations {name!r}: {nearest(name, RELATIONS)}"
+    if len(set(names)) != len(names) or not names:
+        yield "--relations: name each relation once, and one at least"
+    try:
+        right = all(0 < weight < _LARGEST_WEIGHT for weight in _weights(relations).values())
+    except ValueError:
+        right = False
+    if not right:
+        yield f"--relations {','.join(relations)}: expected NAME or NAME=WEIGHT with a weight above 0, e.g. linked=2"
 
 
 FIELDS = tuple(item.name for item in fields(PretrainOptions))

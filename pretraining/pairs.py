@@ -62,8 +62,8 @@ class PairSampler:
 
     The number of pairs of each relation is its share of all pairs, rounded. Segments A of a relation are those for
     which it is possible: contiguous needs a next segment in the same document, linked needs a link. They are taken in
-    a random order, each as often as the others (or once less). So documents without links give A of the other two
-    relations, which the paper leaves open, and the shares are exact.
+    a random order, each as often as the others (or once less), also over several draws. So documents without links give
+    A of the other two relations, which the paper leaves open, and the shares are exact.
 
     Args:
         segments: the segments.
@@ -124,8 +124,8 @@ class PairSampler:
         if not sum(self.shares):
             raise RequestError("no pairs of these documents are possible; hold out more with --held-out")
         remedies = (
-            "no document is long enough for two segments",
-            "there is one document only",
+            "no document is long enough for two segments; leave contiguous out of --relations",
+            "there is no other document that is not held out; use more documents",
             "no document links to another one in the corpus; leave linked out of --relations, or write the corpus with "
             "--links tfidf",
         )
@@ -133,17 +133,22 @@ class PairSampler:
             if share and not len(eligible):
                 raise RequestError(f"no pairs of the relation {name!r} are possible: {remedy}")
 
-    def draw(self, count: int, generator: np.random.Generator) -> Pairs:
+    def draw(self, count: int, seed: int, number: int = 0) -> Pairs:
         """Draw pairs, those of a relation after the other.
 
         Args:
             count: number of pairs.
-            generator: all that is random comes from it.
+            seed: all that is random follows from it and from `number`.
+            number: how many times as many pairs were drawn before; segments A are taken in turn from where those ended.
         """
+        generator = np.random.default_rng([seed, number])
         numbers = _rounded(np.array(self.shares) * count)
         relation = np.repeat(np.arange(3), numbers)
         first = np.concatenate(
-            [_cycled(eligible, number, generator) for eligible, number in zip(self._eligible, numbers, strict=True)]
+            [
+                _in_turn(eligible, number * wanted, wanted, [seed, index + 1])
+                for index, (eligible, wanted) in enumerate(zip(self._eligible, numbers.tolist(), strict=True))
+            ]
         )
         contiguous, random, linked = np.split(first, np.cumsum(numbers)[:-1])
         second = np.concatenate([contiguous + 1, self._random(random, generator), self._linked(linked, generator)])
@@ -195,8 +200,12 @@ def _rounded(numbers: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _cycled(values: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return `count` values in a random order, each as often as the others or once more."""
-    rounds = -(-count // len(values)) if count else 0
-    parts = [generator.permutation(values) for _ in range(rounds)]
-    return np.concatenate(parts)[:count] if parts else np.zeros(0, dtype=np.int64)
+def _in_turn(values: np.ndarray, start: int, count: int, seed: list[int]) -> np.ndarray:
+    """Return `count` values from a place on of an endless row: one permutation of the values after the other."""
+    if not count:
+        return np.zeros(0, dtype=np.int64)
+    size = len(values)
+    rounds = range(start // size, (start + count - 1) // size + 1)
+    # The number that is added keeps these generators apart from those of `draw`, whose seeds end in zeros.
+    parts = [np.random.default_rng([*seed, number + 1]).permutation(values) for number in rounds]
+    return np.concatenate(parts)[start - rounds[0] * size :][:count]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -93,14 +92,14 @@ class Plan:
 
     def identity(self) -> PretrainingIdentity:
         """Return what makes this run the same as another one."""
-        own = {"max_length": self.max_length, "steps": self.steps, "evaluate_every": self.evaluate_every}
+        rate = self.options.recipe(self.max_length).learning_rate
+        own = {"max_length": self.max_length, "steps": self.steps, "evaluate_every": self.evaluate_every,
+               "learning_rate": rate}  # fmt: skip
         found = {
             "texts": self.corpus.report["texts_sha256"],
             "links": self.corpus.report["links_sha256"],
-            "weights": self.start.weights_sha256,
-            "tokenizer": hashlib.sha256(self.start.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         }
-        return PretrainingIdentity(self.options.identity() | own | found)
+        return PretrainingIdentity(self.options.identity() | own | found | self.start.identity())
 
 
 def make_plan(options: PretrainOptions) -> Plan:

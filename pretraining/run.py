@@ -185,7 +185,7 @@ class _Watch:
             scores = self.scores = evaluate(self.trainer, model, self.held_out)
         chance = 100 * max(self.plan.held_out.shares)
         done = rounds * self.plan.evaluate_every / self.plan.steps
-        if done >= 0.2 and not self.warned and scores["relation_accuracy"] < chance + _MARGIN:
+        if done >= 0.2 and not self.warned and chance < 100 and scores["relation_accuracy"] < chance + _MARGIN:
             self.warned = True
             _log.warning(
                 "after %.0f%% of the updates, the relation head is right for %.1f%% of held-out pairs, where %.1f%% is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from .corpus import LinkedCorpus
 from .evaluation import context_gain, evaluate
 from .examples import PairExamples, PairFormat
 from .objective import PRETRAINING, RELATION_HEAD, load_for_pretraining, predicting_relations
-from .options import PretrainOptions
+from .options import SMALLEST_LENGTH, PretrainOptions
 from .pairs import LINKED, RELATIONS, PairOptions, PairSampler
 from .plan import held_out_documents
 from .run import RECORD
 from .segments import Segments, word_pieces
+from .starting import longest_sequence
+
+_log = logging.getLogger(__name__)
 
 _SEED = 1
 
@@ -47,21 +51,23 @@ def score_pretrained(
     Raises:
         RequestError: the model or the corpus cannot be read, or the corpus has no links between its documents.
     """
-    from safetensors.torch import load_file
-
     from ..training.trainer import Trainer
 
     opened, source = LinkedCorpus.open(Path(corpus)), find_model(str(model))
     if not len(opened.links.targets):
         raise RequestError(f"{opened.folder}: has no links, so that there are no linked pairs to score")
     tokenizer = load_tokenizer(source.path, words=False)
-    loaded: Any = load_for_pretraining(source.path)
+    loaded: Any = load_for_pretraining(source.path, whole=True)
     head = source.path / RELATION_HEAD
-    if head.is_file():
-        loaded.relation.load_state_dict(load_file(head))
     trained = _pretrained_with(source.path)
-    longest = max_length or trained.get("max_length") or 512
-    share = held_out or trained.get("held_out") or PretrainOptions.held_out
+    most = longest_sequence(loaded.config)
+    longest = max_length or trained.get("max_length") or min(512, most)
+    share = held_out if held_out is not None else trained.get("held_out") or PretrainOptions.held_out
+    _check(pairs, share, longest, most)
+    if trained and (trained.get("texts"), trained.get("held_out")) != (opened.report["texts_sha256"], share):
+        _log.warning(
+            "%s: was pretrained with other texts or another --held-out, and may know these documents", source.name
+        )
     pieces = word_pieces(opened, tokenizer)
     segments = Segments.of(pieces.offsets, longest)
     held = held_out_documents(len(opened), share)
@@ -80,6 +86,20 @@ def score_pretrained(
         scores = {name: value for name, value in scores.items() if not name.startswith("relation")}
     request = {"model": source.name, "corpus": str(corpus), "pairs": pairs, "held_out": share, "max_length": longest}
     return {**request, "scores": scores, "context_gain": gain}
+
+
+def _check(pairs: int, share: float, longest: int, most: int) -> None:
+    problems = []
+    if pairs < 1:
+        problems.append(f"--pairs should be at least 1, found {pairs}")
+    if not 0 < share < 1:
+        problems.append(f"--held-out should be above 0 and below 1, found {share}")
+    if not SMALLEST_LENGTH <= longest <= most:
+        problems.append(
+            f"--max-length should be from {SMALLEST_LENGTH} to the model's {most} positions, found {longest}"
+        )
+    if problems:
+        raise RequestError(*problems)
 
 
 def _pretrained_with(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..files import atomic_folder, cache_dir
+from ..locks import commit_lock
 from .corpus import LinkedCorpus
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_VERSION = 2  # of how texts become word pieces
 _BATCH = 1000  # documents that are tokenized at a time
 _SHORTEST = 8  # word pieces; a document of twice as many is divided into two segments, so that it has a next one
 SPECIAL_TOKENS = 3  # [CLS] A [SEP] B [SEP]
@@ -45,13 +47,15 @@ def word_pieces(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast) -> Wor
 
     Corpora that differ in their links alone share them.
     """
-    key = hashlib.sha256((corpus.report["texts_sha256"] + tokenizer.backend_tokenizer.to_str()).encode()).hexdigest()
+    made_of = f"{_VERSION} {corpus.report['texts_sha256']} {tokenizer.backend_tokenizer.to_str()}"
+    key = hashlib.sha256(made_of.encode()).hexdigest()
     folder = cache_dir() / "pretraining" / key[:32]
-    if not folder.is_dir():
-        _log.info("dividing %d documents into word pieces", len(corpus))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_folder(folder) as staged:
-            _write(corpus, tokenizer, staged)
+    # Of several processes, one makes them while the others wait.
+    with commit_lock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            _log.info("dividing %d documents into word pieces", len(corpus))
+            with atomic_folder(folder) as staged:
+                _write(corpus, tokenizer, staged)
     ids = np.memmap(folder / "ids", dtype=np.uint32, mode="r")
     begins = np.memmap(folder / "begins", dtype=bool, mode="r")
     return WordPieces(ids, begins, np.load(folder / "offsets.npy"))
@@ -62,8 +66,11 @@ def _write(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast, folder: Pat
     counts = []
     with (folder / "ids").open("wb") as ids, (folder / "begins").open("wb") as begins:
         while batch := list(islice(texts, _BATCH)):
-            # The attribute keeps the library from warning of texts that are longer than a model reads.
-            encoded: Any = tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)
+            # `verbose` keeps the library from warning of texts that are longer than a model reads. A text that holds
+            # "[SEP]" is about a model, and means no separator.
+            encoded: Any = tokenizer(
+                batch, add_special_tokens=False, return_attention_mask=False, verbose=False, split_special_tokens=True
+            )
             for encoding in encoded.encodings:
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
                 np.array(encoding.ids, dtype=np.uint32).tofile(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 from ..models.config_checks import read_config
+from ..models.loading import set_dropout
 from ..models.sources import find_model, weights_sha256
 from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
@@ -51,14 +53,26 @@ class Start:
 
     def model(self) -> PreTrainedModel:
         """Load the model, or make it with weights from torch's generator."""
-        return new_model(self.config) if self.path is None else load_for_pretraining(self.path)
+        return new_model(self.config) if self.path is None else load_for_pretraining(self.path, self.config)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes two starts the same."""
+        config = self.config.to_diff_dict()
+        config.pop("transformers_version", None)
+        tokenizer = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        return {"weights": self.weights_sha256, "configuration": config, "tokenizer": tokenizer}
 
     @property
     def longest(self) -> int:
         """Number of word pieces of the longest sequence that the model accepts."""
-        positions = getattr(self.config, "max_position_embeddings", None) or _POSITIONS
-        # RoBERTa counts positions from the padding index + 1.
-        return positions - (2 if self.config.model_type in ("roberta", "camembert", "xlm-roberta") else 0)
+        return longest_sequence(self.config)
+
+
+def longest_sequence(config: PreTrainedConfig) -> int:
+    """Return the number of word pieces of the longest sequence that a model accepts."""
+    positions = getattr(config, "max_position_embeddings", None) or _POSITIONS
+    # RoBERTa counts positions from the padding index + 1.
+    return positions - (2 if config.model_type in ("roberta", "camembert", "xlm-roberta") else 0)
 
 
 def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
@@ -67,6 +81,12 @@ def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
     Raises:
         RequestError: there is no such model or configuration, or it does not fit to the tokenizer.
     """
+    start = _find_start(options, corpus)
+    set_dropout(start.config, options.settings.get("dropout"), options.settings.get("attention_dropout"))
+    return start
+
+
+def _find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
     if options.start is not None:
         source = find_model(options.start)
         return Start(
@@ -95,7 +115,7 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
     file = Path(config)
     if not file.is_file():
         raise RequestError(f"--config {config}: neither {', '.join(SIZES)} nor a file")
-    found = read_config(file.parent if file.name == "config.json" else file)
+    found = read_config(file)
     if found.vocab_size < size:
         raise RequestError(f"{file}: vocab_size is {found.vocab_size}, the tokenizer has {size} word pieces")
     return found

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
-from ..errors import RequestError
+from ..errors import RequestError, nearest
 from ..files import atomic_folder
 from .corpus import FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, full_text, shard_name, write_report
 from .documents import read_documents
@@ -80,6 +80,10 @@ def write_corpus(
         RequestError: the source cannot be read, the output is there already, or fewer than two documents have a text.
     """
     source, output = Path(source), Path(output)
+    if links not in LINK_KINDS:
+        raise RequestError(f"--links {links!r}: {nearest(links, LINK_KINDS)}")
+    if neighbours < 1:
+        raise RequestError(f"--neighbours should be at least 1, found {neighbours}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise RequestError(f"{output}: is there already; remove it, or choose another --output")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,14 @@
 import gzip
 import json
 import logging
+import random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.errors import RequestError
+from linkbert.pretraining import tfidf
 from linkbert.pretraining.corpus import LinkedCorpus
 from linkbert.pretraining.documents import read_documents
 from linkbert.pretraining.writing import write_corpus
@@ -128,6 +130,24 @@ def test_html_pages_are_linked_by_their_paths(tmp_path):
     assert (b.id, b.text, b.links) == ("sub/b.html", "Back ar", ("a.html", "a.html"))
 
 
+def test_pages_without_a_named_encoding_are_utf8_and_folders_mean_their_index(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.html").write_text(
+        "<p>Café <a href='sub/'>s</a><a href='../../sub/index.html'>out</a>", encoding="utf-8"
+    )
+    (tmp_path / "sub" / "index.html").write_bytes("<p>Café".encode("latin-1"))
+    a, index = read_documents(tmp_path)
+    assert (a.text, a.links) == ("Café sout", ("sub/index.html", "../../sub/index.html"))
+    assert (index.id, index.text) == ("sub/index.html", "Café")
+
+
+def test_a_kind_of_links_that_does_not_exist_is_refused(written):
+    with pytest.raises(RequestError, match="did you mean tfidf"):
+        written(document("a"), document("b"), links="tf-idf")
+    with pytest.raises(RequestError, match="neighbours should be at least 1"):
+        written(document("a"), document("b"), links="tfidf", neighbours=0)
+
+
 def test_what_cannot_be_a_link_or_a_document_is_counted(written):
     corpus = written(
         document("a", links=["b", "a", "unknown", "b"]),
@@ -190,6 +210,28 @@ def test_nearest_documents_share_rare_words(written):
     corpus = written(*(document(str(i), text) for i, text in enumerate(texts)), links="tfidf", neighbours=1)
     assert links_of(corpus) == [[1], [0], [3], [2], []]
     assert corpus.report["link_kind"] == "tfidf, 1 nearest"
+
+
+def test_documents_of_common_words_alone_have_no_links(written, caplog):
+    corpus = written(*(document(str(i), "the same words") for i in range(12)), links="tfidf")
+    assert links_of(corpus) == [[]] * 12 and "no document is near" in caplog.text
+
+
+def test_nearest_documents_are_those_of_all_cosines(written, monkeypatch):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    stream = random.Random(3)
+    texts = [" ".join(stream.choices("abcdefghijklmnopqrstuvwxyz", k=12)).replace(" ", "x ") for _ in range(60)]
+    monkeypatch.setattr(tfidf, "_TEXTS", 7)  # counted and compared in several parts
+    monkeypatch.setattr(tfidf, "_ROWS", 11)
+    monkeypatch.setattr(tfidf, "_COMMON_SHARE", 3)
+    found = links_of(written(*(document(str(i), text) for i, text in enumerate(texts)), links="tfidf", neighbours=3))
+    vectors = TfidfVectorizer(max_df=20, sublinear_tf=True, token_pattern=r"\w\w").fit_transform(texts).toarray()
+    cosines = vectors @ vectors.T
+    for number, near in enumerate(found):
+        others = [other for other in np.argsort(-cosines[number], kind="stable") if other != number]
+        # Equally near ones differ by rounding alone.
+        assert cosines[number][near].sum() == pytest.approx(cosines[number][others[:3]].sum(), abs=1e-5)
 
 
 def test_wrong_sources_are_refused_with_file_and_line(tmp_path):

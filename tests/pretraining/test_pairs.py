@@ -53,7 +53,7 @@ def test_b_is_what_the_relation_says(graph, count, seed):
     segments, linked = segments_of(sizes), any(targets)
     shares = (0.5, 0.25, 0.25) if linked else (0.5, 0.5, 0.0)
     sampler = PairSampler(segments, links_of(targets), PairOptions(shares))
-    pairs = sampler.draw(count, np.random.default_rng(seed))
+    pairs = sampler.draw(count, seed)
     assert len(pairs) == count
     assert (np.abs(np.bincount(pairs.relation, minlength=3) - np.array(shares) * count) < 1).all()
     one, other = segments.documents[pairs.first], segments.documents[pairs.second]
@@ -64,7 +64,7 @@ def test_b_is_what_the_relation_says(graph, count, seed):
             assert a != b and (b not in targets[a] or len(targets[a]) == len(sizes) - 1)
         if relation == LINKED:
             assert b in targets[a]
-    again = sampler.draw(count, np.random.default_rng(seed))
+    again = sampler.draw(count, seed)
     assert (again.first == pairs.first).all() and (again.second == pairs.second).all()
 
 
@@ -80,7 +80,7 @@ def test_linked_documents_are_drawn_in_proportion_to_one_over_their_in_degree():
         options = PairOptions((0.0, 0.0, 1.0), link_choice=choice)
         only_first = np.arange(7) == 0
         sampler = PairSampler(segments, links, options, only_first)
-        pairs = sampler.draw(60_000, np.random.default_rng(1))
+        pairs = sampler.draw(60_000, 1)
         found = np.bincount(segments.documents[pairs.second], minlength=7)[1:4] / 60_000
         # Four standard deviations of a share of 60,000 draws.
         assert (np.abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / 60_000)).all()
@@ -90,13 +90,13 @@ def test_any_or_the_first_segment_of_a_linked_document_is_b():
     segments, links = segments_of([80, 80]), links_of([{1}, {0}])
     for where, kinds in (("any", 5), ("first", 1)):
         sampler = PairSampler(segments, links, PairOptions((0.0, 0.0, 1.0), linked_segment=where))
-        second = sampler.draw(400, np.random.default_rng(0)).second
+        second = sampler.draw(400, 0).second
         assert len(set(second[segments.documents[second] == 1])) == kinds
 
 
 def test_segments_of_a_relation_take_turns():
     segments, links = segments_of([80] * 4), links_of([{1}, {0}, set(), set()])
-    pairs = PairSampler(segments, links, PairOptions()).draw(300, np.random.default_rng(0))
+    pairs = PairSampler(segments, links, PairOptions()).draw(300, 0)
     for relation, possible in ((CONTIGUOUS, 16), (RANDOM, 20), (LINKED, 10)):
         times = np.bincount(pairs.first[pairs.relation == relation])
         assert (times > 0).sum() == possible and np.ptp(times[times > 0]) <= 1
@@ -106,7 +106,7 @@ def test_held_out_documents_are_neither_a_nor_b():
     targets = [{1, 2}, {0, 3}, {3}, {0}]
     allowed = np.array([True, True, True, False])
     sampler = PairSampler(segments_of([60] * 4), links_of(targets), PairOptions(), allowed, allowed)
-    pairs = sampler.draw(300, np.random.default_rng(0))
+    pairs = sampler.draw(300, 0)
     documents = segments_of([60] * 4).documents
     assert 3 not in documents[pairs.first] and 3 not in documents[pairs.second]
 
@@ -116,7 +116,7 @@ def test_held_out_documents_are_neither_a_nor_b():
     [
         ([40, 40], [set(), set()], (0.5, 0.0, 0.5), "'linked' are possible: no document links"),
         ([5, 5], [{1}, set()], (1.0, 0.0, 0.0), "'contiguous' are possible: no document is long enough"),
-        ([40, 0], [set(), set()], (0.5, 0.5, 0.0), "'random' are possible: there is one document only"),
+        ([40, 0], [set(), set()], (0.5, 0.5, 0.0), "'random' are possible: there is no other document"),
     ],
 )
 def test_a_relation_that_is_not_possible_is_refused(sizes, targets, shares, said):
@@ -124,11 +124,24 @@ def test_a_relation_that_is_not_possible_is_refused(sizes, targets, shares, said
         PairSampler(segments_of(sizes), links_of(targets), PairOptions(shares))
 
 
+def test_segments_a_are_taken_in_turn_over_several_draws():
+    segments = segments_of([40] * 9)
+    sampler = PairSampler(segments, links_of([{(i + 1) % 9} for i in range(9)]), PairOptions())
+    drawn = [sampler.draw(12, 3, number) for number in range(9)]  # 4 of each relation, 36 in all
+    for relation in (CONTIGUOUS, RANDOM, LINKED):
+        firsts = np.concatenate([pairs.first[pairs.relation == relation] for pairs in drawn])
+        times = np.bincount(firsts, minlength=len(segments))
+        last = segments.firsts[segments.documents + 1] - 1 == np.arange(len(segments))
+        possible = times[~last] if relation == CONTIGUOUS else times
+        assert possible.max() - possible.min() <= 1 and times.sum() == 36
+    assert (drawn[0].first != drawn[1].first).any()
+
+
 def test_relations_that_are_not_possible_may_be_left_out():
     options = PairOptions((0.2, 0.3, 0.5))
     sampler = PairSampler(segments_of([40, 40]), links_of([set(), set()]), options, if_possible=True)
     assert sampler.shares == pytest.approx((0.4, 0.6, 0.0))
-    assert np.bincount(sampler.draw(10, np.random.default_rng(0)).relation, minlength=3).tolist() == [4, 6, 0]
+    assert np.bincount(sampler.draw(10, 0).relation, minlength=3).tolist() == [4, 6, 0]
     with pytest.raises(RequestError, match="no pairs of these documents are possible; hold out more"):
         PairSampler(segments_of([5, 40]), links_of([set(), set()]), options, np.zeros(2, dtype=bool), if_possible=True)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -59,8 +60,18 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     found = json.loads(cli("pretrain", "eval", folder, corpus, "--pairs", 20, "--json").stdout)
     assert found["context_gain"]["low"] <= found["context_gain"]["gain"] <= found["context_gain"]["high"]
     assert "relation_accuracy_linked" in found["scores"]
-    plain = cli("pretrain", "eval", tiny, corpus, "--pairs", 20, "--held-out", 0.2, "--max-length", 48)
+    shutil.copytree(folder, tmp_path / "plain")
+    (tmp_path / "plain" / "relation-head.safetensors").unlink()
+    plain = cli("pretrain", "eval", tmp_path / "plain", corpus, "--pairs", 20)
     assert plain.exit_code == 0 and "relation" not in plain.stdout and "nats" in plain.stdout
+    for flag, value, said in (("--max-length", 2, "--max-length should be from 16 to"), ("--held-out", 0, "above 0"),
+                              ("--held-out", "nan", "above 0"), ("--max-length", 5000, "the model's 64 positions")):  # fmt: skip
+        wrong = cli("pretrain", "eval", folder, corpus, flag, value)
+        assert wrong.exit_code == 2 and said in wrong.stderr
+    other = cli("pretrain", "eval", folder, corpus, "--pairs", 10, "--held-out", 0.5)
+    assert other.exit_code == 0 and "may know these" in other.stderr
+    encoder = cli("pretrain", "eval", tiny, corpus)
+    assert encoder.exit_code == 2 and "has no head that fills masks" in encoder.stderr
     again = cli("pretrain", corpus, "--from", tiny, "--max-steps", 10, "--batch-size", 8, "--max-length", 48,
                 "--held-out", 0.2, "--set", "warmup=0.2", "--runs-dir", tmp_path)  # fmt: skip
     assert again.exit_code == 0 and "finished already" in again.stderr and "held-out pairs" in again.stdout
@@ -96,16 +107,52 @@ def test_a_pretraining_that_was_stopped_continues_with_the_same_bits(corpus, tin
 
 def test_a_model_from_scratch_has_a_tokenizer_of_the_corpus(cli, corpus, tmp_path):
     done = cli("pretrain", "run", corpus, "--config", "tiny", "--vocabulary-size", 120, "--max-steps", 2, "--batch-size",
-               8, "--held-out", 0.2, "--relations", "contiguous,random", "--set", "warmup=0", "--runs-dir", tmp_path,
+               8, "--held-out", 0.2, "--relations", "contiguous, random=3", "--set", "warmup=0", "--runs-dir", tmp_path,
                "--name", "new", "--whole-words")  # fmt: skip
     assert done.exit_code == 0, done.stderr
     folder = tmp_path / "pretrain" / "new-seed-42"
     config = json.loads((folder / "config.json").read_text())
     assert (config["num_hidden_layers"], config["hidden_size"]) == (2, 128) and 100 < config["vocab_size"] <= 120
     record = json.loads((folder / "pretraining.json").read_text())
-    assert record["relations"]["linked"] == 0 and "word_accuracy_linked" not in record["held_out"]["after"]
+    assert record["relations"] == {"contiguous": 0.25, "random": 0.75, "linked": 0}
+    assert "word_accuracy_linked" not in record["held_out"]["after"]
     # The paper's rate for LinkBERT-tiny belongs to 2048 pairs.
     assert record["recipe"]["learning_rate"] == pytest.approx(5e-3 * (8 / 2048) ** 0.5)
+
+
+def test_a_pretraining_that_is_continued_keeps_its_heads(corpus, tiny, tmp_path, caplog):
+    from linkbert.pretraining.objective import load_for_pretraining
+
+    first = pretrain(options(corpus, tmp_path, tiny, name="first"))["run_dir"]
+    assert "it begins at random" in caplog.text
+    caplog.clear()
+    model, stored = load_for_pretraining(Path(first)), load_file(f"{first}/relation-head.safetensors")
+    assert stored and all(torch.equal(model.relation.state_dict()[name], value) for name, value in stored.items())
+    second = pretrain(options(corpus, tmp_path, first, name="second", max_steps=1, learning_rate=1e-9))
+    assert second["held_out"]["before"]["perplexity"] == pytest.approx(
+        second["held_out"]["after"]["perplexity"], rel=1e-3
+    )
+    assert "at random" not in caplog.text
+
+
+def test_dropout_and_the_configuration_are_those_that_are_asked_for(corpus, tmp_path):
+    file = tmp_path / "small.json"
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "vocab_size": 200,
+    }
+    file.write_text(json.dumps({"model_type": "bert", **sizes}))
+    request = {"config": str(file), "vocabulary_size": 120, "max_steps": 1, "batch_size": 8, "held_out": 0.2,
+               "max_length": 48, "runs_dir": tmp_path, "warmup": 0}  # fmt: skip
+    run = pretrain(str(corpus), dropout=0.3, attention_dropout=0.0, **request)["run_dir"]
+    config = json.loads(Path(run, "config.json").read_text())
+    assert config["hidden_dropout_prob"] == 0.3 and config["attention_probs_dropout_prob"] == 0.0
+    file.write_text(json.dumps({"model_type": "bert", **sizes, "num_hidden_layers": 2}))
+    with pytest.raises(RequestError, match="a different pretraining is there: configuration was"):
+        pretrain(str(corpus), dropout=0.3, attention_dropout=0.0, **request)
 
 
 def test_python_callers_give_names_and_values(corpus, tmp_path):
@@ -137,6 +184,8 @@ def test_two_models_from_one_corpus_start_from_the_same_held_out_pairs(corpus, t
         ([], "give either --from MODEL"),
         (["--config", "tiny", "--relations", "linkd"], "did you mean linked"),
         (["--config", "tiny", "--relations", "linked,linked"], "name each relation once"),
+        (["--config", "tiny", "--relations", "linked=0,random"], "expected NAME or NAME=WEIGHT"),
+        (["--config", "tiny", "--relations", "linked=x"], "expected NAME or NAME=WEIGHT"),
         (["--config", "tiny", "--max-steps", "3", "--max-tokens", "9"], "exclude each other"),
         (["--config", "tiny", "--held-out", "1"], "--held-out should be above 0"),
         (["--config", "tiny", "--set", "epochs=3"], "is no setting of a pretraining"),
