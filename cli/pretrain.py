@@ -175,7 +175,7 @@ def eval_command(
     gain = found["context_gain"]
     print_text(
         f"a linked document in front lowers the cross entropy of a word by {gain['gain']:.4f} nats, beside another "
-        f"document (95% interval {gain['low']:.4f} to {gain['high']:.4f})"
+        f"document (95% interval {gain['low']:.4f} to {gain['high']:.4f}, {gain['documents']} held-out documents)"
     )
 
 

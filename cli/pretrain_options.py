@@ -40,7 +40,8 @@ RandomMayBeLinked = Annotated[
 ]
 WholeWords = Annotated[bool, _option("--whole-words", "Mask all pieces of a word together (Gu et al. 2021).", _PAIRS)]
 MaxSteps = Annotated[
-    int | None, _option("--max-steps", "Updates; one pass over the segments by default.", _TRAINING, "N")
+    int | None,
+    _option("--max-steps", "Updates; by default, those of as many pairs as there are segments.", _TRAINING, "N"),
 ]
 MaxTokens = Annotated[
     int | None, _option("--max-tokens", "Tokens to train on, instead of --max-steps.", _TRAINING, "N")

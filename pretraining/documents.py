@@ -81,7 +81,9 @@ def _is_pubmed(path: Path) -> bool:
         return False
     try:
         with open_binary(path) as handle:
-            return b"<Pubmed" in handle.read(_BEGINNING)
+            beginning = handle.read(_BEGINNING)
+            # An empty archive is read as well, so that it is told.
+            return b"<Pubmed" in beginning or (not beginning and path.suffix == ".gz")
     except (OSError, EOFError, zlib.error):
         # A file that cannot be decompressed is read, so that the error says what is wrong with it.
         return True
@@ -104,13 +106,15 @@ def _first_object(path: Path) -> dict[str, Any]:
 
 
 def _is_linked_json(path: Path) -> bool:
-    found = _first_object(path).keys()
-    # Objects of WikiExtractor have an `id` too, and a `url`.
-    return {"id", "links"} <= found or ({"id", "text"} <= found and "url" not in found)
+    found = _first_object(path)
+    return {"id", "links"} <= found.keys() or ({"id", "text"} <= found.keys() and not _is_wiki(path))
 
 
 def _is_wiki(path: Path) -> bool:
-    return {"title", "text"} <= _first_object(path).keys()
+    """Return whether a file is one of WikiExtractor, whose pages have an `id`, too, and an address with `curid`."""
+    found = _first_object(path)
+    named = path.name.lower().startswith("wiki_") or "curid=" in str(found.get("url"))
+    return {"title", "text"} <= found.keys() and "links" not in found and (named or "id" not in found)
 
 
 def _read_linked_json(path: Path) -> Iterator[Document]:

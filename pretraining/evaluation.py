@@ -108,15 +108,18 @@ def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[s
         examples: linked pairs with masks in B alone.
 
     Returns:
-        `gain` in nats a word, and its 95% interval from resampling pairs, `low` and `high`.
+        `gain` in nats a word, its 95% interval from resampling the documents of A, `low` and `high`, and their number,
+        `documents`. (A document gives several pairs, which are not independent.)
     """
     lengths = examples.begin(0)
     linked = score_pairs(trainer, model, examples, lengths)
     assert (examples.pairs.relation == LINKED).all()
+    first = examples.pairs.first
     other = score_pairs(trainer, model, examples, examples.swap_first())
     differences = other.entropy - linked.entropy
-    generator = np.random.default_rng(0)
-    chosen = generator.integers(len(differences), size=(_RESAMPLES, len(differences)))
-    gains = differences[chosen].sum(1) / linked.words[chosen].sum(1)
-    low, high = np.quantile(gains, (0.025, 0.975))
-    return {"gain": float(differences.sum() / linked.words.sum()), "low": float(low), "high": float(high)}
+    _, documents = np.unique(examples.segments.documents[first], return_inverse=True)
+    sums = [np.bincount(documents, weights=values) for values in (differences, linked.words)]
+    chosen = np.random.default_rng(0).integers(len(sums[0]), size=(_RESAMPLES, len(sums[0])))
+    low, high = np.quantile(sums[0][chosen].sum(1) / sums[1][chosen].sum(1), (0.025, 0.975))
+    gain = float(differences.sum() / linked.words.sum())
+    return {"gain": gain, "low": float(low), "high": float(high), "documents": len(sums[0])}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import RequestError, nearest
-from ..experiments.options import seed_is_valid
+from ..experiments.options import option_flag, seed_is_valid
 from ..models.sources import name_problem
 from ..tasks.recipe import KEYS, Recipe, problem_with
 from ..training.checkpoints import CHECKPOINT_EVERY
@@ -44,7 +44,7 @@ class PretrainOptions:
         linked_segment: see `PairOptions`.
         random_may_be_linked: see `PairOptions`.
         whole_words: whether all pieces of a word are masked together. PubMedBERT did; the paper does not say.
-        max_steps: number of updates; None for one pass over the segments.
+        max_steps: number of updates; None for those of as many pairs as there are segments.
         max_tokens: about the number of tokens to train on, in place of `max_steps`.
         batch_size: pairs per update.
         max_length: word pieces per pair, special tokens included; None for 512, or what the model allows if it is less.
@@ -118,6 +118,11 @@ class PretrainOptions:
             raise RequestError(*problems)
 
     def _problems(self) -> Iterator[str]:
+        wrong = [name for name, kinds in _KINDS.items() if not _is_of(getattr(self, name), kinds)]
+        if wrong:
+            flags = {name: "--from" if name == "start" else option_flag(name) for name in wrong}
+            yield from (f"{flag}: {getattr(self, name)!r} is no value of it" for name, flag in flags.items())
+            return
         if (self.start is None) == (self.config is None):
             yield "give either --from MODEL, to continue its pretraining, or --config tiny, base, large or FILE"
         if self.tokenizer is not None and self.config is None:
@@ -177,6 +182,21 @@ class PretrainOptions:
         ignored = {"corpus", "start", "config", "tokenizer", "runs_dir", "name", "overwrite", "restart", "max_steps",
                    "max_tokens", "checkpoint_every", "per_device_batch_size"}  # fmt: skip
         return {name: value for name, value in asdict(self).items() if name not in ignored}
+
+
+# The kinds of values that Python callers may give; the command line has converted them.
+_WHOLE = ("vocabulary_size", "max_steps", "max_tokens", "batch_size", "max_length", "seed", "evaluate_every",
+          "per_device_batch_size")  # fmt: skip
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_WHOLE, (int,)),
+    **dict.fromkeys(("learning_rate", "held_out", "checkpoint_every"), (int, float)),
+    **dict.fromkeys(("start", "config", "tokenizer", "name"), (str, Path)),
+}
+
+
+def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Return whether a value is None or of one of some kinds; True and False are no numbers."""
+    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
 
 
 def _weights(relations: Iterable[str]) -> dict[str, float]:

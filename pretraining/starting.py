@@ -88,13 +88,13 @@ def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
 
 def _find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
     if options.start is not None:
-        source = find_model(options.start)
+        source = find_model(str(options.start))
         return Start(
             source.name, source.path, read_config(source.path), load_tokenizer(source.path, words=False),
             weights_sha256(source.path),
         )  # fmt: skip
     if options.tokenizer is not None:
-        tokenizer = load_tokenizer(find_model(options.tokenizer).path, words=False)
+        tokenizer = load_tokenizer(find_model(str(options.tokenizer)).path, words=False)
     else:
         tokenizer = make_tokenizer(corpus, options.vocabulary_size)
     name = options.config if options.config in SIZES else Path(options.config or "").stem

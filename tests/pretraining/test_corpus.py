@@ -194,6 +194,18 @@ def test_links_are_those_of_a_dictionary(tmp_path_factory, found):
     assert corpus.links.in_degrees.sum() == corpus.links.out_degrees.sum() == len(corpus.links.targets)
 
 
+def test_papers_with_addresses_are_no_pages_of_wikipedia(tmp_path):
+    papers = [{"id": i, "url": f"https://example.org/{i}", "title": "Editorial", "text": f"text {i}"} for i in range(2)]
+    (tmp_path / "a.jsonl").write_text(lines(*papers))
+    assert [found.id for found in read_documents(tmp_path)] == ["0", "1"]
+
+
+def test_an_empty_archive_is_told(tmp_path, caplog):
+    (tmp_path / "a.jsonl.xml.gz").write_bytes(b"")
+    with pytest.raises(RequestError, match="xml.gz"):
+        list(read_documents(tmp_path))
+
+
 def test_documents_need_no_links(tmp_path):
     (tmp_path / "a.jsonl").write_text(lines({"id": 1, "text": "x", "title": "T"}, {"id": 2, "text": "y"}))
     assert [(found.id, found.links) for found in read_documents(tmp_path)] == [("1", ()), ("2", ())]

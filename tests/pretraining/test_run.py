@@ -160,13 +160,18 @@ def test_python_callers_give_names_and_values(corpus, tmp_path):
 
     record = linkbert.pretrain(
         str(corpus), config="tiny", vocabulary_size=120, max_steps=2, batch_size=8, warmup=0, held_out=0.2,
-        relations=["contiguous", "random"], runs_dir=str(tmp_path), name="new", progress=False,
+        relations={"contiguous": 1, "random": 1}, runs_dir=str(tmp_path), name="new", progress=False,
     )  # fmt: skip
     assert record["recipe"]["warmup"] == 0 and record["relations"]["linked"] == 0
     found = linkbert.score_pretrained(record["run_dir"], str(corpus), pairs=10)
     assert found["pairs"] == 10 and found["held_out"] == 0.2
     with pytest.raises(RequestError, match=r"^give either start=\.\.\., to continue"):
         linkbert.pretrain(str(corpus), max_steps=2)
+    with pytest.raises(RequestError) as wrong:
+        linkbert.pretrain(str(corpus), config="tiny", max_steps="5", held_out="0.2", seed=True)
+    assert wrong.value.problems == (
+        "max_steps: '5' is no value of it", "seed: True is no value of it", "held_out: '0.2' is no value of it"
+    )  # fmt: skip
     with pytest.raises(RequestError, match="did you mean max_steps"):
         linkbert.pretrain(str(corpus), config="tiny", maxsteps=2)
 
