@@ -27,7 +27,9 @@ VocabularySize = Annotated[
 ]
 Relations = Annotated[
     str | None,
-    _option("--relations", "contiguous, random, linked; in equal shares. All by default.", _PAIRS, "R,R,..."),
+    _option(
+        "--relations", "contiguous, random, linked; all by default. NAME=WEIGHT for other shares.", _PAIRS, "R,R,..."
+    ),
 ]
 LinkChoice = Annotated[
     str, _option("--link-choice", "Which linked document: inverse-in-degree (the paper), or uniform.", _PAIRS, "HOW")
@@ -41,7 +43,7 @@ RandomMayBeLinked = Annotated[
 WholeWords = Annotated[bool, _option("--whole-words", "Mask all pieces of a word together (Gu et al. 2021).", _PAIRS)]
 MaxSteps = Annotated[
     int | None,
-    _option("--max-steps", "Updates; by default, those of as many pairs as there are segments.", _TRAINING, "N"),
+    _option("--max-steps", "Updates; by default, as many pairs as segments.", _TRAINING, "N"),
 ]
 MaxTokens = Annotated[
     int | None, _option("--max-tokens", "Tokens to train on, instead of --max-steps.", _TRAINING, "N")
