@@ -43,7 +43,7 @@ def print_settings(run: InspectedPretraining) -> None:
 
 def print_evaluations(run: InspectedPretraining) -> None:
     """Print how the scores on held-out pairs grew, and what the run took."""
-    names = ("word_accuracy", "perplexity", "relation_accuracy")
+    names = ("word_accuracy", "unseen_word_accuracy", "relation_accuracy")
     rows = [(str(updates), *(f"{scores[name]:.2f}" for name in names)) for updates, scores in run.evaluations()]
     if rows:
         print_table(("updates", *(name.replace("_", " ") for name in names)), rows)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..training.collation import Batch
 from ..training.device import token_budget
 from ..training.sampling import token_batches
 from .examples import PairExamples
@@ -30,12 +31,14 @@ class PairScores:
         words: number of words that are predicted, shape (pairs,).
         right: number of them that are right.
         entropy: sum of their cross entropies, in nats.
+        first: the same three numbers for the words of segment A alone, shape (3, pairs).
         relation: the class that is predicted, an index of `RELATIONS`.
     """
 
     words: np.ndarray
     right: np.ndarray
     entropy: np.ndarray
+    first: np.ndarray
     relation: np.ndarray
 
 
@@ -48,7 +51,7 @@ def score_pairs(trainer: Trainer, model: Any, examples: PairExamples, lengths: n
         examples: the pairs.
         lengths: number of tokens of each.
     """
-    found = np.zeros((4, len(lengths)))
+    found = np.zeros((7, len(lengths)))
     training = model.training
     model.eval()
     with torch.inference_mode():
@@ -62,10 +65,20 @@ def score_pairs(trainer: Trainer, model: Any, examples: PairExamples, lengths: n
             right = (logits.words.argmax(-1) == targets).float()
             counts = batch.labels[1 + len(of_words) + len(of_pairs) :].cpu().numpy()
             starts = np.cumsum(counts) - counts
-            sums = (np.add.reduceat(values.float().cpu().numpy(), starts) for values in (right, of_words))
-            found[:, indices] = np.stack([counts, *sums, logits.relations.argmax(-1).cpu().numpy()])
+            each = [np.ones(len(of_words)), *(values.float().cpu().numpy() for values in (right, of_words))]
+            in_first = are_of_first(batch, examples, indices, counts)
+            sums = [np.add.reduceat(values, starts) for values in (*each, *(values * in_first for values in each))]
+            found[:, indices] = np.stack([*sums, logits.relations.argmax(-1).cpu().numpy()])
     model.train(training)
-    return PairScores(found[0], found[1], found[2], found[3].astype(np.int64))
+    return PairScores(found[0], found[1], found[2], found[3:6], found[6].astype(np.int64))
+
+
+def are_of_first(batch: Batch, examples: PairExamples, indices: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return whether each word that is predicted is one of segment A, by its place in the row."""
+    row = batch.inputs["packed"]
+    starts = row.layout.offsets[:-1].cpu().numpy()
+    lengths = examples.segments.lengths[examples.pairs.first[indices]]
+    return row.read.cpu().numpy() - np.repeat(starts, counts) <= np.repeat(lengths, counts)
 
 
 def evaluate(trainer: Trainer, model: Any, held_out: PairExamples) -> dict[str, float]:
@@ -77,15 +90,21 @@ def evaluate(trainer: Trainer, model: Any, held_out: PairExamples) -> dict[str, 
         held_out: the pairs.
 
     Returns:
-        By name: `word_accuracy` in percent and `perplexity` of the masked words, `relation_accuracy` in percent, and
-        both accuracies for each relation of which there are pairs, e.g. `word_accuracy_linked`.
+        By name: `word_accuracy` in percent and `perplexity` of the masked words, `unseen_word_accuracy` and
+        `unseen_perplexity` of those of segment A alone, which is of a held-out document (B of linked and random pairs
+        may be of any), `relation_accuracy` in percent, and both accuracies for each relation of which there are pairs,
+        e.g. `word_accuracy_linked`.
     """
     found = score_pairs(trainer, model, held_out, held_out.begin(0))
     relation = held_out.pairs.relation
     hit = found.relation == relation
+    words, right, entropy = found.first.sum(1)
+    words = max(words, 1)
     scores = {
         "word_accuracy": 100 * float(found.right.sum() / found.words.sum()),
         "perplexity": math.exp(min(float(found.entropy.sum() / found.words.sum()), _LARGEST)),
+        "unseen_word_accuracy": 100 * float(right / words),
+        "unseen_perplexity": math.exp(min(float(entropy / words), _LARGEST)),
         "relation_accuracy": 100 * float(hit.mean()),
     }
     for index, name in enumerate(RELATIONS):

@@ -10,6 +10,7 @@ from linkbert.models.kernels import Kernels
 from linkbert.models.packed import running_packed
 from linkbert.models.tokenizer_loading import load_tokenizer
 from linkbert.pretraining.corpus import LinkedCorpus
+from linkbert.pretraining.evaluation import are_of_first
 from linkbert.pretraining.examples import PairExamples, PairFormat
 from linkbert.pretraining.masking import Masking
 from linkbert.pretraining.objective import (
@@ -133,6 +134,16 @@ def test_a_batch_holds_both_segments_with_their_special_tokens_and_masks(prepare
         assert not {0, len(a) + 1, len(row) - 1} & set(read[index])
         # Whole words may leave a few tokens of the fifteen percent.
         assert 1 <= len(read[index]) <= max(round(0.15 * sizes.sum()), 8)
+
+
+def test_words_of_the_first_segment_are_told_from_those_of_the_second(prepare):
+    _, examples = prepare("bert")
+    indices = np.array([4, 0, 7])
+    batch = examples.batch(indices)
+    _, types, read = rows_of(batch)
+    found = are_of_first(batch, examples, indices, np.array([len(one) for one in read]))
+    assert found.tolist() == np.concatenate([kinds[places] == 0 for kinds, places in zip(types, read)]).tolist()
+    assert 0 < found.sum() < len(found)
 
 
 def test_masks_are_drawn_anew_at_each_visit_and_again_from_the_seed(prepare):

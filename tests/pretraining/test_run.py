@@ -48,7 +48,14 @@ def test_a_pretrained_model_opens_in_transformers_and_is_fine_tuned(cli, corpus,
     scores = record["held_out"]["after"]
     names = ("contiguous", "random", "linked")
     each = {f"{what}_accuracy_{name}" for what in ("word", "relation") for name in names}
-    assert set(scores) == {"word_accuracy", "perplexity", "relation_accuracy", *each}
+    assert set(scores) == {
+        "word_accuracy",
+        "perplexity",
+        "unseen_word_accuracy",
+        "unseen_perplexity",
+        "relation_accuracy",
+        *each,
+    }
     assert record["relations"] == dict.fromkeys(("contiguous", "random", "linked"), 1 / 3)
     for kind, allowed in ((AutoModelForMaskedLM, "pooler"), (AutoModel, "cls.")):
         _, loaded = kind.from_pretrained(folder, output_loading_info=True)
