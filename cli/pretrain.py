@@ -123,9 +123,8 @@ def run_command(
     from ..tasks.recipe import parse_setting
 
     values = {key: value for key, value in context.params.items() if key in FIELDS}
-    values["relations"] = None if relations is None else tuple(item.strip() for item in relations.split(","))
     values["settings"] = dict(map(parse_setting, settings or ()))
-    _pretrain(PretrainOptions(**values), track or (), quiet=quiet, json=json)
+    _pretrain(PretrainOptions.of(**values), track or (), quiet=quiet, json=json)
 
 
 def _pretrain(request: Any, track: Sequence[str] = (), *, quiet: bool, json: bool) -> dict[str, Any]:

@@ -66,5 +66,7 @@ Seed = Annotated[int, _option("--seed", "The seed.", _TRAINING, "N")]
 HeldOut = Annotated[float, _option("--held-out", "Share of the documents for evaluation.", _TRAINING, "SHARE")]
 EvaluateEvery = Annotated[
     int | None,
-    _option("--evaluate-every", "Updates between evaluations, which take a tenth of the time.", _TRAINING, "N"),
+    _option(
+        "--evaluate-every", "Updates between evaluations; by default, they take a tenth of the time.", _TRAINING, "N"
+    ),
 ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..files import sha256_of
 from ..tasks.data import load_split
@@ -17,7 +16,7 @@ from ..tasks.registry import get_task
 from ..tasks.task import Task
 from .paths import RunPaths
 from .results import Result
-from .run_folder import FAILED
+from .run_folder import refuse_failed
 from .run_record import read_run
 from .store import predictions_path, read_result, read_stored_predictions
 from .training_log import read_training_log
@@ -199,9 +198,7 @@ def _malformed(result: Result, rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _result_file(folder: Path, results_dir: Path) -> Path:
     """Return the result file of a run folder."""
-    if (folder / FAILED).is_file():
-        failed = read_json(folder / FAILED, OWN_LIMIT)
-        raise RequestError(f"{folder}: the run failed: {failed.get('error') if isinstance(failed, dict) else failed}")
+    refuse_failed(folder)
     record = read_run(folder)
     if not record.is_finished:
         raise RequestError(f"{folder}: the run did not finish; run the same `linkbert finetune` again")

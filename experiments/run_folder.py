@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import LinkbertError, PeerLostError, RequestError
 from ..files import atomic_write_text, discard, require_writable, sweep
 from ..locks import run_lock
@@ -26,6 +27,17 @@ FAILED = "failed.json"
 _log = logging.getLogger(__name__)
 
 Record = TypeVar("Record", Result, RunRecord)
+
+
+def refuse_failed(folder: Path) -> None:
+    """Make sure that the run in a folder did not fail.
+
+    Raises:
+        RequestError: it did; the message says why.
+    """
+    if (folder / FAILED).is_file():
+        failed = read_json(folder / FAILED, OWN_LIMIT)
+        raise RequestError(f"{folder}: the run failed: {failed.get('error') if isinstance(failed, dict) else failed}")
 
 
 @dataclass(frozen=True)

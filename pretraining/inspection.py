@@ -8,7 +8,7 @@ from typing import Any
 
 from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
-from ..experiments.run_folder import FAILED
+from ..experiments.run_folder import refuse_failed
 from ..experiments.training_log import read_training_log
 from .run import RECORD
 
@@ -58,9 +58,7 @@ def inspect_pretraining(path: str | Path) -> InspectedPretraining:
         RequestError: it failed or did not finish, or its record is malformed.
     """
     folder = Path(path)
-    if (folder / FAILED).is_file():
-        failed = read_json(folder / FAILED, OWN_LIMIT)
-        raise RequestError(f"{folder}: the run failed: {failed.get('error') if isinstance(failed, dict) else failed}")
+    refuse_failed(folder)
     record = read_json(folder / RECORD, OWN_LIMIT)
     if not isinstance(record, dict) or record.get("status") != "finished":
         raise RequestError(f"{folder}: the pretraining did not finish; run the same `linkbert pretrain` again")

@@ -73,7 +73,7 @@ def _vectors(folder: Path, shards: int) -> Any:
     rare = frequencies <= max(2, min(documents // _COMMON_SHARE, _COMMON_COUNT))
     kept = np.flatnonzero(rare & (frequencies > 0))
     if not len(kept):
-        _log.warning("every word is in more than a tenth of the documents, so that no document is near to another one")
+        _log.warning("every word is in too many documents, so that no document is near to another one")
         return csr_matrix((documents, 1), dtype=np.float32)
     counts = vstack([counted[:, kept] for counted in _counts(folder, shards)], format="csr")
     weighted: Any = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
