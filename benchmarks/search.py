@@ -17,7 +17,7 @@ from ..locks import run_lock
 from ..tasks.recipe import SMALL_HIDDEN_SIZE, problem_with
 from ..training.reporters import Progress
 from .jobs import Engine, Job
-from .study import Search, is_url, open_study, repeat_interrupted, try_once
+from .study import Search, is_url, open_study, outcome, repeat_interrupted, try_once
 
 _POLL_SECONDS = 0.5
 # The grid from which Gu et al. 2021 chose PubMedBERT's published numbers: these rates and batches, 2 to 60 epochs
@@ -171,7 +171,7 @@ def search(
             repeat_interrupted(study)
         there = len(_trials_of(study))
         on_begin(there, wanted)
-        _work_through(search, options, wanted - there, engine, on_progress, on_trial)
+        _work_through(search, study, wanted, options, engine, on_progress, on_trial)
         found = _trials_of(study)
     complete = [trial for trial in found if trial.state == "complete"]
     if not complete:
@@ -191,27 +191,33 @@ def _about(plan: RunPlan, grid: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]
 
 def _work_through(
     search: Search,
+    study: Any,
+    wanted: int,
     options: RunOptions,
-    missing: int,
     engine: Callable[[int], Engine],
     on_progress: Callable[[int, Progress], None],
     on_trial: Callable[[Trial], None],
 ) -> None:
-    if missing < 1:
+    """Make trials until the study has as many as are wanted. Those that fail here are not replaced."""
+    there = len(_trials_of(study))
+    if there >= wanted:
         return
-    working, waiting, running = engine(missing), list(range(missing)), 0
+    working, started, running, failed = engine(wanted - there), 0, 0, 0
     try:
-        while waiting or running:
-            while waiting and running < working.slots:
-                number = waiting.pop(0)
-                working.start(Job(number, f"trial {number + 1}", try_once, (search, options)))
-                running += 1
+        while True:
+            # Other machines may add trials to the same study.
+            while running < working.slots and len(_trials_of(study)) + running + failed < wanted:
+                working.start(Job(started, f"trial {started + 1}", try_once, (search, there + started, options)))
+                started, running = started + 1, running + 1
+            if not running:
+                return
             for event in working.poll(_POLL_SECONDS):
                 if event.progress is not None:
                     on_progress(event.number, event.progress)
                 if event.stopped is not None:
                     raise RunError(f"a trial was stopped by signal {event.stopped}; the same command continues")
                 if event.error is not None:
+                    failed += 1
                     on_trial(Trial(-1, {}, None, "failed", event.error))
                 elif event.result is not None:
                     on_trial(Trial(**event.result))
@@ -224,10 +230,8 @@ def _trials_of(study: Any) -> list[Trial]:
     """Return the trials that count, complete and pruned ones; the first one with each settings."""
     found: dict[str, Trial] = {}
     for trial in study.get_trials():
-        state = trial.state.name.lower()
-        if state in ("complete", "pruned"):
-            last = trial.value if state == "complete" else max(trial.intermediate_values.items())[1]
-            found.setdefault(str(sorted(trial.params.items())), Trial(trial.number, trial.params, last, state))
+        if trial.state.name in ("COMPLETE", "PRUNED"):
+            found.setdefault(str(sorted(trial.params.items())), Trial(**outcome(trial)))
     return list(found.values())
 
 

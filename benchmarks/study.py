@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError
+from ..errors import RequestError, RunError
 from ..experiments.options import RunOptions
 from ..training.reporters import Reporter
 
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
 _BEATS = 60  # seconds between signs of life of a trial, where the storage is a database
 _STEPS = 20  # parts of a training at which trials of different lengths are compared
 _ATTEMPTS = 10  # to be given settings that were not tried yet
-_SEED = 0  # of the sampler; the seed of the training is an option
+_SEED = 0  # of the sampler of the first trial; the seed of the training is an option
+_CHOICE_SECONDS = 10.0  # to choose the settings of a trial; a process that needs longer is taken for dead
+_FAILED = "training failed"  # an attribute of trials; others fail because they were interrupted, or repeat a point
+
+
+class _TriedError(Exception):
+    """The settings that were chosen were tried already, or are under way."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,6 @@ def open_study(search: Search) -> optuna.Study:
         study = optuna.create_study(
             study_name=search.name,
             storage=_storage(search.storage),
-            sampler=optuna.samplers.TPESampler(seed=_SEED),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_STEPS // 4),
             direction="maximize",
             load_if_exists=True,
@@ -97,8 +104,8 @@ def _storage(storage: str) -> Any:
         # A trial whose machine is gone is repeated by the others.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            again = optuna.storages.RetryFailedTrialCallback()
-            return optuna.storages.RDBStorage(storage, heartbeat_interval=_BEATS, failed_trial_callback=again)
+            again = optuna.storages.RetryHeartbeatStaleTrialCallback()
+            return optuna.storages.RDBStorage(storage, heartbeat_interval=_BEATS, heartbeat_stale_trial_callback=again)
     Path(storage).parent.mkdir(parents=True, exist_ok=True)
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(storage))
 
@@ -119,57 +126,100 @@ def repeat_interrupted(study: optuna.Study) -> int:
     return len(left)
 
 
-def _ask(study: optuna.Study, search: Search) -> optuna.Trial:
-    """Ask for settings that were not tried yet; a sampler may name the same point of a grid again."""
-    optuna = _optuna()
-    known = {_point(trial.params): trial for trial in study.get_trials() if trial.params and trial.state.name != "FAIL"}
-    space = {key: optuna.distributions.CategoricalDistribution(values) for key, values in search.grid.items()}
-    trial = study.ask(space)
-    for _ in range(_ATTEMPTS):
-        earlier = known.get(_point(trial.params))
-        if earlier is None:
-            return trial
-        # With the same seed, the same settings give the same score. A trial that is not told counts as under way.
-        told = earlier.value if earlier.state == optuna.trial.TrialState.COMPLETE else None
-        study.tell(trial, told, state=None if told is not None else optuna.trial.TrialState.FAIL)
-        trial = study.ask(space)
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    left = [point for point in search.combinations if _point(point) not in known]
-    study.enqueue_trial(left[trial.number % len(left)] if left else search.combinations[0])
-    return study.ask(space)
+def try_once(search: Search, place: int, options: RunOptions, reporters: Sequence[Reporter]) -> Mapping[str, Any]:
+    """Make one trial: choose settings, train, and keep the score on dev.
 
-
-def _point(settings: Mapping[str, Any]) -> str:
-    return json.dumps(dict(settings), sort_keys=True)
-
-
-def try_once(search: Search, options: RunOptions, reporters: Sequence[Reporter]) -> Mapping[str, Any]:
-    """Make one trial: ask for settings, train, and tell the score on dev.
+    Args:
+        search: what is searched.
+        place: which trial of the study this is, so that trials that are chosen at once are different ones.
+        options: the request without the settings that are tried.
+        reporters: are told how the training proceeds.
 
     Returns:
         `number`, `settings`, `score` and `state` (`complete` or `pruned`) of the trial.
     """
+    optuna = _optuna()
+    study = open_study(search)
+    study.sampler = optuna.samplers.TPESampler(seed=_SEED + place)
+    trained: list[int] = []
+
+    def attempt(trial: optuna.Trial, failed: bool) -> float:
+        settings = {key: trial.suggest_categorical(key, values) for key, values in search.grid.items()}
+        _wait_for_choices(study, search, trial.number)
+        if _point(settings) in _tried(study, before=trial.number, failed=failed):
+            raise _TriedError
+        trained.append(trial.number)
+        return _train(trial, replace(options, settings={**options.settings, **settings}), reporters)
+
+    for number in range(2 * _ATTEMPTS):
+        # Settings that failed are tried again when no others are left: the reason may have been a full disk.
+        failed = number < _ATTEMPTS or bool(_left(study, search, failed=True))
+        if number >= _ATTEMPTS and (left := _left(study, search, failed=failed)):
+            study.enqueue_trial(left[place % len(left)])
+        study.optimize(partial(attempt, failed=failed), n_trials=1, catch=(_TriedError,))
+        if trained:
+            return outcome(study.trials[trained[0]])
+    raise RunError("all settings are tried, or under way elsewhere")
+
+
+def outcome(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """Return `number`, `settings`, `score` and `state` of a trial that is complete or was ended early."""
+    state = trial.state.name.lower()
+    score = trial.value if state == "complete" else max(trial.intermediate_values.items())[1]
+    return {"number": trial.number, "settings": dict(trial.params), "score": score, "state": state}
+
+
+def _train(trial: optuna.Trial, options: RunOptions, reporters: Sequence[Reporter]) -> float:
     from ..experiments.trial import try_settings
 
     optuna = _optuna()
-    study = open_study(search)
-    trial = _ask(study, search)
-    seen: list[float] = []
 
     def judge(done: float, score: float) -> None:
-        seen.append(score)
         trial.report(score, step=round(done * _STEPS))
         if done < 1 and trial.should_prune():
             raise optuna.TrialPruned
 
-    told = {"number": trial.number, "settings": dict(trial.params)}
     try:
-        score = try_settings(replace(options, settings={**options.settings, **trial.params}), judge, reporters)
+        return try_settings(options, judge, reporters)
     except optuna.TrialPruned:
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        return {**told, "score": seen[-1], "state": "pruned"}
-    except Exception:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
         raise
-    study.tell(trial, score)
-    return {**told, "score": score, "state": "complete"}
+    except Exception:
+        trial.set_user_attr(_FAILED, True)
+        raise
+
+
+def _wait_for_choices(study: optuna.Study, search: Search, before: int) -> None:
+    """Wait until trials with lower numbers, which other processes have begun, have all of their settings."""
+    until = time.monotonic() + _CHOICE_SECONDS
+    while time.monotonic() < until and any(
+        trial.number < before and trial.state.name == "RUNNING" and len(trial.params) < len(search.grid)
+        for trial in study.get_trials(deepcopy=False)
+    ):
+        time.sleep(0.05)
+
+
+def _left(study: optuna.Study, search: Search, *, failed: bool) -> list[dict[str, Any]]:
+    tried = _tried(study, failed=failed)
+    return [point for point in search.combinations if _point(point) not in tried]
+
+
+def _tried(study: optuna.Study, *, before: int | None = None, failed: bool) -> set[str]:
+    """Return the points that were tried, are under way or wait; or that failed, if `failed` is true.
+
+    Args:
+        study: the study.
+        before: only trials with a lower number count: of two that choose the same point at the same moment, the one
+            with the lower number keeps it.
+        failed: whether points whose training failed are meant too.
+    """
+    # Trials that wait in the storage have settings that are fixed, and not chosen yet.
+    return {
+        _point({**trial.system_attrs.get("fixed_params", {}), **trial.params})
+        for trial in study.get_trials(deepcopy=False)
+        if (before is None or trial.number < before)
+        and (trial.state.name != "FAIL" or (failed and _FAILED in trial.user_attrs))
+    }
+
+
+def _point(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True)

@@ -1,13 +1,17 @@
 """A search tries what its grid says, counts each point once, continues, and never reads the test split."""
 
 import json
+import os
 import shutil
+import time
 import tomllib
+from multiprocessing import get_context
 
 import pytest
 from linkbert.benchmarks import study as studies
 from linkbert.benchmarks.inline import InlineEngine
 from linkbert.benchmarks.search import GU, grid_of, search
+from linkbert.benchmarks.study import Search, open_study, try_once
 from linkbert.errors import RequestError, RunError
 from linkbert.experiments.options import RunOptions
 from linkbert.experiments.plan import make_plan, plan_finetune
@@ -98,6 +102,36 @@ def test_a_search_that_was_interrupted_repeats_what_was_under_way_and_no_more(ru
     found, ends = run(4, values)
     assert len(found.trials) == 4 and len(ends) == 2 and len(scored) == 5
     assert run(4, values)[1] == [], "a search that is complete only writes its recipe file again"
+
+
+def _in_processes(count, work):
+    """Start so many processes at once, each of which calls `work` with its number, and return their exit codes."""
+    processes = [get_context("fork").Process(target=work, args=(number,)) for number in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def test_trials_that_begin_at_the_same_moment_are_of_different_points(options, scored, tmp_path):
+    study = Search("all", str(tmp_path / "all.journal"), {**SPACE, "batch_size": (2, 8)}, {})
+    assert _in_processes(6, lambda number: try_once(study, 0, options, ())) == [0] * 6
+    done = [trial.params for trial in open_study(study).trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert sorted(map(str, done)) == sorted(map(str, study.combinations))
+
+
+def test_a_trial_whose_machine_is_gone_is_repeated_by_the_others(run, options, monkeypatch, tmp_path):
+    """The storage is a database, which several machines can use."""
+    monkeypatch.setattr(studies, "_BEATS", 1)
+    values, storage = {"learning_rate": [1e-4, 2e-4]}, f"sqlite:///{tmp_path / 'trials.db'}"
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", lambda options, judge, reporters: os._exit(9))
+    assert _in_processes(1, lambda number: run(2, values, storage=storage)) == [9]
+    time.sleep(3)
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", lambda options, judge, reporters: 50.0)
+    found, ends = run(2, values, storage=storage)
+    assert sorted(trial.settings["learning_rate"] for trial in found.trials) == [1e-4, 2e-4] and len(ends) == 2
+    assert found.trials[0].number == 1, "trial 0 was lost, and its settings are those of the next one"
 
 
 def test_another_search_is_not_mixed_with_the_one_that_is_there(run, scored):
