@@ -172,10 +172,12 @@ def eval_command(
     rows = [(name.replace("_", " "), f"{value:.2f}") for name, value in found["scores"].items()]
     print_table((f"{pairs} held-out pairs", found["model"]), rows)
     gain = found["context_gain"]
-    print_text(
-        f"a linked document in front lowers the cross entropy of a word by {gain['gain']:.4f} nats, beside another "
-        f"document (95% interval {gain['low']:.4f} to {gain['high']:.4f}, {gain['documents']} held-out documents)"
-    )
+    if gain:
+        interval = f"95% interval {gain['low']:.4f} to {gain['high']:.4f}, {gain['documents']} held-out documents"
+        print_text(
+            f"the cross entropy of a held-out word is {gain['gain']:.4f} nats lower beside a linked document than "
+            f"beside another ({interval})"
+        )
 
 
 @app.command("speed")

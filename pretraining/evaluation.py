@@ -115,30 +115,32 @@ def evaluate(trainer: Trainer, model: Any, held_out: PairExamples) -> dict[str, 
 
 
 def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[str, float]:
-    """Return by how much a linked document helps to predict the words of another one.
+    """Return by how much a linked document helps to predict the words of a held-out one.
 
-    The masked words of B are predicted behind a segment A of a held-out document that links to B's, and behind a
-    segment that was drawn for another pair; the masks are the same. The gain is the mean difference of the cross
-    entropies.
+    The masked words of A are predicted beside a segment B of a document to which A's links, and beside one that was
+    drawn for another pair, to whose document A's does not link; the masks are the same. The gain is the mean difference
+    of the cross entropies.
 
     Args:
         trainer: knows the device and the number format.
         model: the model with its relation head, running packed.
-        examples: linked pairs with masks in B alone.
+        examples: linked pairs with masks in A alone.
 
     Returns:
         `gain` in nats a word, its 95% interval from resampling the documents of A, `low` and `high`, and their number,
-        `documents`. (A document gives several pairs, which are not independent.)
+        `documents`. (A document gives several pairs, which are not independent.) Nothing if there is no other B.
     """
     lengths = examples.begin(0)
     linked = score_pairs(trainer, model, examples, lengths)
     assert (examples.pairs.relation == LINKED).all()
-    first = examples.pairs.first
-    other = score_pairs(trainer, model, examples, examples.swap_first())
-    differences = other.entropy - linked.entropy
-    _, documents = np.unique(examples.segments.documents[first], return_inverse=True)
-    sums = [np.bincount(documents, weights=values) for values in (differences, linked.words)]
+    other = score_pairs(trainer, model, examples, examples.swap_second())
+    compared = examples.may_be_random()
+    if not compared.any():
+        return {}
+    differences, words = (other.entropy - linked.entropy)[compared], linked.words[compared]
+    _, documents = np.unique(examples.segments.documents[examples.pairs.first[compared]], return_inverse=True)
+    sums = [np.bincount(documents, weights=values) for values in (differences, words)]
     chosen = np.random.default_rng(0).integers(len(sums[0]), size=(_RESAMPLES, len(sums[0])))
     low, high = np.quantile(sums[0][chosen].sum(1) / sums[1][chosen].sum(1), (0.025, 0.975))
-    gain = float(differences.sum() / linked.words.sum())
+    gain = float(differences.sum() / words.sum())
     return {"gain": gain, "low": float(low), "high": float(high), "documents": len(sums[0])}

@@ -78,7 +78,7 @@ class PairExamples:
         form: how they become what the model reads.
         count: number of pairs of an epoch.
         seed: the run's seed.
-        second_only: whether tokens of segment B alone are masked.
+        first_only: whether tokens of segment A alone are masked.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class PairExamples:
         count: int,
         seed: int,
         *,
-        second_only: bool = False,
+        first_only: bool = False,
     ) -> None:
         self.pieces, self.segments, self.sampler, self.form = pieces, segments, sampler, form
         self.count, self.seed, self.epoch = count, seed, 0
-        self.second_only = second_only
+        self.first_only = first_only
         self.pairs = Pairs(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
 
     def __len__(self) -> int:
@@ -107,10 +107,15 @@ class PairExamples:
         self.pairs = self.sampler.draw(self.count, self.seed, epoch)
         return self._lengths()
 
-    def swap_first(self) -> np.ndarray:
-        """Give each pair the segment A of the next one, and return the number of tokens of each pair."""
-        self.pairs = replace(self.pairs, first=np.roll(self.pairs.first, 1))
+    def swap_second(self) -> np.ndarray:
+        """Give each pair the segment B of the one before it, and return the number of tokens of each pair."""
+        self.pairs = replace(self.pairs, second=np.roll(self.pairs.second, 1))
         return self._lengths()
+
+    def may_be_random(self) -> np.ndarray:
+        """Return whether the documents of each pair are two, of which that of A does not link to that of B."""
+        own, other = (self.segments.documents[which] for which in (self.pairs.first, self.pairs.second))
+        return (own != other) & ~self.sampler.are_linked(own, other)
 
     def _lengths(self) -> np.ndarray:
         return self.segments.lengths[self.pairs.first] + self.segments.lengths[self.pairs.second] + SPECIAL_TOKENS
@@ -146,9 +151,8 @@ class PairExamples:
         form = self.form
         first, second = (self._segment(int(pairs[index])) for pairs in (self.pairs.first, self.pairs.second))
         # Positions among the tokens of both segments become positions in the sequence behind one or two special tokens.
-        skipped = len(first[0]) if self.second_only else 0
-        begins = np.concatenate([first[1], [True], second[1][1:]])[skipped:]
-        chosen = form.masking.choose(begins, generator) + skipped
+        begins = first[1] if self.first_only else np.concatenate([first[1], [True], second[1][1:]])
+        chosen = form.masking.choose(begins, generator)
         places = chosen + np.where(chosen < len(first[0]), 1, 2)
         ids = np.concatenate([[form.first], first[0], [form.separator], second[0], [form.separator]]).astype(np.int64)
         originals = ids[places]

@@ -162,16 +162,17 @@ class PairSampler:
             drawn[missing] = self._pool[generator.integers(len(self._pool), size=len(missing))]
             wrong = drawn[missing] == own[missing]
             if not self.options.random_may_be_linked:
-                wrong |= self._are_linked(own[missing], drawn[missing])
+                wrong |= self.are_linked(own[missing], drawn[missing])
             missing = missing[wrong]
         # What is left has links to most documents, so that it is looked up which others there are.
         for place in missing:
             others = self._pool[self._pool != own[place]]
-            unlinked = others[~self._are_linked(np.full(len(others), own[place]), others)]
+            unlinked = others[~self.are_linked(np.full(len(others), own[place]), others)]
             drawn[place] = generator.choice(unlinked if len(unlinked) else others)
         return self._segment_of(drawn, generator)
 
-    def _are_linked(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def are_linked(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return whether each source, a document that may give A, links to the target beside it."""
         wanted = (sources << 32) | targets
         places = np.minimum(np.searchsorted(self._known, wanted), max(0, len(self._known) - 1))
         return self._known[places] == wanted if len(self._known) else np.zeros(len(wanted), dtype=bool)

@@ -78,7 +78,7 @@ def score_pretrained(
     every = PairExamples(pieces, segments, of_any_kind, *common)
     shares: Any = tuple(float(index == LINKED) for index in range(len(RELATIONS)))
     only_linked = PairSampler(segments, opened.links, PairOptions(shares), held)
-    linked = PairExamples(pieces, segments, only_linked, *common, second_only=True)
+    linked = PairExamples(pieces, segments, only_linked, *common, first_only=True)
     with trainer.working(), predicting_relations(loaded), running_packed(loaded):
         scores = evaluate(trainer, loaded, every)
         gain = context_gain(trainer, loaded, linked)
