@@ -51,12 +51,12 @@ def load_encoder(path: Path) -> PreTrainedModel:
     """
     from transformers import AutoModel
 
-    return load_whole(path, AutoModel)
+    return load_whole(path, AutoModel)[0]
 
 
 def load_whole(
-    path: Path, auto_class: Any, prefix: str = "", *, config: Any = None, begun: list[str] | None = None
-) -> PreTrainedModel:
+    path: Path, auto_class: Any, prefix: str = "", *, config: Any = None
+) -> tuple[PreTrainedModel, list[str]]:
     """Load a model in float32, all of whose encoder but the pooler must be in the weights.
 
     Args:
@@ -64,7 +64,9 @@ def load_whole(
         auto_class: the class of `transformers` that loads it.
         prefix: with which the names of the encoder's weights begin, if the model has more than an encoder.
         config: its configuration; that of the folder if None.
-        begun: gets the names of further weights that are missing, and therefore random.
+
+    Returns:
+        The model, and the names of further weights that are missing, and therefore random.
 
     Raises:
         RequestError: the weights are unreadable, or parts of the encoder are missing.
@@ -83,11 +85,9 @@ def load_whole(
             output_loading_info=True,
         )
     missing = [key for key in loaded["missing_keys"] if key.startswith(prefix) and "pooler" not in key]
-    if begun is not None:
-        begun += [key for key in loaded["missing_keys"] if not key.startswith(prefix)]
     if missing:
         raise RequestError(f"{path}: not a whole encoder: missing from its weights: {', '.join(sorted(missing)[:5])}")
-    return model
+    return model, [key for key in loaded["missing_keys"] if not key.startswith(prefix)]
 
 
 def _no_loss(*arguments: Any) -> torch.Tensor:

@@ -183,8 +183,9 @@ def load_for_pretraining(path: Path, config: PreTrainedConfig | None = None, *, 
     from transformers import AutoModelForMaskedLM
 
     encoder = load_encoder(path)
-    missing: list[str] = []
-    model: Any = load_whole(path, AutoModelForMaskedLM, f"{encoder.base_model_prefix}.", config=config, begun=missing)
+    loaded = load_whole(path, AutoModelForMaskedLM, f"{encoder.base_model_prefix}.", config=config)
+    model: Any = loaded[0]
+    missing = loaded[1]
     if missing and whole:
         raise RequestError(f"{path}: has no head that fills masks, so that it predicts no words; pretrain it first")
     if missing:

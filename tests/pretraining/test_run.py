@@ -12,7 +12,7 @@ from linkbert.errors import RequestError
 from linkbert.pretraining.corpus import LinkedCorpus
 from linkbert.pretraining.options import PretrainOptions
 from linkbert.pretraining.run import pretrain
-from linkbert.pretraining.starting import make_tokenizer
+from linkbert.pretraining.vocabulary import make_vocabulary, tokenizer_of
 from linkbert.training.reporters import Reporter
 from linkbert.training.stopping import Stopped, obeying_signals
 from safetensors.torch import load_file
@@ -239,8 +239,15 @@ def test_a_request_checks_itself():
 
 def test_a_tokenizer_is_the_same_each_time(corpus):
     # The library's own order follows hashes with keys that are drawn for each table.
-    made = [make_tokenizer(LinkedCorpus.open(corpus), 90).backend_tokenizer.to_str() for _ in range(3)]
+    made = [make_vocabulary(LinkedCorpus.open(corpus), 90).to_str() for _ in range(3)]
     assert made[0] == made[1] == made[2]
-    tokenizer = json.loads(made[0])
+
+
+def test_a_tokenizer_is_made_once(corpus, monkeypatch):
+    opened = LinkedCorpus.open(corpus)
+    first = tokenizer_of(opened, 91).backend_tokenizer.to_str()
+    monkeypatch.setattr("linkbert.pretraining.vocabulary.make_vocabulary", None)
+    assert tokenizer_of(opened, 91).backend_tokenizer.to_str() == first
+    tokenizer = json.loads(first)
     assert [item["content"] for item in tokenizer["added_tokens"]] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     assert set(tokenizer["model"]["vocab"].values()) == set(range(len(tokenizer["model"]["vocab"])))
