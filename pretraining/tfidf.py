@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from .corpus import read_texts
 
 _log = logging.getLogger(__name__)
 
-_FEATURES = 2**18
+_FEATURES = 2**20
 _TEXTS = 4096  # documents whose words are counted at a time
-_ROWS = 256  # documents that are compared with all others at a time
+_BLOCK = 250_000  # documents that are in memory, to be compared with all others
+_PAIRS = 4_000_000  # cosines that are computed at a time, at most
 _COMMON_SHARE = 10  # a word of more than a tenth of the documents is common,
 _COMMON_COUNT = 2000  # and so is one of more than that many
 
@@ -26,8 +29,10 @@ def nearest_documents(folder: Path, shards: int, neighbours: int) -> tuple[np.nd
 
     The vectors are those of scikit-learn: counts of hashed words, sublinear, weighted by inverse document frequency and
     scaled to length 1. Common words are left out, because they say little and cost the most: those of more than a tenth
-    of the documents, and those of more than 2,000 documents. So time and memory grow with the number of documents and
-    not with its square. A document with no word in common with others has no link.
+    of the documents, and those of more than 2,000 documents. So the number of pairs with a word in common grows with
+    the number of documents and not with its square. A document with no word in common with others has no link.
+
+    The vectors are in files, and only some of them in memory at a time.
 
     Args:
         folder: holds the documents.
@@ -37,34 +42,88 @@ def nearest_documents(folder: Path, shards: int, neighbours: int) -> tuple[np.nd
     Returns:
         Offsets and targets (see `corpus.Links`).
     """
-    vectors = _vectors(folder, shards)
-    transposed = vectors.T.tocsr()
-    counts, targets = [], []
-    for start in range(0, vectors.shape[0], _ROWS):
-        similar = vectors[start : start + _ROWS] @ transposed
-        for row in range(similar.shape[0]):
-            begin, end = similar.indptr[row], similar.indptr[row + 1]
-            found, cosines = similar.indices[begin:end], similar.data[begin:end]
-            others = found != start + row
-            chosen = _largest(found[others], cosines[others], neighbours)
-            counts.append(len(chosen))
-            targets.append(np.sort(chosen))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return offsets, np.concatenate(targets).astype(np.int32)
+    with TemporaryDirectory(dir=folder) as place:
+        vectors = _write_vectors(folder, shards, Path(place))
+        count = len(vectors)
+        nearest = np.full((count, neighbours), -1, dtype=np.int32)
+        cosines = np.zeros((count, neighbours), dtype=np.float32)
+        for begin in range(0, count, _BLOCK):
+            block = vectors.rows(begin, min(begin + _BLOCK, count)).T.tocsr()
+            for start, end in vectors.parts(block.shape[1]):
+                similar = vectors.rows(start, end) @ block
+                for row, (first, last) in enumerate(pairwise(similar.indptr), start):
+                    found, cosine = similar.indices[first:last] + begin, similar.data[first:last]
+                    _keep_largest(nearest[row], cosines[row], found[found != row], cosine[found != row])
+    there = nearest >= 0
+    offsets = np.concatenate([[0], np.cumsum(there.sum(1))]).astype(np.int64)
+    nearest.sort(1)
+    return offsets, nearest[nearest >= 0]
 
 
-def _largest(found: np.ndarray, cosines: np.ndarray, count: int) -> np.ndarray:
-    """Return the documents with the largest cosines; of equal ones, the first of the corpus."""
+def _keep_largest(nearest: np.ndarray, cosines: np.ndarray, found: np.ndarray, cosine: np.ndarray) -> None:
+    """Replace a document's nearest ones by nearer ones among further documents; of equal ones, the first stay.
+
+    Args:
+        nearest: the nearest documents so far, -1 where there are none yet; it is changed.
+        cosines: their cosines; it is changed.
+        found: further documents, which come later in the corpus than those so far.
+        cosine: their cosines.
+    """
+    count = len(nearest)
     if len(found) > count:
-        enough = cosines >= np.partition(cosines, -count)[-count]
-        found, cosines = found[enough], cosines[enough]
-    return found[np.lexsort((found, -cosines))[:count]]
+        enough = cosine >= np.partition(cosine, -count)[-count]
+        found, cosine = found[enough], cosine[enough]
+    there = nearest >= 0
+    found, cosine = np.concatenate([nearest[there], found]), np.concatenate([cosines[there], cosine])
+    order = np.lexsort((found, -cosine))[:count]
+    nearest[: len(order)], cosines[: len(order)] = found[order], cosine[order]
 
 
-def _vectors(folder: Path, shards: int) -> Any:
-    """Return the vectors of all documents as a sparse matrix, shape (documents, words that are not common)."""
-    from scipy.sparse import csr_matrix, vstack
-    from sklearn.feature_extraction.text import TfidfTransformer
+@dataclass(frozen=True)
+class _Vectors:
+    """Sparse vectors in files.
+
+    Attributes:
+        folder: holds the files.
+        offsets: where the values of each vector begin; int64, shape (documents + 1,).
+        reached: for each document, in how many others its words are, counted for each word; int64, shape (documents,).
+        size: length of the vectors.
+    """
+
+    folder: Path
+    offsets: np.ndarray
+    reached: np.ndarray
+    size: int
+
+    def __len__(self) -> int:
+        """Return the number of vectors."""
+        return len(self.reached)
+
+    def rows(self, start: int, end: int) -> Any:
+        """Read vectors as the rows of a sparse matrix."""
+        from scipy.sparse import csr_matrix
+
+        first, last = int(self.offsets[start]), int(self.offsets[end])
+        indices, values = (
+            np.fromfile(self.folder / name, kind, last - first, offset=4 * first)
+            for name, kind in (("indices", np.int32), ("values", np.float32))
+        )
+        return csr_matrix((values, indices, self.offsets[start : end + 1] - first), shape=(end - start, self.size))
+
+    def parts(self, others: int) -> Iterator[tuple[int, int]]:
+        """Divide the vectors, so that few of each part have a word in common with `others` other ones."""
+        sums = np.cumsum(np.minimum(self.reached, others))
+        start = 0
+        while start < len(self):
+            before = sums[start - 1] if start else 0
+            end = max(start + 1, int(np.searchsorted(sums, before + _PAIRS, side="right")))
+            yield start, end
+            start = end
+
+
+def _write_vectors(folder: Path, shards: int, place: Path) -> _Vectors:
+    """Write the vectors of all documents, whose values are of words that are not common."""
+    from sklearn.preprocessing import normalize
 
     documents, frequencies = 0, np.zeros(_FEATURES, dtype=np.int64)
     for counted in _counts(folder, shards):
@@ -74,10 +133,22 @@ def _vectors(folder: Path, shards: int) -> Any:
     kept = np.flatnonzero(rare & (frequencies > 0))
     if not len(kept):
         _log.warning("every word is in too many documents, so that no document is near to another one")
-        return csr_matrix((documents, 1), dtype=np.float32)
-    counts = vstack([counted[:, kept] for counted in _counts(folder, shards)], format="csr")
-    weighted: Any = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    return weighted.astype(np.float32)
+    # As in scikit-learn's TfidfTransformer.
+    weights = 1 + np.log((1 + documents) / (1 + frequencies[kept])).astype(np.float32)
+    sizes, reached = [], []
+    with (place / "indices").open("wb") as indices, (place / "values").open("wb") as values:
+        for counted in _counts(folder, shards):
+            vectors = counted[:, kept]
+            sizes.append(np.diff(vectors.indptr))
+            sums = np.concatenate([[0], np.cumsum(frequencies[kept][vectors.indices])])
+            reached.append(np.diff(sums[vectors.indptr]))
+            vectors.data = (1 + np.log(vectors.data)) * weights[vectors.indices]
+            if vectors.nnz:  # it refuses vectors of length 0
+                normalize(vectors, copy=False)
+            vectors.indices.astype(np.int32).tofile(indices)
+            vectors.data.astype(np.float32).tofile(values)
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+    return _Vectors(place, offsets, np.concatenate(reached), len(kept))
 
 
 def _counts(folder: Path, shards: int) -> Iterator[Any]:

@@ -235,7 +235,8 @@ def test_nearest_documents_are_those_of_all_cosines(written, monkeypatch):
     stream = random.Random(3)
     texts = [" ".join(stream.choices("abcdefghijklmnopqrstuvwxyz", k=12)).replace(" ", "x ") for _ in range(60)]
     monkeypatch.setattr(tfidf, "_TEXTS", 7)  # counted and compared in several parts
-    monkeypatch.setattr(tfidf, "_ROWS", 11)
+    monkeypatch.setattr(tfidf, "_BLOCK", 25)
+    monkeypatch.setattr(tfidf, "_PAIRS", 40)
     monkeypatch.setattr(tfidf, "_COMMON_SHARE", 3)
     found = links_of(written(*(document(str(i), text) for i, text in enumerate(texts)), links="tfidf", neighbours=3))
     vectors = TfidfVectorizer(max_df=20, sublinear_tf=True, token_pattern=r"\w\w").fit_transform(texts).toarray()
