@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import logging
+import re
 
 import pytest
 from linkbert.experiments.results import SCHEMA_VERSION
@@ -171,6 +172,14 @@ def test_a_result_that_cannot_be_read_is_named_and_left_out(tmp_path, caplog, te
     with caplog.at_level(logging.WARNING, logger="linkbert"):
         assert [row["model"] for row in measured(tmp_path)] == ["m"]
     assert str(bad) in caplog.text
+
+
+def test_few_of_many_rows_without_intervals_are_named(tmp_path, caplog):
+    store(tmp_path, *(result("gad", 80.0, model=f"model-{number}") for number in range(8)))
+    logging.getLogger("linkbert").propagate = True
+    with caplog.at_level(logging.INFO, logger="linkbert"):
+        leaderboard(results_dir=tmp_path)
+    assert re.search("beside the results: (model-[0-9], ){4}model-[0-9] and 3 more", caplog.text)
 
 
 @pytest.mark.parametrize("change", [{"task_version": 99}, {"split": "dev"}, {"metric": "accuracy"}, {"task": "glue"}])

@@ -40,7 +40,9 @@ def main():
     source, output = folder / f"{count}.jsonl", folder / f"{count}-{links}"
     folder.mkdir(parents=True, exist_ok=True)
     if not source.exists():
-        write(source, count)
+        partial = source.with_suffix(".part")
+        write(partial, count)
+        partial.rename(source)
     since = time.perf_counter()
     command = [
         sys.executable,
