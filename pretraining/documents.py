@@ -33,12 +33,10 @@ class Kind:
 
     Attributes:
         name: what it is called.
-        fits: whether a file is of this kind, judged by its name and its beginning.
         read: yields the documents of a file.
     """
 
     name: str
-    fits: Callable[[Path], bool]
     read: Callable[[Path], Iterator[Document]]
 
 
@@ -55,10 +53,10 @@ def read_documents(source: Path) -> Iterator[Document]:
     if not source.exists():
         raise RequestError(f"{source}: no such file or folder")
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-    pages = [path for path in files if path.suffix.lower() in (".html", ".htm", ".xhtml")]
-    known = [(path, kind) for path in files if path not in set(pages) and (kind := kind_of(path)) is not None]
+    pages = [path for path in files if _is_page(path)]
+    known = [(path, kind) for path in files if not _is_page(path) and (kind := kind_of(path)) is not None]
     if not pages and not known:
-        names = ", ".join(kind.name for kind in KINDS)
+        names = ", ".join(kind.name for kind in _KINDS)
         raise RequestError(f"{source}: holds no documents of a known kind: {names}, or HTML pages")
     kinds = {kind.name for _, kind in known} | ({"HTML pages"} if pages else set())
     if len(kinds) > 1:
@@ -71,8 +69,21 @@ def read_documents(source: Path) -> Iterator[Document]:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Return the kind of a file, or None if it is of none."""
-    return next((kind for kind in KINDS if kind.fits(path)), None)
+    """Return the kind of a file, judged by its name and its beginning, or None if it is of none."""
+    if _is_pubmed(path):
+        return _PUBMED
+    first = _first_object(path)
+    if "links" in first:
+        return _LINKED if "id" in first else None
+    # WikiExtractor's pages have an `id`, too, and an address with `curid`.
+    named = path.name.lower().startswith("wiki_") or "curid=" in str(first.get("url"))
+    if {"title", "text"} <= first.keys() and (named or "id" not in first):
+        return _WIKI
+    return _LINKED if {"id", "text"} <= first.keys() else None
+
+
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() in (".html", ".htm", ".xhtml")
 
 
 def _is_pubmed(path: Path) -> bool:
@@ -105,18 +116,6 @@ def _first_object(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _is_linked_json(path: Path) -> bool:
-    found = _first_object(path)
-    return {"id", "links"} <= found.keys() or ({"id", "text"} <= found.keys() and not _is_wiki(path))
-
-
-def _is_wiki(path: Path) -> bool:
-    """Return whether a file is one of WikiExtractor, whose pages have an `id`, too, and an address with `curid`."""
-    found = _first_object(path)
-    named = path.name.lower().startswith("wiki_") or "curid=" in str(found.get("url"))
-    return {"title", "text"} <= found.keys() and "links" not in found and (named or "id" not in found)
-
-
 def _read_linked_json(path: Path) -> Iterator[Document]:
     for number, record in read_json_lines(path):
         where = f"{path}:{number}"
@@ -147,8 +146,7 @@ def _page_title(target: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-KINDS = (
-    Kind("PubMed XML", _is_pubmed, read_pubmed_xml),
-    Kind("JSON lines with id, text and perhaps links", _is_linked_json, _read_linked_json),
-    Kind("WikiExtractor's JSON", _is_wiki, _read_wiki),
-)
+_PUBMED = Kind("PubMed XML", read_pubmed_xml)
+_LINKED = Kind("JSON lines with id, text and perhaps links", _read_linked_json)
+_WIKI = Kind("WikiExtractor's JSON", _read_wiki)
+_KINDS = (_PUBMED, _LINKED, _WIKI)
