@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -158,6 +159,8 @@ def search(
     """
     if trials < 1:
         raise RequestError(f"--trials should be at least 1, found {trials}")
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise RequestError("a trial uses one device: start the search itself without a launcher of processes")
     plan = make_plan(options, splits=SPLITS)
     model, task = plan.model.source.name, plan.task.name
     chosen = grid_of(plan, values or {}, grid)

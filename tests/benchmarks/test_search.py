@@ -162,6 +162,12 @@ def test_wrong_requests_are_refused(options, arguments, message):
         search(options, engine=lambda missing: InlineEngine(), **arguments)
 
 
+def test_a_search_is_not_started_by_a_launcher(options, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RequestError, match="without a launcher"):
+        search(options, trials=1, engine=lambda missing: InlineEngine())
+
+
 def test_the_default_grid_follows_the_size_of_the_encoder_and_its_recipe(options, make_model):
     from dataclasses import replace
 
