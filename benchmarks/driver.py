@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ..errors import RunError
 from ..experiments.results import Result
 from ..experiments.store import read_result
 from ..training.reporters import Progress
-from .jobs import Engine, Event, Job, score, train
+from .jobs import Engine, Event, Job, reason_of_end, score, train
 from .plan import PlannedRun
 
 _POLL_SECONDS = 0.5
@@ -62,7 +61,6 @@ class Driver:
 
         Raises:
             Stopped: a signal asked for it. The runs under way have written checkpoints.
-            RunError: a run was stopped by a signal that this process did not receive.
         """
         for number, run in enumerate(self.plan):
             if run.done and run.problem is None:
@@ -109,14 +107,9 @@ class Driver:
             self.watcher.on_progress(number, event.progress)
         if event.log is not None:
             self.watcher.on_log(number, *event.log)
-        if event.stopped is not None:
-            raise RunError(
-                f"{self.plan[number]}: stopped by signal {event.stopped}; the same command continues from the last "
-                "checkpoint"
-            )
         if event.is_last:
             self._running.discard(number)
-            self._end(number, event.error if event.result is None else Result.from_json(event.result))
+            self._end(number, reason_of_end(event) if event.result is None else Result.from_json(event.result))
 
     def _end(self, number: int, outcome: Result | str | None) -> None:
         self.outcomes[number] = outcome if outcome is not None else "it ended without a result"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,13 @@ def _pass_log_on(tell: Callable[[int, str], None]) -> None:
     logger.handlers[:] = [_Sending()]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def reason_of_end(event: Event) -> str | None:
+    """Return why a job has no result; a signal that this process did not receive may have stopped it."""
+    if event.stopped is None:
+        return event.error
+    return f"stopped by {signal.Signals(event.stopped).name}; the same command continues it"
 
 
 def reason_of(error: BaseException) -> str:

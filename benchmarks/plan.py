@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from ..errors import RequestError, nearest
 from ..experiments.options import RunOptions
@@ -12,9 +14,9 @@ from ..experiments.plan import RunPlan, make_plan
 from ..experiments.run_folder import look_up
 from ..experiments.store import read_result
 from ..models.loading import inspect_model
-from ..models.sources import find_model
-from ..tasks.data import require_split
-from ..tasks.recipe import default_recipe, recipe_seed
+from ..models.sources import ModelSource, find_model
+from ..tasks.data import load_split
+from ..tasks.recipe import default_recipe, recipe_file_sections, recipe_seed
 from ..tasks.registry import TASKS, get_task, is_task_file
 from ..tasks.task import SUITES, Task
 
@@ -61,6 +63,14 @@ class PlannedRun:
         """`train`, or `score` (with the model fine-tuned on another task)."""
         return "train" if self.needs is None else "score"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return this as a JSON object."""
+        return {
+            "task": self.task, "model": self.name, "seed": self.seed, "action": self.action, "done": self.done,
+            "begun": self.begun, "problem": self.problem, "updates": self.updates, "train_tokens": self.train_tokens,
+            "score_tokens": self.score_tokens,
+        }  # fmt: skip
+
     @property
     def paths(self) -> RunPaths:
         """Where the run and its result lie."""
@@ -85,26 +95,62 @@ def plan_suite(
         options: what all runs have in common.
 
     Raises:
-        RequestError: a suite, task or model is unknown, or a task is not in the suite.
+        RequestError: a suite, task or model is unknown, a task is not in the suite, two models have the same name, or
+            the recipe file cannot be read or has a section for none of the tasks.
     """
     chosen = {name: get_task(name) for name in _tasks_of(suite, tasks)}
+    of_file = _in_recipe_file(options.recipe_file, chosen.values())
     if seeds < 1:
         raise RequestError(f"--seeds should be at least 1, found {seeds}")
     if seeds > _MAX_SEEDS:
         raise RequestError(f"--seeds should be at most {_MAX_SEEDS}, found {seeds}")
     plan: list[PlannedRun] = []
-    for model in models:
-        source = find_model(model, revision=options.revision)
+    for model, source in _sources(models, options.revision).items():
         width = inspect_model(source).hidden_size
         for request, task in chosen.items():
             first = recipe_seed(task, options.recipe or default_recipe(task, width))
             wanted = tuple(range(first, first + seeds))
-            common = replace(options, task=request, model=model, seeds=wanted)
+            file = options.recipe_file if task.name in of_file else None
+            common = replace(options, task=request, model=model, seeds=wanted, recipe_file=file)
             if task.trained_on is None:
                 plan += _training_runs(task, source.name, common)
             else:
-                plan += _scoring_runs(task, source.name, common)
+                trained = {run.seed: run for run in plan if (run.task, run.name) == (task.trained_on, source.name)}
+                plan += _scoring_runs(task, source.name, common, trained)
     return plan
+
+
+def _sources(models: Sequence[str], revision: str | None) -> dict[str, ModelSource]:
+    """Return the models by how they were named first; the same model under another path counts once."""
+    found: dict[str, ModelSource] = {}
+    for model in models:
+        source = find_model(model, revision=revision)
+        for other, known in found.items():
+            if known.path.resolve() == source.path.resolve():
+                break
+            if known.name == source.name:
+                raise RequestError(
+                    f"--model {other} and --model {model} have the same name, {source.name}, by which results are "
+                    "kept; rename one of the folders"
+                )
+        else:
+            found[model] = source
+    return found
+
+
+def _in_recipe_file(file: Path | None, tasks: Iterable[Task]) -> list[str]:
+    """Return the tasks that have a section in a recipe file; the others keep their own recipe.
+
+    Raises:
+        RequestError: the file cannot be read, or has a section for none of the tasks.
+    """
+    if file is None:
+        return []
+    sections = recipe_file_sections(file)
+    found = [task.name for task in tasks if task.recipe_section in sections]
+    if not found:
+        raise RequestError(f"{file}: has no section for any task of the suite; it has {', '.join(sections) or 'none'}")
+    return found
 
 
 def _training_runs(task: Task, name: str, options: RunOptions) -> Iterator[PlannedRun]:
@@ -131,27 +177,43 @@ def _looked_up(run: PlannedRun, resolved: RunPlan) -> PlannedRun:
     return replace(run, done=existing.result is not None, begun=begun)
 
 
-def _scoring_runs(task: Task, name: str, options: RunOptions) -> Iterator[PlannedRun]:
-    missing = _missing_data(task, options)
+def _scoring_runs(
+    task: Task, name: str, options: RunOptions, trained: Mapping[int, PlannedRun]
+) -> Iterator[PlannedRun]:
+    """Yield the runs of all seeds. If a model is yet to be trained, whether its score is there is seen afterwards."""
+    try:
+        data = load_split(task, "test", options.data_dir).sha256
+    except RequestError as error:
+        data, missing = "", str(error)
+    else:
+        missing = None
     for seed in options.seeds:
         run = PlannedRun(task.name, name, seed, replace(options, seeds=(seed,)), task.trained_on, problem=missing)
-        try:
-            yield replace(run, done=_is_scored(run))
-        except RequestError as error:
-            yield replace(run, problem=str(error))
+        if missing is None and trained[seed].done:
+            try:
+                run = replace(run, done=_is_scored(run, task, data, trained[seed]))
+            except RequestError as error:
+                run = replace(run, problem=str(error))
+        yield run
 
 
-def _is_scored(run: PlannedRun) -> bool:
-    """Return whether the result of a run that only scores is there, and is that of the model as it is now."""
-    if not run.paths.result_file.exists():
+def _is_scored(run: PlannedRun, task: Task, data: str, trained: PlannedRun) -> bool:
+    """Return whether the result of a run that only scores is there, and is that of these data and of this model."""
+    file = run.paths.result_file
+    if not file.exists():
         return False
-    scored, trained = read_result(run.paths.result_file), replace(run.paths, task=run.needs or run.task).result_file
-    if not trained.exists() or read_result(trained).trained_weights_sha256 == scored.trained_weights_sha256:
-        return True
-    raise RequestError(
-        f"{run.paths.result_file}: the stored result is of another model than that of {trained}; use another "
-        "--results-dir, or remove it"
-    )
+    scored, model = read_result(file), read_result(trained.paths.result_file)
+    same = {
+        f"another model than that of {trained.paths.result_file}": scored.trained_weights_sha256
+        == model.trained_weights_sha256,
+        "other data": scored.data["test"]["sha256"] == data,
+        "another version of the task": scored.task_version == task.version,
+    }
+    if wrong := [what for what, is_same in same.items() if not is_same]:
+        raise RequestError(
+            f"{file}: the stored result is of {' and of '.join(wrong)}; use another --results-dir, or remove it"
+        )
+    return True
 
 
 def _sizes_of(plan: RunPlan) -> dict[str, int]:
@@ -181,18 +243,10 @@ def _tasks_of(suite: str, tasks: Sequence[str]) -> list[str]:
             f"unknown suite {suite!r}; {nearest(suite, SUITE_NAMES)} (or a task file, which ends in .toml)"
         )
     members = [name for name, task in TASKS.items() if suite in ("all", task.suite)]
-    for name in tasks:
-        if get_task(name).name not in members:
+    named = [get_task(name).name for name in tasks]
+    for name in named:
+        if name not in members:
             raise RequestError(f"{name} is not in the suite {suite}; it has {', '.join(members)}")
-    chosen = [name for name in members if not tasks or name in tasks]
+    chosen = [name for name in members if not named or name in named]
     needed = [other for name in chosen if (other := TASKS[name].trained_on) and other not in chosen]
     return [*needed, *chosen]
-
-
-def _missing_data(task: Task, options: RunOptions) -> str | None:
-    """Return how to get the data of a task that is only scored, or None if they are there."""
-    try:
-        require_split(task, "test", options.data_dir)
-    except RequestError as error:
-        return str(error)
-    return None

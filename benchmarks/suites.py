@@ -9,6 +9,7 @@ from typing import Any
 from ..experiments.options import RunOptions
 from ..experiments.results import Result
 from ..experiments.trackers import make_trackers
+from ..files import require_writable
 from ..leaderboard.board import Board, leaderboard
 from .driver import Driver, Watcher
 from .engines import LOCAL, EngineOptions
@@ -29,11 +30,13 @@ class Outcome:
     """The outcome of a suite.
 
     Attributes:
-        runs: a result or a failure for each run, in the order of the plan.
+        plan: the runs as they were planned.
+        runs: a result or a failure for each run, in the order of the plan; nothing if they were only planned.
         leaderboard: the leaderboard afterwards.
         estimate: if nothing was run, how long it would take; None otherwise, and if there is nothing to do.
     """
 
+    plan: list[PlannedRun]
     runs: list[Result | FailedRun]
     leaderboard: Board
     estimate: Estimate | None = None
@@ -43,11 +46,17 @@ class Outcome:
         """The runs that failed."""
         return [run for run in self.runs if isinstance(run, FailedRun)]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no run has failed, and each one that was only planned can run."""
+        return not self.failures and (bool(self.runs) or all(run.problem is None for run in self.plan))
+
     def to_json(self) -> dict[str, Any]:
-        """Return `{"runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {"rows": [...]}}`.
+        """Return `{"plan": [...], "runs": [result, or {"task", "model", "seed", "error"}], "leaderboard": {...}}`.
 
         With an estimate, there is `estimate` as well: `{"seconds", "devices", "tokens_per_second"}`.
         """
+        plan = [run.to_json() for run in self.plan]
         runs = [
             {"task": item.run.task, "model": item.run.name, "seed": item.run.seed, "error": item.error}
             if isinstance(item, FailedRun)
@@ -55,7 +64,7 @@ class Outcome:
             for item in self.runs
         ]
         estimated = {} if self.estimate is None else {"estimate": asdict(self.estimate)}
-        return {"runs": runs, "leaderboard": self.leaderboard.to_json(), **estimated}
+        return {"plan": plan, "runs": runs, "leaderboard": self.leaderboard.to_json(), **estimated}
 
 
 def benchmark(
@@ -86,13 +95,16 @@ def benchmark(
         **values: fields of `RunOptions` for all runs, such as `recipe` and `data_dir`.
 
     Raises:
-        RequestError: a suite, task or model is unknown, or an option is out of range.
+        RequestError: a suite, task or model is unknown, an option is out of range, or a folder cannot be written.
         Stopped: a signal asked for it. The runs under way have written checkpoints.
     """
     options = RunOptions.of("", model="", **values)
     options.require_valid()
     engine.require_valid()
     make_trackers(track)  # They are made again where the runs are; this checks their names and packages.
+    if not dry_run:
+        require_writable(options.runs_dir, "the folder of runs")
+        require_writable(options.results_dir, "the folder of results")
     plan = plan_suite(suite, models, seeds, tasks, options)
     watcher.on_plan(plan)
     if on_plan is not None:
@@ -107,4 +119,4 @@ def benchmark(
             for run, outcome in zip(plan, outcomes, strict=True)
         ]
     folder = options.results_dir
-    return Outcome(runs, leaderboard(folder if folder.is_dir() else None), estimate(plan) if dry_run else None)
+    return Outcome(plan, runs, leaderboard(folder if folder.is_dir() else None), estimate(plan) if dry_run else None)

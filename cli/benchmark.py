@@ -90,7 +90,7 @@ def command(
     _print_outcome(outcome, dry_run=dry_run, json=json)
     for failure in outcome.failures if quiet else ():
         print_error([f"{failure.run} failed: {failure.error}"])
-    if outcome.failures:
+    if not outcome.is_whole:
         raise typer.Exit(1)
 
 

@@ -158,7 +158,8 @@ def suite_progress(*, quiet: bool) -> Iterator[SuiteProgress]:
     if quiet or not is_first_process():
         yield SuiteProgress()
     elif sys.stderr.isatty():
-        with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        # The plan goes to standard output, which may be a file.
+        with Live(console=Console(stderr=True), auto_refresh=False, redirect_stdout=False) as live:
             yield _Live(live)
     else:
         yield _Lines()

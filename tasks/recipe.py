@@ -123,6 +123,15 @@ def load_recipes(name: str) -> dict[str, Any]:
     return _read(Path(__file__).parent / "recipes" / f"{name}.toml")
 
 
+def recipe_file_sections(path: Path) -> list[str]:
+    """Return the names of the sections of a file of recipes.
+
+    Raises:
+        RequestError: the file cannot be read or is malformed.
+    """
+    return [name for name, item in _read(path).items() if isinstance(item, dict)]
+
+
 def read_recipe_file(path: Path, section: str) -> dict[str, tuple[Any, str]]:
     """Return the settings of one section of a file of recipes, each with where it came from, and `seed` left out.
 

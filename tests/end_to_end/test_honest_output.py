@@ -45,7 +45,7 @@ def test_a_dry_run_of_a_suite_names_missing_data_and_how_to_get_it(cli, data_dir
     (folder / TASKS["chemprot"].release / "train.json").unlink()
     done = cli("benchmark", "blurb", "--model", tiny, "--set", "max_length=32", "--set", "warmup=0", "--dry-run")
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
-    assert done.exit_code == 0 and lines["chemprot"].rstrip().endswith("train (cannot run)")
+    assert done.exit_code == 1 and lines["chemprot"].rstrip().endswith("train (cannot run)")
     assert lines["gad"].rstrip().endswith("train")
     (missing,) = [line for line in done.stdout.splitlines() if "train.json" in line]
     assert "train.json: the train split of chemprot is missing" in missing and "How to get it: register" in missing
