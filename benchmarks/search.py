@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from ..errors import RequestError, RunError
 from ..experiments.options import RunOptions
 from ..experiments.plan import RunPlan, make_plan
 from ..experiments.trial import SPLITS
-from ..files import write_output
+from ..files import require_writable, write_output
 from ..locks import run_lock
 from ..tasks.recipe import SMALL_HIDDEN_SIZE, problem_with
 from ..training.reporters import Progress
-from .jobs import Engine, Job
-from .study import Search, is_url, open_study, outcome, repeat_interrupted, try_once
+from .jobs import Engine, Event, Job, reason_of_end
+from .study import Search, can_begin, ended, is_under_way, repeat_interrupted, try_once
+from .trial_storage import is_url, mend_journal, open_study, require_writable_storage
 
 _POLL_SECONDS = 0.5
 # The grid from which Gu et al. 2021 chose PubMedBERT's published numbers: these rates and batches, 2 to 60 epochs
@@ -40,7 +42,7 @@ class Trial:
     Attributes:
         number: its number in the study.
         settings: the settings that were tried.
-        score: the score on dev, x100; None if it failed.
+        score: the score on dev, x100; None if it failed. (Settings whose training failed may be tried again.)
         state: `complete`, `pruned` (ended early, because it was behind others at the same part of its training), or
             `failed`.
         error: why it failed, or None.
@@ -52,6 +54,11 @@ class Trial:
     state: str
     error: str | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has no score."""
+        return self.state == "failed"
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -60,7 +67,7 @@ class SearchResult:
     Attributes:
         task: the task's name.
         model: the model's name.
-        trials: all trials of the study, in order.
+        trials: all trials of the study, in order, and what failed without being tried again with success.
         best: the best complete trial; the earlier one of equal scores.
         recipe_file: the file with its settings.
     """
@@ -168,20 +175,24 @@ def search(
     search = Search(f"{task}-{model}", where, chosen, _about(plan, chosen))
     wanted = min(trials, len(search.combinations))
     lock = Path(f"{where}.held")  # Optuna itself locks the file named `.lock` while it writes.
+    path = output or Path(f"recipe-{task}-{model}.toml")
+    require_writable(path.absolute().parent, "the folder of --output", create=False)
+    if not is_url(where):
+        require_writable(lock.parent, "the folder of --storage")
     with nullcontext() if is_url(where) else run_lock(lock, f"the search in {where}"):
-        study = open_study(search)
         if not is_url(where):
-            repeat_interrupted(study)
-        there = len(_trials_of(study))
+            mend_journal(where)
+        study = open_study(search)
+        repeat_interrupted(study, search)
+        there = len(_scored(study))
         on_begin(there, wanted)
         _work_through(search, study, wanted, options, engine, on_progress, on_trial)
-        found = _trials_of(study)
+        found = [Trial(**outcome) for outcome in ended(study)]
     complete = [trial for trial in found if trial.state == "complete"]
     if not complete:
         raise RunError("no trial was completed, so that there is nothing to choose from; see why each failed, above")
     best = max(complete, key=lambda trial: (trial.score, -trial.number))
-    path = output or Path(f"recipe-{task}-{model}.toml")
-    write_output(path, _recipe_text(plan, best, len(found)).encode(), "--output")
+    write_output(path, _recipe_text(plan, best, len(_scored(study))).encode(), "--output")
     return SearchResult(task, model, found, best, str(path))
 
 
@@ -202,45 +213,57 @@ def _work_through(
     on_trial: Callable[[Trial], None],
 ) -> None:
     """Make trials until the study has as many as are wanted. Those that fail here are not replaced."""
-    there = len(_trials_of(study))
+    there = len(_scored(study))
     if there >= wanted:
         return
     working, started, running, failed = engine(wanted - there), 0, 0, 0
     try:
-        while True:
-            # Other machines may add trials to the same study.
-            while running < working.slots and len(_trials_of(study)) + running + failed < wanted:
+        # Other machines may add trials to the same study, or leave some unfinished.
+        while (missing := wanted - len(_scored(study)) - failed) > 0:
+            while running < min(working.slots, missing) and can_begin(study, search):
                 working.start(Job(started, f"trial {started + 1}", try_once, (search, there + started, options)))
                 started, running = started + 1, running + 1
-            if not running:
+            if not running and not is_under_way(study):
                 return
-            for event in working.poll(_POLL_SECONDS):
+            if not running:
+                time.sleep(_POLL_SECONDS)
+                repeat_interrupted(study, search)
+            for event in working.poll(_POLL_SECONDS) if running else ():
                 if event.progress is not None:
                     on_progress(event.number, event.progress)
-                if event.stopped is not None:
-                    raise RunError(f"a trial was stopped by signal {event.stopped}; the same command continues")
-                if event.error is not None:
-                    failed += 1
-                    on_trial(Trial(-1, {}, None, "failed", event.error))
-                elif event.result is not None:
-                    on_trial(Trial(**event.result))
-                running -= event.is_last
+                if event.is_last:
+                    running -= 1
+                    trial = _trial_of(event)
+                    failed += trial.failed
+                    on_trial(trial)
+                    if event.result is None:
+                        require_writable_storage(study, search)
     finally:
         working.close()
 
 
-def _trials_of(study: Any) -> list[Trial]:
-    """Return the trials that count, complete and pruned ones; the first one with each settings."""
-    found: dict[str, Trial] = {}
-    for trial in study.get_trials():
-        if trial.state.name in ("COMPLETE", "PRUNED"):
-            found.setdefault(str(sorted(trial.params.items())), Trial(**outcome(trial)))
-    return list(found.values())
+def _trial_of(event: Event) -> Trial:
+    """Return the trial that an event ends; nothing is known of the settings of a process that was lost."""
+    if event.result is not None:
+        return Trial(**event.result)
+    return Trial(-1, {}, None, "failed", reason_of_end(event) or "it ended without a result")
+
+
+def _scored(study: Any) -> list[Trial]:
+    """Return the trials that count: complete ones, and those that were ended early."""
+    return [trial for outcome in ended(study) if not (trial := Trial(**outcome)).failed]
 
 
 def _recipe_text(plan: RunPlan, best: Trial, trials: int) -> str:
-    """Return the recipe file with the settings of the best trial, and those that the user gave."""
-    settings = {**plan.options.settings, **best.settings}
+    """Return the recipe file: the settings of the best trial, and all others that a default recipe would not give."""
+    chosen = plan.options.recipe is not None  # Its settings belong to the file, which is used without --recipe.
+    given = {
+        key: value
+        for key, value in plan.recipe.values().items()
+        if not (origin := plan.recipe.origin[key]).startswith(("default", "checkpoint"))
+        and (chosen or not origin.startswith("recipe ") or origin.startswith("recipe file"))
+    }
+    settings = {**given, **plan.options.settings, **best.settings}
     lines = [
         f"# The settings with the best score on dev ({best.score:.2f}) of {trials} trials with",
         f"# {plan.model.source.name}, seed {plan.seeds[0]}. The best of many scores is too high:",

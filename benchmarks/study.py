@@ -9,26 +9,30 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError, RunError
+from ..errors import RunError
 from ..experiments.options import RunOptions
 from ..training.reporters import Reporter
+from ..training.stopping import Stopped
+from .jobs import reason_of
+from .trial_storage import STEPS, is_url, load_optuna, open_study
 
 if TYPE_CHECKING:
     import optuna
 
-_BEATS = 60  # seconds between signs of life of a trial, where the storage is a database
-_STEPS = 20  # parts of a training at which trials of different lengths are compared
 _ATTEMPTS = 10  # to be given settings that were not tried yet
 _SEED = 0  # of the sampler of the first trial; the seed of the training is an option
 _CHOICE_SECONDS = 10.0  # to choose the settings of a trial; a process that needs longer is taken for dead
-_FAILED = "training failed"  # an attribute of trials; others fail because they were interrupted, or repeat a point
+_FAILED = "failed"  # why a training failed; trials without it failed because they were interrupted, or repeat a point
 
 
 class _TriedError(Exception):
     """The settings that were chosen were tried already, or are under way."""
+
+
+class _FailedError(Exception):
+    """The training failed, for a reason that is kept with the trial."""
 
 
 @dataclass(frozen=True)
@@ -53,77 +57,32 @@ class Search:
         return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
 
-def is_url(storage: str) -> bool:
-    """Return whether a storage is a database, and not a journal file."""
-    return "://" in storage
-
-
-def open_study(search: Search) -> optuna.Study:
-    """Open the study of a search, and make it if it is not there.
-
-    Raises:
-        RequestError: the storage cannot be opened, or holds a study of something else.
-    """
-    optuna = _optuna()
-    try:
-        study = optuna.create_study(
-            study_name=search.name,
-            storage=_storage(search.storage),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_STEPS // 4),
-            direction="maximize",
-            load_if_exists=True,
-        )
-    except Exception as error:
-        # A storage may be any database, each with errors of its own.
-        raise RequestError(f"--storage {search.storage}: it cannot be opened ({error})") from error
-    about = json.loads(json.dumps(search.about))
-    known = study.user_attrs.get("about")
-    if known is None:
-        study.set_user_attr("about", about)
-    elif known != about:
-        found = [key for key in {**known, **about} if known.get(key) != about.get(key)]
-        raise RequestError(
-            f"{search.storage}: the study {search.name} is of another search ({', '.join(found)} differ); use another "
-            "--storage, or remove the file"
-        )
-    return study
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise RequestError("a search needs the package optuna; pip install 'linkbert[search]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
-
-
-def _storage(storage: str) -> Any:
-    optuna = _optuna()
-    if is_url(storage):
-        # A trial whose machine is gone is repeated by the others.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            again = optuna.storages.RetryHeartbeatStaleTrialCallback()
-            return optuna.storages.RDBStorage(storage, heartbeat_interval=_BEATS, heartbeat_stale_trial_callback=again)
-    Path(storage).parent.mkdir(parents=True, exist_ok=True)
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(storage))
-
-
-def repeat_interrupted(study: optuna.Study) -> int:
+def repeat_interrupted(study: optuna.Study, search: Search) -> None:
     """Mark trials that a process left unfinished as failed, and let their settings be tried again.
 
-    The caller makes sure that no process works on them.
-
-    Returns:
-        Their number.
+    The caller makes sure that no process works on them if the storage is a journal. With a database, those count whose
+    process has given no sign of life for two minutes.
     """
-    states = _optuna().trial.TrialState
-    left = study.get_trials(states=(states.RUNNING,))
-    for trial in left:
-        study.tell(trial.number, state=states.FAIL)
+    optuna = load_optuna()
+    if is_url(search.storage):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna.storages.fail_stale_trials(study)
+        return
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(trial.params)
-    return len(left)
+
+
+def can_begin(study: optuna.Study, search: Search) -> bool:
+    """Return whether there are settings that were not tried with success, and that nothing works on."""
+    waiting = any(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False))
+    return waiting or bool(_left(study, search, failed=False))
+
+
+def is_under_way(study: optuna.Study) -> bool:
+    """Return whether something works on a trial, as far as the study knows."""
+    return any(trial.state.name == "RUNNING" for trial in study.get_trials(deepcopy=False))
 
 
 def try_once(search: Search, place: int, options: RunOptions, reporters: Sequence[Reporter]) -> Mapping[str, Any]:
@@ -136,9 +95,13 @@ def try_once(search: Search, place: int, options: RunOptions, reporters: Sequenc
         reporters: are told how the training proceeds.
 
     Returns:
-        `number`, `settings`, `score` and `state` (`complete` or `pruned`) of the trial.
+        `number`, `settings`, `score`, `state` (`complete`, `pruned` or `failed`) and `error` of the trial.
+
+    Raises:
+        Stopped: a signal asked for it. The settings will be tried again.
+        RunError: no settings are left, or the trial could not be kept.
     """
-    optuna = _optuna()
+    optuna = load_optuna()
     study = open_study(search)
     study.sampler = optuna.samplers.TPESampler(seed=_SEED + place)
     trained: list[int] = []
@@ -156,26 +119,45 @@ def try_once(search: Search, place: int, options: RunOptions, reporters: Sequenc
         failed = number < _ATTEMPTS or bool(_left(study, search, failed=True))
         if number >= _ATTEMPTS and (left := _left(study, search, failed=failed)):
             study.enqueue_trial(left[place % len(left)])
-        study.optimize(partial(attempt, failed=failed), n_trials=1, catch=(_TriedError,))
+        try:
+            study.optimize(partial(attempt, failed=failed), n_trials=1, catch=(_TriedError, _FailedError))
+        except Stopped:
+            if trained:
+                study.tell(trained[0], state=optuna.trial.TrialState.FAIL)
+                study.enqueue_trial(study.trials[trained[0]].params)
+            raise
         if trained:
             return outcome(study.trials[trained[0]])
     raise RunError("all settings are tried, or under way elsewhere")
 
 
 def outcome(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """Return `number`, `settings`, `score` and `state` of a trial that is complete or was ended early."""
-    state = trial.state.name.lower()
-    score = trial.value if state == "complete" else max(trial.intermediate_values.items())[1]
-    return {"number": trial.number, "settings": dict(trial.params), "score": score, "state": state}
+    """Return `number`, `settings`, `score`, `state` and `error` of a trial that has ended."""
+    state = trial.state.name.lower().replace("fail", "failed")
+    score = max(trial.intermediate_values.items())[1] if state == "pruned" else trial.value
+    error = trial.user_attrs.get(_FAILED)
+    return {"number": trial.number, "settings": dict(trial.params), "score": score, "state": state, "error": error}
+
+
+def ended(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return the outcomes of a study in order, each point once: its first score or, without one, its last failure."""
+    scored: dict[str, dict[str, Any]] = {}
+    failed: dict[str, dict[str, Any]] = {}
+    for trial in study.get_trials():
+        if trial.state.name in ("COMPLETE", "PRUNED"):
+            scored.setdefault(_point(trial.params), outcome(trial))
+        elif _FAILED in trial.user_attrs:
+            failed[_point(trial.params)] = outcome(trial)
+    return sorted((failed | scored).values(), key=lambda found: found["number"])
 
 
 def _train(trial: optuna.Trial, options: RunOptions, reporters: Sequence[Reporter]) -> float:
     from ..experiments.trial import try_settings
 
-    optuna = _optuna()
+    optuna = load_optuna()
 
     def judge(done: float, score: float) -> None:
-        trial.report(score, step=round(done * _STEPS))
+        trial.report(score, step=round(done * STEPS))
         if done < 1 and trial.should_prune():
             raise optuna.TrialPruned
 
@@ -183,9 +165,9 @@ def _train(trial: optuna.Trial, options: RunOptions, reporters: Sequence[Reporte
         return try_settings(options, judge, reporters)
     except optuna.TrialPruned:
         raise
-    except Exception:
-        trial.set_user_attr(_FAILED, True)
-        raise
+    except Exception as error:
+        trial.set_user_attr(_FAILED, reason_of(error))
+        raise _FailedError from error
 
 
 def _wait_for_choices(study: optuna.Study, search: Search, before: int) -> None:

@@ -107,7 +107,7 @@ def command(
             request,
             trials=trials,
             engine=lambda missing: working.make(missing, request.runs_dir),
-            values=dict(map(_values, space or ())),
+            values=_space_of(space or ()),
             grid=grid,
             storage=storage,
             output=output,
@@ -115,6 +115,17 @@ def command(
             on_trial=shown.trial,
         )
     print_json(found.to_json()) if json else _print(found)
+    if any(trial.failed for trial in found.trials):
+        raise typer.Exit(1)
+
+
+def _space_of(texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+    space: dict[str, Sequence[Any]] = {}
+    for key, values in map(_values, texts):
+        if key in space:
+            raise RequestError(f"--space {key}: given twice; list all values in one, e.g. --space {key}=V1,V2")
+        space[key] = values
+    return space
 
 
 def _values(text: str) -> tuple[str, Sequence[Any]]:
@@ -128,7 +139,10 @@ def _values(text: str) -> tuple[str, Sequence[Any]]:
     key, equals, listed = text.partition("=")
     if not equals or not listed:
         raise RequestError(f"--space {text}: expected KEY=V1,V2, e.g. --space batch_size=16,32")
-    return key, [parse_setting(f"{key}={value}")[1] for value in listed.split(",")]
+    try:
+        return key, [parse_setting(f"{key}={value}")[1] for value in listed.split(",")]
+    except RequestError as error:
+        raise RequestError(str(error).replace("--set", "--space", 1)) from error
 
 
 class _Shown:
@@ -145,8 +159,8 @@ class _Shown:
 
     def trial(self, trial: Trial) -> None:
         """Say how a trial ended."""
-        if trial.error is not None:
-            print_remark(f"a trial failed: {trial.error}")
+        if trial.failed:
+            print_remark(f"a trial failed: {_shown(trial)}: {trial.error}" if trial.settings else trial.error or "")
             return
         self.done += 1
         if self.quiet:
@@ -159,7 +173,7 @@ def _shown(trial: Trial) -> str:
 
 
 def _outcome(trial: Trial) -> str:
-    return f"{trial.score:.2f}" + " (ended early)" * (trial.state == "pruned")
+    return "failed" if trial.score is None else f"{trial.score:.2f}" + " (ended early)" * (trial.state == "pruned")
 
 
 def _print(found: SearchResult) -> None:

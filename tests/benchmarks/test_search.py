@@ -3,20 +3,24 @@
 import json
 import os
 import shutil
+import signal
 import time
 import tomllib
+from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
-from linkbert.benchmarks import study as studies
+from linkbert.benchmarks import trial_storage
 from linkbert.benchmarks.inline import InlineEngine
 from linkbert.benchmarks.search import GU, grid_of, search
-from linkbert.benchmarks.study import Search, open_study, try_once
+from linkbert.benchmarks.study import Search, try_once
+from linkbert.benchmarks.trial_storage import open_study
 from linkbert.errors import RequestError, RunError
 from linkbert.experiments.options import RunOptions
 from linkbert.experiments.plan import make_plan, plan_finetune
 from linkbert.experiments.trial import SPLITS
 from linkbert.tasks.registry import TASKS
+from linkbert.training.stopping import Stopped
 
 SPACE = {"learning_rate": [1e-4, 2e-4, 4e-4], "batch_size": [2, 4]}
 
@@ -79,10 +83,11 @@ def test_a_search_trains_scores_dev_and_writes_a_recipe_file(run, options, data_
 
 def test_each_point_is_tried_once_and_failures_do_not_count(run, scored):
     found, ends = run(99)
-    assert sorted(trial.settings["learning_rate"] for trial in found.trials) == [1e-4, 2e-4, 4e-4]
+    rates = {trial.settings["learning_rate"]: trial for trial in found.trials if not trial.failed}
+    assert sorted(rates) == [1e-4, 2e-4, 4e-4]
     assert found.best.settings == {"learning_rate": 4e-4, "batch_size": 2}
-    failed = [trial for trial in ends if trial.error]
-    assert failed and all(trial.error == "out of memory" for trial in failed)
+    for failed in ([trial for trial in ends if trial.failed], [trial for trial in found.trials if trial.failed]):
+        assert failed and all((trial.error, trial.settings["batch_size"]) == ("out of memory", 4) for trial in failed)
     points = [tuple(settings.values()) for settings in scored if settings["batch_size"] == 2]
     assert len(points) == len(set(points)) == 3
 
@@ -123,7 +128,7 @@ def test_trials_that_begin_at_the_same_moment_are_of_different_points(options, s
 
 def test_a_trial_whose_machine_is_gone_is_repeated_by_the_others(run, options, monkeypatch, tmp_path):
     """The storage is a database, which several machines can use."""
-    monkeypatch.setattr(studies, "_BEATS", 1)
+    monkeypatch.setattr(trial_storage, "_BEATS", 1)
     values, storage = {"learning_rate": [1e-4, 2e-4]}, f"sqlite:///{tmp_path / 'trials.db'}"
     monkeypatch.setattr("linkbert.experiments.trial.try_settings", lambda options, judge, reporters: os._exit(9))
     assert _in_processes(1, lambda number: run(2, values, storage=storage)) == [9]
@@ -132,6 +137,81 @@ def test_a_trial_whose_machine_is_gone_is_repeated_by_the_others(run, options, m
     found, ends = run(2, values, storage=storage)
     assert sorted(trial.settings["learning_rate"] for trial in found.trials) == [1e-4, 2e-4] and len(ends) == 2
     assert found.trials[0].number == 1, "trial 0 was lost, and its settings are those of the next one"
+
+
+def test_a_trial_that_a_signal_stopped_is_tried_again_with_a_database_too(run, options, monkeypatch, tmp_path):
+    values, storage = {"learning_rate": [1e-4, 2e-4]}, f"sqlite:///{tmp_path / 'trials.db'}"
+
+    def stopped(options, judge, reporters):
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", stopped)
+    with pytest.raises(Stopped):
+        run(2, values, storage=storage)
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", lambda options, judge, reporters: 50.0)
+    found, ends = run(2, values, storage=storage)
+    assert len(found.trials) == len(ends) == 2 and found.trials[0].number == 1
+
+
+def test_a_journal_that_ends_within_a_line_is_mended(run, scored, tmp_path):
+    values, storage = {"learning_rate": [1e-4, 2e-4], "batch_size": [2]}, tmp_path / "trials.journal"
+    run(1, values, storage=str(storage))
+    whole = storage.read_bytes()
+    storage.write_bytes(whole + b'{"op_code":6,"worke')
+    found, ends = run(2, values, storage=str(storage))
+    assert len(found.trials) == 2 and len(ends) == 1 and storage.read_bytes().startswith(whole)
+
+
+def test_a_storage_that_cannot_be_written_any_more_ends_the_search(run, monkeypatch, tmp_path):
+    from optuna.storages.journal import JournalFileBackend
+
+    append = JournalFileBackend.append_logs
+
+    def full(self, logs):
+        with open(self._file_path, "ab") as file:
+            file.write(b'{"op_code')
+        raise OSError(28, "No space left on device")
+
+    def pretend(options, judge, reporters):
+        monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+        judge(1.0, 50.0)
+
+    values, storage = {"learning_rate": [1e-4, 2e-4]}, tmp_path / "trials.journal"
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", pretend)
+    with pytest.raises(RunError, match=r"trials\.journal: the trials cannot be written .*No space left"):
+        run(2, values, storage=str(storage))
+    assert storage.read_bytes().endswith(b"\n")
+    monkeypatch.setattr(JournalFileBackend, "append_logs", append)
+    monkeypatch.setattr("linkbert.experiments.trial.try_settings", lambda options, judge, reporters: 50.0)
+    assert len(run(2, values, storage=str(storage))[0].trials) == 2
+
+
+def test_the_recipe_file_holds_all_that_was_trained_with(options, tmp_path, scored):
+    base = tmp_path / "base.toml"
+    base.write_text("[biosses]\nweight_decay = 0.05\n")
+    values, output = {"learning_rate": [1e-4], "batch_size": [2]}, tmp_path / "found.toml"
+    request = replace(options, recipe_file=base)
+    search(request, trials=1, engine=lambda missing: InlineEngine(), values=values, output=output)
+    found = tomllib.loads(output.read_text())["biosses"]
+    assert found == {
+        "weight_decay": 0.05,
+        "max_length": 32,
+        "warmup": 0,
+        "epochs": 2,
+        "learning_rate": 1e-4,
+        "batch_size": 2,
+    }
+    small = replace(options, recipe="small", settings={"max_length": 32})
+    search(
+        small,
+        trials=1,
+        engine=lambda missing: InlineEngine(),
+        values=values,
+        output=output,
+        storage=str(tmp_path / "b"),
+    )
+    found = tomllib.loads(output.read_text())["biosses"]
+    assert found == {"learning_rate": 1e-4, "batch_size": 2, "epochs": 60, "max_length": 32, "warmup": 0.1}
 
 
 def test_another_search_is_not_mixed_with_the_one_that_is_there(run, scored):
@@ -169,8 +249,6 @@ def test_a_search_is_not_started_by_a_launcher(options, monkeypatch):
 
 
 def test_the_default_grid_follows_the_size_of_the_encoder_and_its_recipe(options, make_model):
-    from dataclasses import replace
-
     small = make_plan(replace(options, settings={"max_length": 32}), splits=SPLITS)
     grid = grid_of(small, {}, None)
     assert grid["learning_rate"] == (1e-4, 2e-4, 3e-4, 5e-4, 8e-4) and grid["epochs"] == (15, 30, 60)
@@ -197,7 +275,7 @@ def test_a_trial_that_is_behind_ends_early(options, monkeypatch, tmp_path):
 def test_a_missing_package_is_named_with_its_extra(options, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(RequestError, match=r"pip install 'linkbert\[search\]'"):
-        studies._optuna()
+        trial_storage.load_optuna()
 
 
 def test_the_command_line(cli, options, tmp_path):
@@ -206,5 +284,7 @@ def test_the_command_line(cli, options, tmp_path):
     done = cli(*command, "--trials", 2, *space)
     assert done.exit_code == 0, done.stderr
     assert "recipe recipe-biosses-tiny-bert.toml" in done.stdout and "[2/2] batch_size" in done.stderr
-    wrong = cli(*command, "--space", "batch_size")
-    assert wrong.exit_code == 2 and "expected KEY=V1,V2" in wrong.stderr
+    for wrong, said in (("batch_size", "expected KEY=V1,V2"), ("epochs=1,a", "--space epochs=a"),
+                        ("batch_size=8", "--space batch_size: given twice")):  # fmt: skip
+        refused = cli(*command, *space, "--space", wrong)
+        assert refused.exit_code == 2 and said in refused.stderr
