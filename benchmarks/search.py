@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from ..locks import run_lock
 from ..tasks.recipe import SMALL_HIDDEN_SIZE, problem_with
 from ..training.reporters import Progress
 from .jobs import Engine, Event, Job, reason_of_end
-from .study import Search, can_begin, ended, is_under_way, repeat_interrupted, try_once
-from .trial_storage import is_url, mend_journal, open_study, require_writable_storage
+from .study import can_begin, ended, is_under_way, repeat_interrupted, try_once
+from .trial_storage import Search, is_url, mend_journal, open_study, require_writable_storage
 
 _POLL_SECONDS = 0.5
 # The grid from which Gu et al. 2021 chose PubMedBERT's published numbers: these rates and batches, 2 to 60 epochs
@@ -174,16 +174,9 @@ def search(
     where = storage or str(options.runs_dir / "searches" / f"{task}-{model}.journal")
     search = Search(f"{task}-{model}", where, chosen, _about(plan, chosen))
     wanted = min(trials, len(search.combinations))
-    lock = Path(f"{where}.held")  # Optuna itself locks the file named `.lock` while it writes.
     path = output or Path(f"recipe-{task}-{model}.toml")
     require_writable(path.absolute().parent, "the folder of --output", create=False)
-    if not is_url(where):
-        require_writable(lock.parent, "the folder of --storage")
-    with nullcontext() if is_url(where) else run_lock(lock, f"the search in {where}"):
-        if not is_url(where):
-            mend_journal(where)
-        study = open_study(search)
-        repeat_interrupted(study, search)
+    with _held(search) as study:
         there = len(_scored(study))
         on_begin(there, wanted)
         _work_through(search, study, wanted, options, engine, on_progress, on_trial)
@@ -194,6 +187,21 @@ def search(
     best = max(complete, key=lambda trial: (trial.score, -trial.number))
     write_output(path, _recipe_text(plan, best, len(_scored(study))).encode(), "--output")
     return SearchResult(task, model, found, best, str(path))
+
+
+@contextmanager
+def _held(search: Search) -> Iterator[Any]:
+    """Open the study of a search, of which nobody else adds trials to a journal meanwhile."""
+    where = search.storage
+    with ExitStack() as held:
+        if not is_url(where):
+            lock = Path(f"{where}.held")  # Optuna itself locks the file named `.lock` while it writes.
+            require_writable(lock.parent, "the folder of --storage")
+            held.enter_context(run_lock(lock, f"the search in {where}"))
+            mend_journal(where)
+        study = open_study(search)
+        repeat_interrupted(study, search)
+        yield study
 
 
 def _about(plan: RunPlan, grid: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:

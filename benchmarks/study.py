@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from ..experiments.options import RunOptions
 from ..training.reporters import Reporter
 from ..training.stopping import Stopped
 from .jobs import reason_of
-from .trial_storage import STEPS, is_url, load_optuna, open_study
+from .trial_storage import STEPS, Search, is_url, load_optuna, open_study
 
 if TYPE_CHECKING:
     import optuna
@@ -33,28 +32,6 @@ class _TriedError(Exception):
 
 class _FailedError(Exception):
     """The training failed, for a reason that is kept with the trial."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is searched.
-
-    Attributes:
-        name: the name of the study in its storage.
-        storage: an Optuna storage URL, or the path of a journal file.
-        grid: setting -> the values that are tried.
-        about: what the scores of the study depend on beside the settings that are tried.
-    """
-
-    name: str
-    storage: str
-    grid: Mapping[str, tuple[Any, ...]]
-    about: Mapping[str, Any]
-
-    @property
-    def combinations(self) -> list[dict[str, Any]]:
-        """All points of the grid."""
-        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
 
 def repeat_interrupted(study: optuna.Study, search: Search) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,32 @@ from ..errors import RequestError, RunError
 if TYPE_CHECKING:
     import optuna
 
-    from .study import Search
-
 STEPS = 20  # parts of a training at which trials of different lengths are compared
 _BEATS = 60  # seconds between signs of life of a trial, where the storage is a database
 _OPENINGS = 5  # attempts to open a database, in which another process may be making the same tables
 _BUSY = ("IntegrityError", "OperationalError", "StorageInternalError")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched.
+
+    Attributes:
+        name: the name of the study in its storage.
+        storage: an Optuna storage URL, or the path of a journal file.
+        grid: setting -> the values that are tried.
+        about: what the scores of the study depend on beside the settings that are tried.
+    """
+
+    name: str
+    storage: str
+    grid: Mapping[str, tuple[Any, ...]]
+    about: Mapping[str, Any]
+
+    @property
+    def combinations(self) -> list[dict[str, Any]]:
+        """All points of the grid."""
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
 
 def is_url(storage: str) -> bool:

@@ -15,7 +15,8 @@ from ..files import require_writable
 from ..models.loading import ModelInfo, inspect_model
 from ..models.sources import ModelSource, find_model, name_problem, settings_sha256, weights_sha256
 from ..tasks.data import Split, encode_split, load_split, require_split
-from ..tasks.recipe import Recipe, default_recipe, departures, read_recipe_file, recipe_seed, resolve_recipe
+from ..tasks.departures import departures
+from ..tasks.recipe import Recipe, default_recipe, read_recipe_file, recipe_seed, resolve_recipe
 from ..tasks.registry import get_task
 from ..tasks.task import Task, Truncation
 from .identity import RunIdentity

@@ -13,8 +13,8 @@ import pytest
 from linkbert.benchmarks import trial_storage
 from linkbert.benchmarks.inline import InlineEngine
 from linkbert.benchmarks.search import GU, grid_of, search
-from linkbert.benchmarks.study import Search, try_once
-from linkbert.benchmarks.trial_storage import open_study
+from linkbert.benchmarks.study import try_once
+from linkbert.benchmarks.trial_storage import Search, open_study
 from linkbert.errors import RequestError, RunError
 from linkbert.experiments.options import RunOptions
 from linkbert.experiments.plan import make_plan, plan_finetune

@@ -2,7 +2,8 @@
 
 import pytest
 from linkbert.errors import RequestError
-from linkbert.tasks.recipe import default_recipe, departures, load_recipes, parse_setting, recipe_seed, resolve_recipe
+from linkbert.tasks.departures import departures
+from linkbert.tasks.recipe import default_recipe, load_recipes, parse_setting, recipe_seed, resolve_recipe
 from linkbert.tasks.registry import TASKS
 from linkbert.tasks.task import EXTRA
 
