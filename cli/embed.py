@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from ..errors import RequestError
 from . import options
 from .console import print_json, print_text, set_up_logging
 from .lines import input_lines, require_input
+
+_NO_LINES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xml", ".ann", ".conll")
 
 
 def command(
@@ -27,6 +30,7 @@ def command(
     ] = "cls",
     revision: options.Revision = None,
     max_length: options.MaxLength = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that --output names.")] = False,
     precision: options.Precision = "fp32",
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -39,14 +43,18 @@ def command(
     from ..experiments.embedding import Embedder, check_output, write_embeddings
 
     require_input(file)
+    if Path(file.lower().removesuffix(".gz")).suffix in _NO_LINES:
+        raise RequestError(f"{file}: its lines are no texts; write the texts into a .txt file, one a line")
     check_output(output, pooling)
+    if output.exists() and not overwrite:
+        raise RequestError(f"--output {output}: is there already; name another one, or use --overwrite")
     embedder = Embedder(model, pooling, max_length, precision, revision)  # type: ignore[arg-type]  # it checks the name
     with input_lines(file) as lines:
         texts = (line.rstrip("\r\n") for line in lines)
-        count = write_embeddings(embedder, texts, output)
-    if not count:
-        output.unlink(missing_ok=True)
-        raise RequestError(f"{file}: nothing to embed, the input is empty")
+        first = next(texts, None)
+        if first is None:
+            raise RequestError(f"{file}: nothing to embed, the input is empty")
+        count = write_embeddings(embedder, chain([first], texts), output)
     if json:
         print_json({"texts": count, "size": embedder.size, "cut": embedder.cut, "output": str(output)})
     elif not quiet:

@@ -192,7 +192,11 @@ def _write_documents(loaded: LoadedModel, reader: str, path: Path, chosen: str, 
     )
     found = predict_documents(loaded, documents)
     if chosen == "brat" and output is not None:
+        written: set[str] = set()
         for document, row in found:
+            if document.key in written:
+                raise RequestError(f"{document.where}: the id {document.key!r} comes again, and would be the same file")
+            written.add(document.key)
             write_brat(output, annotated(document, row))
     elif chosen == "bioc":
         parts: Any = bioc_xml if output is not None and output.suffix == ".xml" else bioc_json

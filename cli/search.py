@@ -114,9 +114,7 @@ def command(
             on_begin=shown.begin,
             on_trial=shown.trial,
         )
-    print_json(found.to_json()) if json else _print(found)
-    if any(trial.failed for trial in found.trials):
-        raise typer.Exit(1)
+    _finish(found, json=json)
 
 
 def _space_of(texts: Sequence[str]) -> dict[str, Sequence[Any]]:
@@ -174,6 +172,12 @@ def _shown(trial: Trial) -> str:
 
 def _outcome(trial: Trial) -> str:
     return "failed" if trial.score is None else f"{trial.score:.2f}" + " (ended early)" * (trial.state == "pruned")
+
+
+def _finish(found: SearchResult, *, json: bool) -> None:
+    print_json(found.to_json()) if json else _print(found)
+    if any(trial.failed for trial in found.trials):
+        raise typer.Exit(1)
 
 
 def _print(found: SearchResult) -> None:

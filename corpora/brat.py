@@ -88,7 +88,13 @@ def read_brat_document(path: Path, annotations: Path, key: str) -> Document:
 
 
 def write_brat(folder: Path, document: Document) -> None:
-    """Write the text and the annotations of a document into a BRAT folder, each file in one step."""
+    """Write the text and the annotations of a document into a BRAT folder, each file in one step.
+
+    Raises:
+        RequestError: the document's identifier names a place outside of the folder.
+    """
+    if not (folder / document.key).resolve().is_relative_to(folder.resolve()):
+        raise RequestError(f"{document.where}: the id {document.key!r} would be a file outside of {folder}; change it")
     lines = []
     for mention in document.mentions:
         # A line end inside of a mention would end the line of the annotation.

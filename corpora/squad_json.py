@@ -10,8 +10,12 @@ from .json_files import field, read_json
 from .sources import Row
 
 
-def read_squad(path: Path) -> Iterator[tuple[str, Row]]:
+def read_squad(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Row]]:
     """Yield (place in the file, question) with `id`, `question`, `context`, `answers`, and `document`, the title.
+
+    Args:
+        path: the file.
+        labelled: whether answers are read; if not, they need not be there, and none are given.
 
     Raises:
         RequestError: the file is not JSON in the form of SQuAD; the message names the place.
@@ -20,7 +24,9 @@ def read_squad(path: Path) -> Iterator[tuple[str, Row]]:
     if not isinstance(content, dict) or "data" not in content:
         raise RequestError(f"{path}: not a SQuAD file, it has no field 'data'; check that it is one")
     for number, article in enumerate(field(content, "data", list, str(path)), start=1):
-        title = str(article.get("title", number)) if isinstance(article, dict) else str(number)
+        # Without titles, the first articles of two files are two.
+        untitled = "/".join((*path.parts[-2:], str(number)))
+        title = str(article.get("title", untitled)) if isinstance(article, dict) else untitled
         place = f"{path}: article {number}"
         for position, paragraph in enumerate(field(article, "paragraphs", list, place), start=1):
             here = f"{place}, paragraph {position}"
@@ -28,7 +34,7 @@ def read_squad(path: Path) -> Iterator[tuple[str, Row]]:
             for item in field(paragraph, "qas", list, here):
                 where = f"{here}, question {item.get('id') if isinstance(item, dict) else ''}"
                 impossible = item.get("is_impossible", False) if isinstance(item, dict) else False
-                answers = [] if impossible else field(item, "answers", list, where)
+                answers = [] if impossible or not labelled else field(item, "answers", list, where)
                 yield (
                     where,
                     {

@@ -77,10 +77,13 @@ def export(run: str | Path, *, output: str | Path | None = None, format: str = "
     folder = Path(run)
     loaded = LoadedModel(read_run(folder).task, folder, "fp32")
     target = Path(output) if output is not None else folder / "onnx"
+    _require_export(target)
     loaded.model.to("cpu").eval()  # type: ignore[arg-type]  # the annotation of this method misleads pyright
     try:
         with atomic_folder(target) as staged:
             _write(loaded, staged)
+            if others := sorted({path.name for path in _entries(target)} - {path.name for path in staged.iterdir()}):
+                raise RequestError(f"{target}: holds {others[0]}, which an export does not write; name another folder")
             session = _session(staged / FILE)
             difference = max(_difference(loaded, session, shape) for shape in _SHAPES)
             if difference > _TOLERANCE:
@@ -92,6 +95,23 @@ def export(run: str | Path, *, output: str | Path | None = None, format: str = "
     except OSError as error:
         raise RunError(f"{target}: cannot be written ({error.strerror}); name another folder with --output") from error
     return Exported(str(target), difference, *speeds, speedup=speeds[1] / speeds[0])
+
+
+def _require_export(folder: Path) -> None:
+    """Make sure that a folder may be replaced: it is not there, or empty, or an earlier export.
+
+    Raises:
+        RequestError: it holds something else.
+    """
+    if folder.is_file():
+        raise RequestError(f"{folder}: a file; name a folder with --output")
+    entries = _entries(folder)
+    if entries and (not (folder / FILE).is_file() or any(path.is_dir() for path in entries)):
+        raise RequestError(f"{folder}: holds {entries[0].name}, and is no earlier export; name another folder")
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _write(loaded: LoadedModel, folder: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
 from ..corpora.conll import read_conll
 from ..corpora.json_files import parse_object
+from ..corpora.lines import open_binary
 from ..corpora.sources import Row
 from ..corpora.squad_json import read_squad
 from ..errors import RequestError
@@ -44,6 +46,8 @@ def predict(
     Raises:
         RequestError: there is no such task or run, the input is empty, or a line is malformed.
     """
+    if isinstance(lines, str):
+        raise RequestError("lines should be texts, one for each prediction, found one text; write [text]")
     loaded = LoadedModel(task, Path(model), precision)
     yield from loaded.predict_inputs(read_inputs(loaded.task, lines, name))
 
@@ -107,25 +111,31 @@ def input_format(path: Path) -> str:
     """
     if path.is_dir():
         return "brat"
-    if path.suffix in _TABLES:
+    name = path.name.lower().removesuffix(".gz")
+    suffix = Path(name).suffix
+    if suffix == ".ann":
+        raise RequestError(f"{path}: annotations without their text; name the folder, or the .txt file")
+    if suffix in _TABLES:
         raise RequestError(
             f"{path}: a table, whose lines are no texts; write its column of texts into a .txt file, one a line, or "
             'into JSON lines such as {"id": "1", "text": "..."}'
         )
-    if path.suffix in _TAGGED:
+    if suffix in _TAGGED:
         return "conll"
     if not path.is_file():
         return LINES  # A pipe can be read only once.
     try:
-        with path.open("rb") as handle:
+        with open_binary(path) as handle:
             head = handle.read(_HEAD)
-    except OSError as error:
-        raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise RequestError(f"{path}: the file cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if re.match(rb"\s*[^\s|]+\|t\|", head):
         return "pubtator"
-    if path.suffix == ".xml" or (path.suffix == ".json" and re.search(rb'"(passages|documents)"\s*:', head)):
+    if suffix == ".xml" or (suffix == ".json" and re.search(rb'"(passages|documents)"\s*:', head)):
         return "bioc"
-    return "squad" if path.suffix == ".json" and re.search(rb'"paragraphs"\s*:', head) else LINES
+    if suffix == ".json" and head.lstrip().startswith(b"["):
+        raise RequestError(f"{path}: a list in JSON; write each of its objects into a line of a .jsonl file")
+    return "squad" if suffix == ".json" and re.search(rb'"paragraphs"\s*:', head) else LINES
 
 
 def file_inputs(task: Task, form: str, path: Path) -> Iterator[Input]:
@@ -143,7 +153,7 @@ def file_inputs(task: Task, form: str, path: Path) -> Iterator[Input]:
 
 def _rows_of_file(form: str, path: Path) -> Iterator[tuple[str, Row]]:
     if form == "squad":
-        for where, row in read_squad(path):
+        for where, row in read_squad(path, labelled=False):
             yield where, {key: row[key] for key in ("id", "question", "context")}
         return
     for sentence in read_conll(path):

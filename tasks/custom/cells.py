@@ -167,13 +167,32 @@ class Cells:
         value = [self.record.get(name) for name in columns] if isinstance(columns, list) else self.value(role)
         if isinstance(value, str) and value.lstrip().startswith("["):
             value = self._json(role, value)
-        if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
-            value = list(value.values())  # such as {"A": "...", "B": "..."}
-        if isinstance(columns, list) and isinstance(value, list):
-            value = [item for item in value if item not in (None, "")]  # A question may have fewer options.
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(role, f"should be a list of texts, found {shown(value)}; correct the row")
         return value
+
+    def choices(self, role: str) -> dict[str, str]:
+        """Return texts to choose from by their names: those of an object, or A, B and so on for a list or for columns.
+
+        Of several columns, those that are empty are left out; the others keep their letters.
+
+        Raises:
+            RequestError: there are none.
+        """
+        columns = self.columns.names[role]
+        value = None if isinstance(columns, list) else self.value(role)
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            value = self._json(role, value)
+        if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+            return {str(key).strip(): text for key, text in value.items()}
+        if isinstance(columns, list):
+            listed = [self.record.get(name) for name in columns]
+            if wrong := [item for item in listed if not isinstance(item, str | None)]:
+                raise self.wrong(role, f"should be texts, found {shown(wrong[0])}; correct the row")
+        else:
+            listed = self.texts(role)
+        named = zip(map(chr, range(ord("A"), ord("A") + len(listed))), listed, strict=True)
+        return {name: text or "" for name, text in named if text or not isinstance(columns, list)}
 
     def _json(self, role: str, value: str) -> Any:
         try:

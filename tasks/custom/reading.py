@@ -6,7 +6,8 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ from ...files import sha256_of
 from .cells import Columns, find_columns
 from .documents import PairRules, kinds_of_relations, related_rows, tagged_rows
 from .kinds import KINDS
-from .table_rows import rows_of_table
+from .table_rows import rows_of_table, separator_of
 from .task_file import TaskFile
 
+SAMPLE = 2000  # records by which columns are judged
 _HEAD = 4096  # bytes by which a format is recognised
 _SUFFIXES = {
     ".parquet": "parquet", ".xml": "bioc", ".pubtator": "pubtator", ".conll": "conll", ".iob": "conll",
@@ -230,13 +232,18 @@ class Reader:
         else:
             records = read_json_table(path) if name == "json" else read_parquet(path)
             how = {"json": "JSON", "parquet": "Parquet"}.get(name, name)
-        first = next(records, None)
-        if first is None:
+        sample = list(islice(records, SAMPLE))
+        if not sample:
             raise RequestError(f"{where}: no example in it; get the file again")
-        columns = self._columns(list(first[1]), f"{where}:1" if name == "csv" else str(where))
+        # An object in JSON may lack a field that others have.
+        available = list(dict.fromkeys(key for _, record in sample for key in record))
+        columns = self._columns(available, f"{where}:1" if name == "csv" else str(where))
+        labels = columns.names.get("labels")
+        if labels is not None and not isinstance(labels, list) and columns.separator is None:
+            columns = replace(columns, separator=separator_of(record.get(labels) for _, record in sample))
         shown = ", ".join(f"{role} in {column!r}" for role, column in columns.names.items())
         self.remarks[f"{where}: {how}; {shown}"] = None
-        yield from rows_of_table(file.kind.convert, chain([first], records), columns)
+        yield from rows_of_table(file.kind.convert, chain(sample, records), columns)
 
     def _dialect(self, path: Path) -> Dialect:
         given = self.file.dialect

@@ -17,10 +17,10 @@ from ...errors import RequestError
 from ...models.sources import safe_name
 from .column_guess import ORDER, about, fits, roles
 from .kinds import KINDS
-from .reading import DOCUMENTS, format_of
+from .reading import DOCUMENTS, SAMPLE, format_of
+from .table_rows import separator_of
 from .task_file_checks import SPLITS, WHOLE
 
-_SAMPLE = 2000  # records by which columns are judged
 _SPLIT_NAMES = {
     "train": ("train", "training"),
     "dev": ("dev", "devel", "valid", "validation", "val"),
@@ -69,7 +69,11 @@ class Suggestion:
             lines += ["", "# No document (or, where there is none, no text) is in two splits.", "[split]"]
             lines += [f"{split} = 0.1" for split in missing] + ["seed = 42"]
         if self.columns:
-            lines += ["", "[columns]", *(f"{role} = {json.dumps(column)}" for role, column in self.columns.items())]
+            lines += [
+                "",
+                "[columns]",
+                *(f"{role} = {json.dumps(column, ensure_ascii=False)}" for role, column in self.columns.items()),
+            ]
         lines += ["", "# [recipe]  # settings of your own; `linkbert finetune TASK_FILE --model M --dry-run` shows all"]
         return "\n".join([*lines, ""])
 
@@ -225,14 +229,17 @@ def _table(path: Path, form: str, family: str | None) -> tuple[str, dict[str, An
         remarks.append(f"fields are {dialect}")
     else:
         records = read_json_table(path) if form == "json" else read_parquet(path)
-    rows = [row for _, row in islice(records, _SAMPLE)]
+    rows = [row for _, row in islice(records, SAMPLE)]
     if not rows:
         raise RequestError(f"{path}: no example in it; check the file")
-    values = {column: [row.get(column) for row in rows] for column in rows[0]}
+    values = {column: [row.get(column) for row in rows] for column in dict.fromkeys(key for row in rows for key in row)}
     names = [family] if family else [name for name in ORDER if fits(name, values)]
     for name in names:
         columns = roles(name, values)
         if any(columns.keys() >= set(needed) for needed in KINDS[name].needs):
+            if isinstance(labels := columns.get("labels"), str) and any(isinstance(one, str) for one in values[labels]):
+                columns["separator"] = separator_of(values[labels])
+                remarks.append(f"labels are separated by {columns['separator']}")
             remarks += [f"{role}: column {column!r}{about(values, column)}" for role, column in columns.items()]
             return name, columns, remarks
     raise RequestError(

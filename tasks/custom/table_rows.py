@@ -98,6 +98,12 @@ def text_with_class(cells: Cells) -> Row:
     return {"text": cells.text("text"), "label": cells.label()}
 
 
+def separator_of(values: Iterable[Any]) -> str:
+    """Return what separates labels in the cells of a column: `;` or `|` if it is there, else `,` if that is."""
+    texts = [value for value in values if isinstance(value, str) and not value.lstrip().startswith("[")]
+    return next((item for item in _SEPARATORS if any(item in text for text in texts)), _SEPARATORS[0])
+
+
 def text_with_labels(cells: Cells) -> Row:
     """Read a text with its labels: a list, a text with separators, or one column of 0 and 1 for each label."""
     columns = cells.columns.names["labels"]
@@ -112,7 +118,7 @@ def text_with_labels(cells: Cells) -> Row:
         return {"text": cells.text("text"), "label": chosen}
     value = cells.value("labels")
     if isinstance(value, str) and not value.lstrip().startswith("["):
-        separator = cells.columns.separator or next((item for item in _SEPARATORS if item in value), ";")
+        separator = cells.columns.separator or separator_of([value])
         value = [part.strip() for part in value.split(separator) if part.strip()]
         return {"text": cells.text("text"), "label": list(dict.fromkeys(value))}
     labels = [label.strip() for label in (cells.texts("labels") if value else [])]
@@ -131,29 +137,33 @@ def pair_with_number(cells: Cells) -> Row:
 
 def question_with_options(cells: Cells) -> Row:
     """Read a question with its options and the number, letter or text of the right one."""
-    options = cells.texts("options")
+    choices = cells.choices("options")
+    options = list(choices.values())
     if not FEWEST_OPTIONS <= len(options) <= MOST_OPTIONS:
         raise cells.wrong(
             "options", f"has {len(options)} options, expected {FEWEST_OPTIONS} to {MOST_OPTIONS}; correct the row"
         )
-    return {"question": cells.text("question"), "options": options, "label": _answer_number(cells, options)}
+    return {"question": cells.text("question"), "options": options, "label": _answer_number(cells, choices)}
 
 
-def _answer_number(cells: Cells, options: list[str]) -> int:
-    """Return the number of the right option, which is given as a number, a letter, or its text.
+def _answer_number(cells: Cells, choices: dict[str, str]) -> int:
+    """Return the number of the right option, which is given as a number, by its name (a letter), or as its text.
 
     Raises:
         RequestError: it is none of these, or can be read in two ways (`A` where an option is called `A` but stands
             elsewhere) and the task file does not say which one is right.
     """
     answer, first = cells.label("answer"), cells.columns.first_answer
-    letters = [chr(ord("A") + number) for number in range(len(options))]
+    options, letters = list(choices.values()), [name.upper() for name in choices]
     lowest = first if isinstance(first, int) else 0
     number = int(answer) - lowest if re.fullmatch(r"[0-9]{1,4}", answer) else -1
-    by_number = number if number in range(len(options)) else None
+    # An empty column is no option, and the places of those after it are still counted from the first column.
+    lettered = all(len(name) == 1 and name.isascii() and name.isalpha() for name in letters)
+    places = [ord(name) - ord("A") for name in letters] if lettered else list(range(len(options)))
+    by_number = places.index(number) if number in places else None
     by_letter = letters.index(answer.upper()) if answer.upper() in letters else None
     by_text = options.index(answer) if answer in options else None
-    if first == letters[0]:
+    if first == "A" or (not lettered and by_letter is not None):
         readings = [by_letter]
     elif first is not None or not isinstance(cells.value("answer"), str):
         readings = [by_number]  # A number in JSON or Parquet is not a text.
@@ -170,7 +180,7 @@ def _answer_number(cells: Cells, options: list[str]) -> int:
         )
     raise cells.wrong(
         "answer",
-        f"should be a letter A to {letters[-1]}, a number {lowest} to {lowest + len(options) - 1}, or the text of an "
+        f"should be a letter A to {letters[-1]}, a number {lowest} to {lowest + max(places)}, or the text of an "
         f"option, found {shown(answer)}; correct the row, or set first_answer = 1 under [columns] if options are "
         "counted from 1",
     )
