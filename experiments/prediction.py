@@ -156,5 +156,9 @@ def _rows_of_file(form: str, path: Path) -> Iterator[tuple[str, Row]]:
         for where, row in read_squad(path, labelled=False):
             yield where, {key: row[key] for key in ("id", "question", "context")}
         return
+    column: int | None = None
     for sentence in read_conll(path):
-        yield f"{path}:{sentence.lines[0]}", {"tokens": [columns[0] for columns in sentence.rows]}
+        if column is None:
+            counted = [row[0] for row in sentence.rows] == list(map(str, range(1, len(sentence.rows) + 1)))
+            column = 1 if counted and len(sentence.rows[0]) > 1 else 0  # CoNLL-U and others number the words first.
+        yield f"{path}:{sentence.lines[0]}", {"tokens": [columns[column] for columns in sentence.rows]}

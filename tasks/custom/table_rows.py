@@ -84,13 +84,17 @@ def _span(cells: Cells, role: str, item: Any, text: str, number: int = 1) -> Men
 
 def relation(cells: Cells) -> Row:
     """Read a text with the relation of two mentions, which are marked where their spans are given."""
-    text = cells.text("text")
     if "first" in cells.columns.names and "second" in cells.columns.names:
-        spans = [_span(cells, role, cells.value(role), text) for role in ("first", "second")]
-        marked = mark(text, (0, len(text)), spans[:1], spans[1:], cells.columns.marks)
         # Pairs of one sentence have different marks; they must all be in one split.
-        return {"text": marked, "label": cells.label(), "group": text}
-    return {"text": text, "label": cells.label()}
+        return {"text": marked_text(cells), "label": cells.label(), "group": cells.text("text")}
+    return {"text": cells.text("text"), "label": cells.label()}
+
+
+def marked_text(cells: Cells) -> str:
+    """Read a text, and mark the two mentions whose spans are `first` and `second`."""
+    text = cells.text("text")
+    spans = [_span(cells, role, cells.value(role), text) for role in ("first", "second")]
+    return mark(text, (0, len(text)), spans[:1], spans[1:], cells.columns.marks)
 
 
 def text_with_class(cells: Cells) -> Row:

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbert.corpora.annotated import paragraphs
-from linkbert.corpora.brat import read_brat, read_brat_document
+from linkbert.corpora.annotated import Document, paragraphs
+from linkbert.corpora.brat import read_brat, read_brat_document, write_brat
 from linkbert.errors import RequestError
 
 TEXT = "Aspirin cures pain.\nWomen took it.\n"
@@ -111,3 +111,9 @@ def test_a_mention_across_a_line_end_joins_the_lines(folder):
     write(folder, "T1\tX 14 25\tpain. Women\n", TEXT + "Third line.\n")
     (document,) = read_brat(folder)
     assert list(paragraphs(document)) == [(0, 34), (35, 46)]
+
+
+def test_a_document_is_not_written_outside_of_the_folder(tmp_path):
+    with pytest.raises(RequestError, match=r"'\.\./escaped' would be a file outside of"):
+        write_brat(tmp_path / "out", Document("../escaped", "pain", "x.pubtator", (), ()))
+    assert not list(tmp_path.iterdir())

@@ -77,3 +77,14 @@ def test_another_structure_is_refused_with_its_place(path, content, message):
     path.write_text(content)
     with pytest.raises(RequestError, match=message):
         list(read_squad(path))
+
+
+def test_untitled_articles_of_two_files_are_two_and_answers_may_be_missing(tmp_path):
+    question = {"id": "1", "question": "q"}
+    for name in ("train.json", "dev.json"):
+        content = {"data": [{"paragraphs": [{"context": "c", "qas": [question]}]}]}
+        (tmp_path / name).write_text(json.dumps(content))
+    found = [next(read_squad(tmp_path / name, labelled=False))[1] for name in ("train.json", "dev.json")]
+    assert len({row["document"] for row in found}) == 2 and found[0]["answers"]["text"] == []
+    with pytest.raises(RequestError, match="answers"):
+        list(read_squad(tmp_path / "dev.json"))

@@ -46,6 +46,19 @@ def test_files_hold_the_same_numbers_as_arrays(cli, tiny, tmp_path):
         assert len(row["tokens"]) == len(wanted) and np.allclose(row["embedding"], wanted, atol=1e-6)
 
 
+def test_an_earlier_file_is_not_lost(cli, tiny, tmp_path):
+    (tmp_path / "x.npy").write_text("precious")
+    (tmp_path / "texts.txt").write_text("pain\n")
+    (tmp_path / "none.txt").write_text("")
+    command = ("--model", tiny, "--output", "x.npy")
+    refused = cli("embed", "texts.txt", *command)
+    assert refused.exit_code == 2 and "is there already" in refused.stderr
+    assert cli("embed", "none.txt", *command, "--overwrite").exit_code == 2
+    assert (tmp_path / "x.npy").read_text() == "precious"
+    assert cli("embed", "texts.txt", *command, "--overwrite").exit_code == 0
+    assert "its lines are no texts" in cli("embed", "x.csv", "--model", tiny, "--output", "y.npy").stderr
+
+
 def test_a_text_beyond_the_limit_loses_its_end_and_is_counted(tiny, tmp_path):
     embedder = Embedder(str(tiny), "cls", max_length=6)
     assert write_embeddings(embedder, ["the pain " * 9, "the pain"], tmp_path / "x.npy") == 2

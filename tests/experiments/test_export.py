@@ -1,6 +1,7 @@
 """An exported model gives the outputs of the original, for texts of any length and number."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -33,6 +34,23 @@ def test_outputs_equal_those_of_torch(exported, trained):
             assert np.allclose(found, model(**batch).logits.numpy(), atol=1e-5)
     labels = json.loads((module.Path(exported.folder) / "config.json").read_text())["id2label"]
     assert list(labels.values()) == ["yes", "no", "maybe"]
+
+
+def test_only_an_earlier_export_is_replaced(exported, trained, tmp_path):
+    run = trained / "runs" / "pubmedqa" / "tiny" / "seed-1"
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
+    for folder in (tmp_path / "thesis", run):
+        with pytest.raises(RequestError, match="is no earlier export"):
+            export(run, output=folder)
+    again = tmp_path / "onnx"
+    shutil.copytree(exported.folder, again)
+    (again / "notes.txt").write_text("precious")
+    with pytest.raises(RequestError, match=r"holds notes\.txt, which an export does not write"):
+        export(run, output=again)
+    assert (again / "notes.txt").exists() and (tmp_path / "thesis" / "chapter1.tex").exists()
+    (again / "notes.txt").unlink()
+    assert export(run, output=again).folder == str(again)
 
 
 def test_a_model_that_gives_other_outputs_is_not_kept(trained, tmp_path, monkeypatch):

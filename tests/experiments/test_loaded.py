@@ -1,13 +1,18 @@
 """A loaded model predicts many times, at constant memory, for lines and for documents."""
 
+import gzip
 import json
+from types import SimpleNamespace
 
 import pytest
 from linkbert.corpora.annotated import Document
 from linkbert.errors import RequestError
 from linkbert.experiments.document_prediction import annotated, predict_documents
-from linkbert.experiments.loaded import LoadedModel, load
+from linkbert.experiments.loaded import LoadedModel, load, read_input
+from linkbert.experiments.prediction import file_inputs, input_format
 from linkbert.experiments.prediction_formats import as_text
+from linkbert.tasks.custom.cells import Cells, Columns
+from linkbert.tasks.custom.kinds import KINDS
 
 TEXT = "the renal pain fell .\nwomen took the drug \U0001f600 for renal pain .\n\n"
 
@@ -158,3 +163,50 @@ def test_inputs_that_lose_their_end_are_counted(cli, trained):
     run = trained / "runs" / "hoc" / "tiny" / "seed-1"
     done = cli("predict", "hoc", "-", "--model", run, stdin="the pain " * 200 + "\nthe drug\n")
     assert done.exit_code == 0 and "1 inputs were longer than the model's limit" in done.stderr
+
+
+def test_spans_of_a_relation_are_marked_as_for_the_training():
+    record = {
+        "text": "aspirin cures pain",
+        "first": {"start": 0, "end": 7, "label": "Drug"},
+        "second": [14, 18, "Pain"],
+    }
+    names = {name: name for name in ("text", "first", "second")} | {"label": "relation"}
+    cells = Cells("x", record | {"relation": "cures"}, Columns(names, marks="markers"))
+    family = SimpleNamespace(label_column="label", from_text=None, columns=("text",))
+    task = SimpleNamespace(definition={"marks": "markers"}, family=family, parse=lambda row: row)
+    expected = KINDS["relation"].convert(cells)["text"]
+    assert (
+        read_input(task, {"id": "1", **record}).example == {"id": "1", "text": expected} and expected != record["text"]
+    )
+    with pytest.raises(RequestError, match="input 1: the column .second."):
+        read_input(task, {"id": "1", **record, "second": "pain"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [("a.conll.gz", b"pain O\n", "conll"), ("a.IOB", b"pain O\n", "conll"), ("a.txt", b"pain\n", "lines"),
+     ("a.pubtator.gz", b"1|t|pain\n", "pubtator"), ("a.xml.gz", b"<collection>", "bioc")],
+)  # fmt: skip
+def test_formats_of_inputs(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert input_format(tmp_path / name) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("a.CSV", b"a,b\n", "a table"), ("a.csv.gz", b"a,b\n", "a table"), ("a.ann", b"T1", "name the folder"),
+     ("a.json", b'[{"text": "x"}]', "a list in JSON")],
+)  # fmt: skip
+def test_inputs_whose_lines_are_no_texts_are_refused(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RequestError, match=said):
+        input_format(tmp_path / name)
+
+
+@pytest.mark.parametrize("first", ["", "{number} "])
+def test_words_of_a_conll_file_may_be_numbered(tmp_path, first):
+    rows = (f"{first}{word} O".format(number=number) for number, word in enumerate(("the", "pain"), start=1))
+    (tmp_path / "a.conll").write_text("\n".join(rows) + "\n")
+    task = SimpleNamespace(definition=None, family=SimpleNamespace(label_column="tags", from_text=None), parse=dict)
+    assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]

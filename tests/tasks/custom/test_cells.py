@@ -4,6 +4,7 @@ import pytest
 from linkbert.errors import RequestError
 from linkbert.tasks.custom.cells import Cells, Columns, find_columns
 from linkbert.tasks.custom.kinds import KINDS
+from linkbert.tasks.custom.table_rows import separator_of
 
 
 def row_of(family, record, names=None, **options):
@@ -139,6 +140,35 @@ def test_a_number_is_not_the_text_of_another_option():
     assert answer(3, ["0", "1", "3", "4"]) == 3
     assert answer("3", ["0", "1", "3", "4"], first_answer=0) == 3
     assert answer("20", ["10", "20", "30"]) == answer(20, ["10", "20", "30"]) == 1
+
+
+def columns_answer(record, value, **settings):
+    names = {"question": "question", "options": ["A", "B", "C", "D"], "answer": "answer"}
+    return row_of("choice", {"question": "q", **record, "answer": value}, names, **settings)
+
+
+def test_an_empty_column_is_no_option_and_the_others_keep_their_letters():
+    record = {"A": "a0", "B": "", "C": "c0", "D": "d0"}
+    for value in ("C", "c0", "2"):
+        row = columns_answer(record, value)
+        assert row["options"][row["label"]] == "c0" and row["options"] == ["a0", "c0", "d0"]
+    assert columns_answer(record, "3", first_answer=1)["label"] == 1
+    with pytest.raises(RequestError, match="should be a letter"):
+        columns_answer(record, "B")
+
+
+def test_the_letters_of_an_object_name_its_options():
+    options = {"D": "d0", "A": "a0", "B": "b0", "C": "c0"}
+    for value, text in (("B", "b0"), ("D", "d0"), ("1", "b0"), ("c0", "c0")):
+        row = row_of("choice", {"question": "q", "options": options, "answer": value})
+        assert row["options"][row["label"]] == text
+    named = {"question": "q", "options": {"op1": "x", "op2": "y"}, "answer": "op2"}
+    assert row_of("choice", named)["label"] == 1
+
+
+def test_a_column_has_one_separator():
+    assert separator_of(["pain, chronic; fever", "nausea"]) == ";"
+    assert separator_of(["pain, fever", "nausea"]) == "," and separator_of(["pain", None]) == ";"
 
 
 @pytest.mark.parametrize(("value", "options"), [("3", ["0", "1", "3", "4"]), ("A", ["E", "A", "D", "K"])])
