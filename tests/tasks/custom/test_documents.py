@@ -77,6 +77,21 @@ def test_masks_and_markers_of_two_mentions():
     assert mark("x", (0, 1), [Mention("T", "g\u00e8ne 2", 0, 1, "")], [], "masks") == "@G-NE$"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "markers", "masks"),
+    [
+        ((0, 10), (0, 5), "@ * a * # ^ b ^ renal # pain @.", "@A$ @B$."),
+        ((6, 10), (0, 10), "# ^ b ^ renal @ * a * pain @ #.", "@B$ @A$."),
+        ((0, 10), (0, 10), "@ * a * # ^ b ^ renal pain # @.", "@A$ @B$."),
+        ((0, 5), (5, 10), "@ * a * renal @# ^ b ^  pain #.", "@A$@B$."),
+    ],
+)
+def test_both_of_two_overlapping_mentions_are_marked(first, second, markers, masks):
+    arguments = [Mention("T1", "a", *first, "")], [Mention("T2", "b", *second, "")]
+    assert mark("renal pain.", (0, 11), *arguments, "markers") == markers
+    assert mark("renal pain.", (0, 11), *arguments, "masks") == masks
+
+
 def test_masks_and_markers_are_those_that_the_encoding_finds():
     from linkbert.tasks.fitting import _MENTION
 
