@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import RequestError
@@ -60,6 +60,8 @@ class Document:
         mentions: its mentions in order of their position.
         relations: its relations.
         passages: start and end of its passages, where the format has them.
+        offsets: where each passage begins in the source, if that is not its start here.
+        infons: what the source says about each passage, if it does.
     """
 
     key: str
@@ -68,6 +70,8 @@ class Document:
     mentions: tuple[Mention, ...]
     relations: tuple[Relation, ...] = ()
     passages: tuple[tuple[int, int], ...] = ()
+    offsets: tuple[int, ...] = ()
+    infons: tuple[Mapping[str, str], ...] = ()
 
 
 def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:

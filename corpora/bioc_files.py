@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def _refusing(where: str) -> Iterator[None]:
 
 def _document(source: Any, key: str, where: str) -> Document:
     text, parts, mentions, relations = "", [], [], list(source.relations)
+    units: list[Any] = []
     check_text(key)
     taken = [*source.annotations] if source.annotations else []
     if taken:
@@ -87,6 +88,7 @@ def _document(source: Any, key: str, where: str) -> Document:
             begin = len(text) + 1 if text else 0
             text = f"{text}\n{unit.text or ''}" if text else unit.text or ""
             parts.append((begin, len(text)))
+            units.append(unit)
             relations += unit.relations if unit is not passage else []
             for annotation in unit.annotations:
                 mentions.append(_mention(annotation, unit.offset, unit.text or "", begin, where))
@@ -103,7 +105,12 @@ def _document(source: Any, key: str, where: str) -> Document:
             if (count := known[argument]) != 1:
                 what = "is not among the annotations" if not count else f"is the id of {count} annotations"
                 raise RequestError(f"{relation.where}: it names {argument}, which {what}; correct it")
-    return Document(key, text, where, tuple(mentions), found, tuple(parts))
+    offsets, infons = tuple(unit.offset for unit in units), tuple(_texts(unit.infons or {}) for unit in units)
+    return Document(key, text, where, tuple(mentions), found, tuple(parts), offsets, infons)
+
+
+def _texts(infons: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in infons.items()}
 
 
 def _mention(annotation: Any, offset: int, text: str, begin: int, where: str) -> Mention:
@@ -161,20 +168,27 @@ def _lines_of_ids(path: Path) -> dict[str, int]:
 
 
 def bioc_document(document: Document) -> Any:
-    """Return a document as an object of the package `bioc`, with its passages, mentions and relations."""
+    """Return a document as an object of the package `bioc`, with its passages, mentions and relations.
+
+    Offsets are those of the source, if it was a BioC file, so that the mentions can be merged with it.
+    """
     from bioc import BioCAnnotation, BioCDocument, BioCLocation, BioCNode, BioCPassage, BioCRelation
 
     made: Any = BioCDocument()
     made.id = document.key
-    for start, end in document.passages or tuple(paragraphs(document)):
+    for number, (start, end) in enumerate(document.passages or tuple(paragraphs(document))):
         passage: Any = BioCPassage()
-        passage.offset, passage.text = start, document.text[start:end]
+        passage.offset = document.offsets[number] if document.offsets else start
+        passage.text = document.text[start:end]
+        if document.infons:
+            passage.infons.update(document.infons[number])
         for mention in document.mentions:
             if start <= mention.start and mention.end <= end:
                 annotation: Any = BioCAnnotation()
                 annotation.id, annotation.text = mention.key, document.text[mention.start : mention.end]
                 annotation.infons["type"] = mention.kind
-                annotation.add_location(BioCLocation(mention.start, mention.end - mention.start))
+                place = passage.offset + mention.start - start
+                annotation.add_location(BioCLocation(place, mention.end - mention.start))
                 passage.add_annotation(annotation)
         made.add_passage(passage)
     for number, relation in enumerate(document.relations, start=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..corpora.annotated import Document, Mention, Relation, paragraphs
@@ -71,7 +72,7 @@ def _parts(loaded: LoadedModel, document: Document) -> Iterator[_Part]:
     definition = _definition(loaded)
     if loaded.task.head.per_word:
         # Mentions that are annotated already say nothing about where passages end.
-        bare = Document(document.key, document.text, document.where, (), (), document.passages)
+        bare = replace(document, mentions=(), relations=())
         for start, end in paragraphs(bare):
             yield {"text": document.text[start:end]}, start
     elif definition is not None and (rules := definition.pair_rules) is not None:
@@ -109,6 +110,26 @@ def _joined(loaded: LoadedModel, document: Document, parts: Sequence[_Part], fou
     return {"id": document.key, **{key: value for row in found for key, value in row.items() if key != "id"}}
 
 
+def _related(document: Document, found: Sequence[Row]) -> Document:
+    """Return a document with relations. Its mentions get new keys, since those of some formats are none in BRAT.
+
+    A relation of two concepts becomes one of each mention of the first with each of the second.
+    """
+    names: dict[str, list[str]] = {}
+    mentions = []
+    for number, mention in enumerate(document.mentions, start=1):
+        mentions.append(replace(mention, key=f"T{number}"))
+        for name in {mention.key, *mention.concepts}:
+            names.setdefault(name, []).append(f"T{number}")
+    relations = tuple(
+        Relation(one["label"], first, second, document.where)
+        for one in found
+        for first in names[one["first"]]
+        for second in names[one["second"]]
+    )
+    return replace(document, mentions=tuple(mentions), relations=relations)
+
+
 def annotated(document: Document, row: Row) -> Document:
     """Return a document with the mentions and relations that were found in it, in place of what it had.
 
@@ -120,10 +141,9 @@ def annotated(document: Document, row: Row) -> Document:
             Mention(f"T{number}", entity["label"], entity["start"], entity["end"], document.where)
             for number, entity in enumerate(row["entities"], start=1)
         )
-        return Document(document.key, document.text, document.where, mentions, (), document.passages)
+        return replace(document, mentions=mentions, relations=())
     if "relations" in row:
-        relations = tuple(Relation(r["label"], r["first"], r["second"], document.where) for r in row["relations"])
-        return Document(document.key, document.text, document.where, document.mentions, relations, document.passages)
+        return _related(document, row["relations"])
     raise RequestError(
         "BRAT and BioC files hold mentions and relations, which this task does not find; write JSON lines"
     )

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbert.corpora.bioc_files import read_bioc
+from linkbert.corpora.bioc_files import bioc_json, bioc_xml, read_bioc
 from linkbert.errors import RequestError
 
 ANNOTATION = {
@@ -163,3 +163,16 @@ def test_a_packed_file_is_refused_with_what_to_do(folder):
     (folder / "train.xml.gz").write_bytes(b"")
     with pytest.raises(RequestError, match="unpack it with gunzip"):
         list(read_bioc(folder / "train.xml.gz"))
+
+
+@pytest.mark.parametrize("write", [bioc_json, bioc_xml])
+def test_offsets_and_infons_of_the_source_are_kept(folder, write):
+    passage = deepcopy(PASSAGE) | {"infons": {"type": "abstract"}}
+    (found,) = read_json(folder, DOCUMENT | {"passages": [DOCUMENT["passages"][0], passage]})
+    path = folder / ("again.json" if write is bioc_json else "again.xml")
+    path.write_text("".join(write([found])))
+    (again,) = read_bioc(path)
+    assert again.offsets == found.offsets == (0, 30) and again.infons[1] == {"type": "abstract"}
+    assert again.mentions[0].start == found.mentions[0].start == 9, "in the text of the document"
+    place = str(again.offsets[1])
+    assert f'"offset": {place}' in path.read_text() or f'offset="{place}"' in path.read_text()

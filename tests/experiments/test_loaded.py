@@ -5,7 +5,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from linkbert.corpora.annotated import Document
+from linkbert.corpora.annotated import Document, Mention
 from linkbert.errors import RequestError
 from linkbert.experiments.document_prediction import annotated, predict_documents
 from linkbert.experiments.loaded import LoadedModel, load, read_input
@@ -210,3 +210,17 @@ def test_words_of_a_conll_file_may_be_numbered(tmp_path, first):
     (tmp_path / "a.conll").write_text("\n".join(rows) + "\n")
     task = SimpleNamespace(definition=None, family=SimpleNamespace(label_column="tags", from_text=None), parse=dict)
     assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]
+
+
+def test_relations_of_concepts_become_relations_of_mentions_with_keys_of_brat():
+    mentions = (
+        Mention("0-7-1", "Drug", 0, 7, "x", ("D1",)),
+        Mention("9", "Pain", 14, 18, "x", ("D2",)),
+        Mention("10", "Pain", 20, 24, "x", ("D2",)),
+    )
+    document = Document("d", "aspirin cures pain, ache", "x", mentions)
+    found = annotated(document, {"relations": [{"label": "cures", "first": "D1", "second": "D2"}]})
+    assert [mention.key for mention in found.mentions] == ["T1", "T2", "T3"]
+    assert [(one.first, one.second) for one in found.relations] == [("T1", "T2"), ("T1", "T3")]
+    found = annotated(document, {"relations": [{"label": "cures", "first": "0-7-1", "second": "9"}]})
+    assert [(one.first, one.second) for one in found.relations] == [("T1", "T2")]
