@@ -226,12 +226,13 @@ def _work_through(
         return
     working, started, running, failed = engine(wanted - there), 0, 0, 0
     try:
-        # Other machines may add trials to the same study, or leave some unfinished.
-        while (missing := wanted - len(_scored(study)) - failed) > 0:
+        while True:
+            # Other machines may add trials to the same study, or leave some unfinished.
+            missing = wanted - len(_scored(study)) - failed
             while running < min(working.slots, missing) and can_begin(study, search):
                 working.start(Job(started, f"trial {started + 1}", try_once, (search, there + started, options)))
                 started, running = started + 1, running + 1
-            if not running and not is_under_way(study):
+            if not running and (missing <= 0 or not is_under_way(study)):
                 return
             if not running:
                 time.sleep(_POLL_SECONDS)
