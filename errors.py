@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 _LONGEST = 2000  # maximum length of one message, in characters
 
@@ -47,6 +48,12 @@ def is_panic(error: BaseException) -> bool:
     """Return whether `error` is a panic (an internal failure) of a library that is written in Rust."""
     # No package exports the class, so it is recognised by its name. It is not a subclass of `Exception`.
     return type(error).__name__ == "PanicException"
+
+
+def first_of(names: Collection[str], most: int = 5) -> str:
+    """Return the first of some names for a message, with the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(islice(names, most)) + more
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

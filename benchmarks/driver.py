@@ -111,6 +111,6 @@ class Driver:
             self._running.discard(number)
             self._end(number, reason_of_end(event) if event.result is None else Result.from_json(event.result))
 
-    def _end(self, number: int, outcome: Result | str | None) -> None:
-        self.outcomes[number] = outcome if outcome is not None else "it ended without a result"
-        self.watcher.on_end(number, self.outcomes[number])
+    def _end(self, number: int, outcome: Result | str) -> None:
+        self.outcomes[number] = outcome
+        self.watcher.on_end(number, outcome)

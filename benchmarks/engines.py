@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError, nearest
+from .inline import InlineEngine, is_launched
 from .jobs import Engine
 
 ENGINES = ("local", "ray", "slurm")
@@ -80,12 +80,10 @@ class EngineOptions:
             RequestError: an option is wrong, or the engine cannot be used here.
         """
         self.require_valid()
-        if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        if is_launched():
             if self.engine != "local":
                 raise RequestError(f"--engine {self.engine}: start the command itself without a launcher of processes")
             # A launcher has started several processes; each job uses all of them.
-            from .inline import InlineEngine
-
             return InlineEngine()
         return _MAKERS[self.engine](self, jobs, runs_dir)
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ..training.reporters import Reporter
 from .jobs import Event, Job, reason_of
+
+
+def is_launched() -> bool:
+    """Return whether a launcher has started several processes."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1
 
 
 class InlineEngine:

@@ -173,11 +173,11 @@ def _pass_log_on(tell: Callable[[int, str], None]) -> None:
     logger.propagate = False
 
 
-def reason_of_end(event: Event) -> str | None:
+def reason_of_end(event: Event) -> str:
     """Return why a job has no result; a signal that this process did not receive may have stopped it."""
-    if event.stopped is None:
-        return event.error
-    return f"stopped by {signal.Signals(event.stopped).name}; the same command continues it"
+    if event.stopped is not None:
+        return f"stopped by {signal.Signals(event.stopped).name}; the same command continues it"
+    return event.error or "it ended without a result"
 
 
 def reason_of(error: BaseException) -> str:

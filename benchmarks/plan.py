@@ -181,15 +181,14 @@ def _scoring_runs(
     task: Task, name: str, options: RunOptions, trained: Mapping[int, PlannedRun]
 ) -> Iterator[PlannedRun]:
     """Yield the runs of all seeds. If a model is yet to be trained, whether its score is there is seen afterwards."""
+    data = missing = None
     try:
         data = load_split(task, "test", options.data_dir).sha256
     except RequestError as error:
-        data, missing = "", str(error)
-    else:
-        missing = None
+        missing = str(error)
     for seed in options.seeds:
         run = PlannedRun(task.name, name, seed, replace(options, seeds=(seed,)), task.trained_on, problem=missing)
-        if missing is None and trained[seed].done:
+        if data is not None and trained[seed].done:
             try:
                 run = replace(run, done=_is_scored(run, task, data, trained[seed]))
             except RequestError as error:

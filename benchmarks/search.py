@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from ..files import require_writable, write_output
 from ..locks import run_lock
 from ..tasks.recipe import SMALL_HIDDEN_SIZE, problem_with
 from ..training.reporters import Progress
+from .inline import is_launched
 from .jobs import Engine, Event, Job, reason_of_end
 from .study import can_begin, ended, is_under_way, repeat_interrupted, try_once
 from .trial_storage import Search, is_url, mend_journal, open_study, require_writable_storage
@@ -166,7 +166,7 @@ def search(
     """
     if trials < 1:
         raise RequestError(f"--trials should be at least 1, found {trials}")
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+    if is_launched():
         raise RequestError("a trial uses one device: start the search itself without a launcher of processes")
     plan = make_plan(options, splits=SPLITS)
     model, task = plan.model.source.name, plan.task.name
@@ -177,15 +177,14 @@ def search(
     path = output or Path(f"recipe-{task}-{model}.toml")
     require_writable(path.absolute().parent, "the folder of --output", create=False)
     with _held(search) as study:
-        there = len(_scored(study))
-        on_begin(there, wanted)
+        on_begin(_count_scored(study), wanted)
         _work_through(search, study, wanted, options, engine, on_progress, on_trial)
         found = [Trial(**outcome) for outcome in ended(study)]
     complete = [trial for trial in found if trial.state == "complete"]
     if not complete:
         raise RunError("no trial was completed, so that there is nothing to choose from; see why each failed, above")
     best = max(complete, key=lambda trial: (trial.score, -trial.number))
-    write_output(path, _recipe_text(plan, best, len(_scored(study))).encode(), "--output")
+    write_output(path, _recipe_text(plan, best, sum(not trial.failed for trial in found)).encode(), "--output")
     return SearchResult(task, model, found, best, str(path))
 
 
@@ -221,14 +220,14 @@ def _work_through(
     on_trial: Callable[[Trial], None],
 ) -> None:
     """Make trials until the study has as many as are wanted. Those that fail here are not replaced."""
-    there = len(_scored(study))
+    there = _count_scored(study)
     if there >= wanted:
         return
     working, started, running, failed = engine(wanted - there), 0, 0, 0
     try:
         while True:
             # Other machines may add trials to the same study, or leave some unfinished.
-            missing = wanted - len(_scored(study)) - failed
+            missing = wanted - _count_scored(study) - failed
             while running < min(working.slots, missing) and can_begin(study, search):
                 working.start(Job(started, f"trial {started + 1}", try_once, (search, there + started, options)))
                 started, running = started + 1, running + 1
@@ -255,12 +254,12 @@ def _trial_of(event: Event) -> Trial:
     """Return the trial that an event ends; nothing is known of the settings of a process that was lost."""
     if event.result is not None:
         return Trial(**event.result)
-    return Trial(-1, {}, None, "failed", reason_of_end(event) or "it ended without a result")
+    return Trial(-1, {}, None, "failed", reason_of_end(event))
 
 
-def _scored(study: Any) -> list[Trial]:
-    """Return the trials that count: complete ones, and those that were ended early."""
-    return [trial for outcome in ended(study) if not (trial := Trial(**outcome)).failed]
+def _count_scored(study: Any) -> int:
+    """Return the number of trials that count: complete ones, and those that were ended early."""
+    return sum(outcome["state"] != "failed" for outcome in ended(study))
 
 
 def _recipe_text(plan: RunPlan, best: Trial, trials: int) -> str:

@@ -91,13 +91,16 @@ def try_once(search: Search, place: int, options: RunOptions, reporters: Sequenc
         trained.append(trial.number)
         return _train(trial, replace(options, settings={**options.settings, **settings}), reporters)
 
+    avoid_failed = True
     for number in range(2 * _ATTEMPTS):
-        # Settings that failed are tried again when no others are left: the reason may have been a full disk.
-        failed = number < _ATTEMPTS or bool(_left(study, search, failed=True))
-        if number >= _ATTEMPTS and (left := _left(study, search, failed=failed)):
-            study.enqueue_trial(left[place % len(left)])
+        if number >= _ATTEMPTS:
+            # The sampler names no new point any more. Settings that failed are tried again when no others are left: the
+            # reason may have been a full disk.
+            avoid_failed = bool(left := _left(study, search, failed=True))
+            if left := left or _left(study, search, failed=False):
+                study.enqueue_trial(left[place % len(left)])
         try:
-            study.optimize(partial(attempt, failed=failed), n_trials=1, catch=(_TriedError, _FailedError))
+            study.optimize(partial(attempt, failed=avoid_failed), n_trials=1, catch=(_TriedError, _FailedError))
         except Stopped:
             if trained:
                 study.tell(trained[0], state=optuna.trial.TrialState.FAIL)
@@ -120,7 +123,7 @@ def ended(study: optuna.Study) -> list[dict[str, Any]]:
     """Return the outcomes of a study in order, each point once: its first score or, without one, its last failure."""
     scored: dict[str, dict[str, Any]] = {}
     failed: dict[str, dict[str, Any]] = {}
-    for trial in study.get_trials():
+    for trial in study.get_trials(deepcopy=False):
         if trial.state.name in ("COMPLETE", "PRUNED"):
             scored.setdefault(_point(trial.params), outcome(trial))
         elif _FAILED in trial.user_attrs:

@@ -14,14 +14,13 @@ from ..corpora.lines import open_binary
 from ..corpora.sources import Row
 from ..corpora.squad_json import read_squad
 from ..errors import RequestError
+from ..tasks.custom.reading import SUFFIXES
 from ..tasks.task import Task
 from .loaded import Input, LoadedModel, read_input, several_texts
 
 LINES = "lines"
 DOCUMENTS = ("brat", "bioc", "pubtator")
 _HEAD = 4096  # bytes by which a format is recognised
-_TABLES = (".csv", ".tsv", ".parquet")
-_TAGGED = (".conll", ".iob", ".iob2", ".bio", ".conllu")
 
 
 def predict(
@@ -111,16 +110,16 @@ def input_format(path: Path) -> str:
     """
     if path.is_dir():
         return "brat"
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix == ".ann":
         raise RequestError(f"{path}: annotations without their text; name the folder, or the .txt file")
-    if suffix in _TABLES:
+    known = SUFFIXES.get(suffix)
+    if known in ("csv", "parquet"):
         raise RequestError(
             f"{path}: a table, whose lines are no texts; write its column of texts into a .txt file, one a line, or "
             'into JSON lines such as {"id": "1", "text": "..."}'
         )
-    if suffix in _TAGGED:
+    if known == "conll":
         return "conll"
     if not path.is_file():
         return LINES  # A pipe can be read only once.

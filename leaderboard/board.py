@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import RequestError, nearest
+from ..errors import RequestError, first_of, nearest
 from ..experiments.failed_runs import FailedRun, failed_runs
 from ..experiments.kept_numbers import read_kept, write_kept
 from ..experiments.results import Result
@@ -36,7 +35,6 @@ from .rows import (
 from .uncertainty import Uncertainty
 
 _DEFAULT_FOLDER = "results"
-_NAMED = 5  # rows that a message names
 _log = logging.getLogger(__name__)
 __all__ = ["Board", "Cell", "Row", "leaderboard"]
 
@@ -250,10 +248,7 @@ def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:
         if problem.is_absence and not found[name].tasks.get(task)
     )
     if absent:
-        names = ", ".join(islice(absent, _NAMED)) + (
-            f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-        )
-        _log.info("no confidence intervals without the predictions beside the results: %s", names)
+        _log.info("no confidence intervals without the predictions beside the results: %s", first_of(absent))
     return [_with_cells(row, found[row.key]) for row in rows]
 
 

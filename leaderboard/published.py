@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..errors import RequestError, nearest
+from ..errors import RequestError, first_of, nearest
 from .aggregate import blurb_score
 
 Selection = Literal["all", "linkbert", "gu", "indus", "none"]
@@ -130,9 +130,8 @@ class PublishedRow:
                 continue
             differing = [name for name, score in other.scores.items() if self.scores.get(name, score) != score]
             if differing:
-                shown = ", ".join(f"{name} {other.scores[name]:g}" for name in differing[:_NAMED])
-                more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
-                marks.append(f"{other.publication.cite} prints other numbers for this model: {shown}{more}")
+                shown = first_of([f"{name} {other.scores[name]:g}" for name in differing], _NAMED)
+                marks.append(f"{other.publication.cite} prints other numbers for this model: {shown}")
         return marks
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError, RunError
+from ..errors import RequestError, RunError, first_of
 from .config_checks import read_config, require_weights_of_size
 from .heads import Head
 from .layers import initialise_anew
@@ -220,6 +220,5 @@ def _check_keys(path: Path, model: Any, loaded: dict[str, Any], *, fine_tuned: b
             if ".pooler." in key:
                 _log.warning("%s: %s is not in the weights and starts at random", path, key)
     if refused:
-        shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         what = "not a fine-tuned model of this task" if fine_tuned else "not a whole encoder"
-        raise RequestError(f"{path}: {what}: missing from its weights or of another shape: {shown}")
+        raise RequestError(f"{path}: {what}: missing from its weights or of another shape: {first_of(refused)}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import RequestError
-from ..files import atomic_folder, cache_dir
-from ..locks import commit_lock
+from .cached import cached_folder
 from .corpus import LinkedCorpus
 
 if TYPE_CHECKING:
@@ -48,20 +47,14 @@ def word_pieces(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast) -> Wor
     Corpora that differ in their links alone share them.
     """
     made_of = f"{_VERSION} {corpus.report['texts_sha256']} {tokenizer.backend_tokenizer.to_str()}"
-    key = hashlib.sha256(made_of.encode()).hexdigest()
-    folder = cache_dir() / "pretraining" / key[:32]
-    # Of several processes, one makes them while the others wait.
-    with commit_lock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            _log.info("dividing %d documents into word pieces", len(corpus))
-            with atomic_folder(folder) as staged:
-                _write(corpus, tokenizer, staged)
+    folder = cached_folder("", made_of, partial(_write, corpus, tokenizer))
     ids = np.memmap(folder / "ids", dtype=np.uint32, mode="r")
     begins = np.memmap(folder / "begins", dtype=bool, mode="r")
     return WordPieces(ids, begins, np.load(folder / "offsets.npy"))
 
 
 def _write(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    _log.info("dividing %d documents into word pieces", len(corpus))
     texts = corpus.texts()
     counts = []
     with (folder / "ids").open("wb") as ids, (folder / "begins").open("wb") as begins:

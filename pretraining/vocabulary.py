@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ..files import atomic_folder, cache_dir
-from ..locks import commit_lock
+from .cached import cached_folder
 from .corpus import LinkedCorpus
 
 if TYPE_CHECKING:
@@ -41,13 +39,9 @@ def tokenizer_of(corpus: LinkedCorpus, size: int) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     made_of = f"{_VERSION} {tokenizers.__version__} {corpus.report['texts_sha256']} {size}"
-    folder = cache_dir() / "pretraining" / f"vocabulary-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"
-    # Of several processes, one makes it while the others wait.
-    with commit_lock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            _log.info("making a vocabulary of at most %d word pieces from the corpus", size)
-            with atomic_folder(folder) as staged:
-                make_vocabulary(corpus, size).save(str(staged / "tokenizer.json"))
+    folder = cached_folder(
+        "vocabulary-", made_of, lambda staged: make_vocabulary(corpus, size).save(str(staged / "tokenizer.json"))
+    )
     return PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"),
         model_max_length=POSITIONS,
@@ -65,6 +59,7 @@ def make_vocabulary(corpus: LinkedCorpus, size: int) -> Any:
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+    _log.info("making a vocabulary of at most %d word pieces from the corpus", size)
     special: Any = _SPECIAL
     normalizer, words = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
     letters = _letters(corpus, normalizer)

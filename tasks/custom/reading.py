@@ -37,7 +37,7 @@ from .task_file import TaskFile
 
 SAMPLE = 2000  # records by which columns are judged
 _HEAD = 4096  # bytes by which a format is recognised
-_SUFFIXES = {
+SUFFIXES = {
     ".parquet": "parquet", ".xml": "bioc", ".pubtator": "pubtator", ".conll": "conll", ".iob": "conll",
     ".iob2": "conll", ".bio": "conll", ".conllu": "conll", ".csv": "csv", ".tsv": "csv", ".jsonl": "json",
     ".ndjson": "json",
@@ -78,7 +78,7 @@ def format_of(path: Path, family: str | None = None) -> str:
     if not head.strip():
         raise RequestError(f"{path}: the file is empty; get it again")
     name = path.name.removesuffix(".gz")
-    found = _SUFFIXES.get(Path(name).suffix.lower())
+    found = SUFFIXES.get(Path(name).suffix.lower())
     if re.match(rb"\s*[^\s|]+\|t\|", head):
         return "pubtator"
     if found in (None, "json") and re.match(rb"\s*[{\[]", head):
