@@ -27,6 +27,7 @@ _LOSSES = {
     "examples_cut": "inputs were longer than the model's limit of {} word pieces and lost their end",
     "unmarked": "inputs mark no mentions, and their predictions mean nothing; README.md in the run folder shows how",
 }
+_Found = tuple[Any, "Row"]  # an input or document, and what was found in it
 _EVERY = 10_000  # inputs between two lines of progress
 
 
@@ -77,6 +78,7 @@ def command(
     """
     set_up_logging(quiet=quiet)
     from ..experiments.prediction import LINES, check_inputs, input_format
+    from ..experiments.prediction_formats import require_tagged
     from ..experiments.run_record import task_of_run
 
     chosen = "jsonl" if json_lines else _format(output_format, output)
@@ -86,6 +88,8 @@ def command(
     if output is not None:
         _check_output(output, file, overwrite=overwrite)
     found, _ = task_of_run(task, Path(model))
+    if chosen == "conll":
+        require_tagged(found)
     if form == LINES and Path(file).is_file():
         # To its end before anything is printed; standard input is answered as it comes.
         with input_lines(file) as lines:
@@ -114,14 +118,14 @@ def _predict(loaded: LoadedModel, file: str, form: str, chosen: str, output: Pat
     from ..experiments.prediction import DOCUMENTS, LINES, file_inputs, read_inputs
 
     if form in DOCUMENTS:
-        _write_documents(loaded, form, Path(file), chosen, output)
+        _write_documents(loaded, _documents(loaded, form, Path(file)), chosen, output, quiet=quiet)
     elif form == LINES:
         with input_lines(file) as lines:
-            rows = loaded.predict_inputs(read_inputs(loaded.task, lines, "standard input" if file == "-" else file))
-            _write(_counted(rows, quiet), loaded, chosen, output)
+            inputs = read_inputs(loaded.task, lines, "standard input" if file == "-" else file)
+            _write(_counted(loaded.described(inputs), quiet), chosen, output)
     else:
-        rows = loaded.predict_inputs(file_inputs(loaded.task, form, Path(file)))
-        _write(_counted(rows, quiet), loaded, chosen, output)
+        inputs = file_inputs(loaded.task, form, Path(file))
+        _write(_counted(loaded.described(inputs), quiet), chosen, output)
 
 
 def _remark(loaded: LoadedModel, output: Path | None) -> None:
@@ -161,35 +165,46 @@ def _check_output(output: Path, file: str, *, overwrite: bool) -> None:
         raise RequestError(f"--output {output}: {what}; name another one, or use --overwrite")
 
 
-def _counted(rows: Iterator[Row], quiet: bool) -> Iterator[Row]:
-    """Pass rows on, with a line of progress now and then."""
+def _counted(found: Iterable[_Found], quiet: bool) -> Iterator[_Found]:
+    """Pass predictions on, with a line of progress now and then."""
     import time
 
     since = time.monotonic()
-    for number, row in enumerate(rows, start=1):
-        yield row
+    for number, item in enumerate(found, start=1):
+        yield item
         if not quiet and number % _EVERY == 0:
             print_remark(f"{number} predicted, {number / (time.monotonic() - since):.0f} a second")
 
 
-def _write(rows: Iterable[Row], loaded: LoadedModel, chosen: str, output: Path | None) -> None:
-    from ..experiments.prediction_formats import as_text
+def _write(found: Iterable[_Found], chosen: str, output: Path | None) -> None:
+    from ..experiments.prediction_formats import as_conll, as_line
 
     if chosen == "jsonl":
-        _write_parts((to_json_text(row) + "\n" for row in rows), output)
+        _write_parts((to_json_text(row) + "\n" for _, row in found), output)
+    elif chosen == "conll":
+        _write_parts(as_conll(found), output)
     else:
-        _write_parts((as_text(loaded.task, row, chosen) for row in rows), output)
+        _write_parts((as_line(row) for _, row in found), output)
 
 
-def _write_documents(loaded: LoadedModel, reader: str, path: Path, chosen: str, output: Path | None) -> None:
-    from ..corpora.bioc_files import bioc_json, bioc_xml
-    from ..corpora.brat import read_brat, write_brat
-    from ..experiments.document_prediction import annotated, needs_mentions, predict_documents
+def _documents(loaded: LoadedModel, form: str, path: Path) -> Iterator[Document]:
+    from ..corpora.brat import read_brat
+    from ..experiments.document_prediction import needs_mentions
     from ..tasks.custom.reading import DOCUMENTS
 
-    documents: Iterable[Document] = (
-        read_brat(path, annotations=needs_mentions(loaded)) if reader == "brat" else DOCUMENTS[reader](path)
-    )
+    return read_brat(path, annotations=needs_mentions(loaded)) if form == "brat" else DOCUMENTS[form](path)
+
+
+def _write_documents(
+    loaded: LoadedModel, documents: Iterator[Document], chosen: str, output: Path | None, *, quiet: bool
+) -> None:
+    from ..corpora.bioc_files import bioc_json, bioc_xml
+    from ..corpora.brat import write_brat
+    from ..experiments.document_prediction import annotated, passages_of, predict_documents
+
+    if chosen == "conll":
+        _write(_counted(loaded.described(passages_of(loaded, documents)), quiet), chosen, output)
+        return
     found = predict_documents(loaded, documents)
     if chosen == "brat" and output is not None:
         written: set[str] = set()
@@ -202,7 +217,7 @@ def _write_documents(loaded: LoadedModel, reader: str, path: Path, chosen: str, 
         parts: Any = bioc_xml if output is not None and output.suffix == ".xml" else bioc_json
         _write_parts(parts(annotated(document, row) for document, row in found), output)
     else:
-        _write((row for _, row in found), loaded, chosen, output)
+        _write(_counted(found, quiet), chosen, output)
 
 
 def _write_parts(parts: Iterable[str], output: Path | None) -> None:

@@ -11,6 +11,7 @@ from ..errors import RequestError
 from .lines import read_lines
 
 _MAX_TOKENS = 100_000  # tokens of one sentence
+_TAG = re.compile(r"[Oo0]|[BIESLUMbieslum](-.+)?")  # of a word in any of the schemes
 _PREFIXES = {"B": "B", "I": "I", "S": "B", "U": "B", "E": "I", "L": "I", "M": "I"}  # of BIO, BIOES, BILOU and BMES
 
 
@@ -29,11 +30,15 @@ class Sentence:
     lines: list[int] = field(default_factory=list)
 
 
-def read_conll(path: Path) -> Iterator[Sentence]:
+def read_conll(path: Path, least: int = 2) -> Iterator[Sentence]:
     """Yield the sentences of a file, which blank lines separate.
 
-    Columns are separated by tabs if the first token's line has one, else by spaces. Lines that begin with `#` and have
-    another number of columns are comments.
+    Columns are separated by tabs if the first token's line has one, else by spaces. Lines that begin with `#` are
+    comments if they have another number of columns, or stand before a sentence and do not end with a tag.
+
+    Args:
+        path: the file.
+        least: the smallest number of columns; 1 where words alone are read.
 
     Raises:
         RequestError: a line has another number of columns than the first one, or a sentence does not end.
@@ -55,12 +60,15 @@ def read_conll(path: Path) -> Iterator[Sentence]:
             current = Sentence(document)
             continue
         fields = _fields(line, tabs)
-        if line.startswith("#") and len(fields) != expected:
-            continue
-        if len(fields) != expected or len(fields) < 2:
+        if line.startswith("#"):
+            # Where only words are read, the last column need not hold a tag.
+            untagged = least > 1 and not current.rows and not _TAG.fullmatch(fields[-1])
+            if untagged or len(fields) != expected:
+                continue
+        if len(fields) != expected or len(fields) < least:
             raise RequestError(
-                f"{path}:{number}: expected {max(expected, 2)} columns, separated by {'tabs' if tabs else 'spaces'}, "
-                f"found {len(fields)}; correct the line"
+                f"{path}:{number}: expected {max(expected, least)} columns, separated by "
+                f"{'tabs' if tabs else 'spaces'}, found {len(fields)}; correct the line"
             )
         current.rows.append([item.strip() for item in fields])
         current.lines.append(number)

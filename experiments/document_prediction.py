@@ -13,6 +13,7 @@ from ..errors import RequestError
 from ..tasks.custom.definition import Definition
 from ..tasks.custom.documents import pairs_of
 from .loaded import Input, LoadedModel, read_input, several_texts
+from .prediction_formats import DOCUMENT
 
 # A part of a document that is predicted, and what its prediction refers to: the start of a passage, or two mentions.
 _Part = tuple[Row, Any]
@@ -40,8 +41,7 @@ def predict_documents(loaded: LoadedModel, documents: Iterable[Document]) -> Ite
     Raises:
         RequestError: the task cannot use documents.
     """
-    if loaded.task.family.from_text is None:
-        raise RequestError(several_texts(loaded.task))
+    _require_texts(loaded)
     waiting: deque[tuple[Document, list[_Part]]] = deque()
 
     def inputs() -> Iterator[Input]:
@@ -56,6 +56,24 @@ def predict_documents(loaded: LoadedModel, documents: Iterable[Document]) -> Ite
         yield from _finished(loaded, waiting, found)
         found.append(row)
     yield from _finished(loaded, waiting, found)
+
+
+def passages_of(loaded: LoadedModel, documents: Iterable[Document]) -> Iterator[Input]:
+    """Yield the parts of documents in which words are tagged, each with the id of its document.
+
+    Raises:
+        RequestError: the task cannot use documents.
+    """
+    _require_texts(loaded)
+    for document in documents:
+        for number, (row, _) in enumerate(_parts(loaded, document)):
+            found = read_input(loaded.task, {"id": f"{document.key}#{number}", **row})
+            yield found._replace(row=found.row | {DOCUMENT: document.key})
+
+
+def _require_texts(loaded: LoadedModel) -> None:
+    if loaded.task.family.from_text is None:
+        raise RequestError(several_texts(loaded.task))
 
 
 def _finished(

@@ -10,6 +10,8 @@ from ..tasks.recipe import Recipe
 from .results import Result
 from .run_record import RunRecord
 
+# Parts of a definition that are compared with the settings of the run, or follow from its data.
+_COMPARED_ELSEWHERE = ("recipe", "division", "word_column")
 _SHOWN = 12  # characters of a checksum in a message
 # A file that was written before a setting existed was made with the setting's default.
 _DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.default is not MISSING}
@@ -91,7 +93,7 @@ class RunIdentity:
             default = _DEFAULTS.get(key)
             yield key, self.recipe.get(key, default), other.recipe.get(key, default)
         for key in {**self.definition, **other.definition}:
-            if key != "recipe":  # Its settings are compared with the others of the run.
+            if key not in _COMPARED_ELSEWHERE:
                 yield f"{key} of the task", self.definition.get(key), other.definition.get(key)
         for split in {**self.data, **other.data}:
             yield f"{split} data", self.data.get(split), other.data.get(split)

@@ -112,9 +112,13 @@ class LoadedModel:
 
     def predict_inputs(self, inputs: Iterable[Input]) -> Iterator[Row]:
         """Yield what `linkbert predict` prints for each checked input."""
+        return (row for _, row in self.described(inputs))
+
+    def described(self, inputs: Iterable[Input]) -> Iterator[tuple[Input, Row]]:
+        """Yield each checked input with what `linkbert predict` prints for it."""
         describe = self.task.family.describe
         for item, prediction, scores in self.decoded(inputs):
-            yield describe(self.task, *item, prediction, scores)
+            yield item, describe(self.task, *item, prediction, scores)
 
     def decoded(self, inputs: Iterable[Input]) -> Iterator[tuple[Input, Any, Any]]:
         """Yield (input, prediction in the form of the prepared label, scores) for each checked input."""

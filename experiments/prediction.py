@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from ..corpora.conll import read_conll
+from ..corpora.conll import Sentence, read_conll
 from ..corpora.json_files import parse_object
 from ..corpora.lines import open_binary
 from ..corpora.sources import Row
@@ -143,21 +143,32 @@ def file_inputs(task: Task, form: str, path: Path) -> Iterator[Input]:
     Raises:
         RequestError: the file is malformed, or the task takes other inputs.
     """
-    for number, (where, row) in enumerate(_rows_of_file(form, path), start=1):
+    for number, (where, row) in enumerate(_rows_of_file(task, form, path), start=1):
         try:
             yield read_input(task, {"id": str(number), **row})
         except ValueError as error:
             raise RequestError(f"{where}: {error}") from error
 
 
-def _rows_of_file(form: str, path: Path) -> Iterator[tuple[str, Row]]:
+def _rows_of_file(task: Task, form: str, path: Path) -> Iterator[tuple[str, Row]]:
     if form == "squad":
         for where, row in read_squad(path, labelled=False):
             yield where, {key: row[key] for key in ("id", "question", "context")}
         return
     column: int | None = None
-    for sentence in read_conll(path):
+    for sentence in read_conll(path, least=1):
         if column is None:
-            counted = [row[0] for row in sentence.rows] == list(map(str, range(1, len(sentence.rows) + 1)))
-            column = 1 if counted and len(sentence.rows[0]) > 1 else 0  # CoNLL-U and others number the words first.
+            column = _word_column(task, sentence)
         yield f"{path}:{sentence.lines[0]}", {"tokens": [columns[column] for columns in sentence.rows]}
+
+
+def _word_column(task: Task, sentence: Sentence) -> int:
+    """Return which column holds the words, in a file that may have fewer columns than those of the training."""
+    columns = len(sentence.rows[0])
+    named = (task.definition or {}).get("word_column")
+    if columns == 1:
+        return 0
+    if named is not None and -columns <= named < columns:
+        return named
+    # CoNLL-U and others number the words first.
+    return int([row[0] for row in sentence.rows] == list(map(str, range(1, len(sentence.rows) + 1))))

@@ -6,6 +6,7 @@ from ..corpora.download import mtl_remotes
 from ..corpora.iob import ner_formats
 from . import decoding, encoding, words
 from .task import Family, Task
+from .word_division import Division
 
 _MTL = "public: `linkbert data download` gets it from the MTL-Bioinformatics-2016 repository"
 
@@ -101,6 +102,7 @@ JNLPBA = ner_task(
     counts=(46750, 4551, 8662),
     folders=("JNLPBA-IOB",),
     remotes=mtl_remotes("JNLPBA"),
+    division=Division(inside="*-./_", before="-./", after="+-/"),  # what `DivisionCounter` finds in train
     access=_MTL,
 )
 TASKS = (BC5_CHEM, BC5_DISEASE, NCBI_DISEASE, BC2GM, JNLPBA)

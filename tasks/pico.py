@@ -8,6 +8,7 @@ from ..corpora.sources import Row
 from . import words
 from .ner import NER
 from .task import Task
+from .word_division import Division
 
 _TYPES = {"PAR": "PAR", "INT": "INT", "OUT": "OUT"}
 
@@ -41,6 +42,7 @@ EBM_PICO = Task(
     labels=("O", "B-PAR", "B-INT", "B-OUT"),
     negative="O",
     tag_types=_TYPES,
+    division=Division(inside="*-./·", before="'-./", after="+-/"),  # what `DivisionCounter` finds in dev
     folders=("ebm_pico", "ebmnlp"),
     formats=pico_formats(_TYPES),
     accepted={"dev": (87308, "BLURB's own file holds 87308 labelled words; the printed count is not explained")},

@@ -15,6 +15,7 @@ from ..metrics import METRICS
 from ..models.heads import HEADS, Head, HeadKind
 from .mistakes import Mistake, wrong_label
 from .truncation import Truncation
+from .word_division import Division
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,6 +123,7 @@ class Task:
         negative: the class that F1 leaves out.
         splits: names of its splits. It is trained on the first, unless `trained_on` names another task.
         tag_types: for tagged words, entity type in the source files -> the task's own type.
+        division: for tagged words, how its texts were divided into words.
         folders: names that its folder has in source layouts.
         formats: its original formats, the best one first.
         remotes: files that may be downloaded without asking; empty if the corpus has terms that a user must accept.
@@ -152,6 +154,7 @@ class Task:
     negative: str | None = None
     splits: tuple[str, ...] = ("train", "dev", "test")
     tag_types: Mapping[str, str] = field(default_factory=dict)
+    division: Division = field(default_factory=Division)
     folders: tuple[str, ...] = ()
     formats: tuple[Format, ...] = ()
     remotes: tuple[Remote, ...] = ()

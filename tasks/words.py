@@ -11,6 +11,7 @@ from ..corpora.sources import Row
 from .mistakes import Mistake, wrong_spans
 from .spans import group_tags
 from .task import Task
+from .word_division import Span, split_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,19 +110,8 @@ def word_types(task: Task, label: Sequence[str]) -> Iterator[str]:
 
 def from_text(task: Task, raw: str) -> Row:
     """Return a raw text as a row with `tokens`, and with `spans`, their positions in the text."""
-    spans = split_words(raw)
+    spans = split_words(raw, task.division)
     return {"text": raw, "spans": spans, "tokens": [raw[start:end] for start, end in spans]}
-
-
-def split_words(raw: str) -> list[tuple[int, int]]:
-    """Split a text at white space and punctuation as BERT's basic tokenizer does.
-
-    Returns:
-        The start and end of each word, counted in code points.
-    """
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-
-    return [span for _, span in BertPreTokenizer().pre_tokenize_str(raw)]
 
 
 def describe_mentions(task: Task, row: Row, example: Row, prediction: Any, scores: Any) -> Row:
@@ -136,12 +126,16 @@ def describe_spans(task: Task, row: Row, example: Row, prediction: Any, scores: 
 
 def _described(row: Row, example: Row, prediction: Any, scores: Any, *, join: bool) -> Row:
     raw = row["text"] if "spans" in row else " ".join(example["tokens"])
-    spans = row["spans"] if "spans" in row else _joined_spans(example["tokens"])
-    entities = list(find_entities(raw, spans, prediction, scores, join=join))
+    entities = list(find_entities(raw, word_spans(row, example), prediction, scores, join=join))
     return {"id": example["id"], "text": raw, "entities": entities}
 
 
-def _joined_spans(tokens: list[str]) -> list[tuple[int, int]]:
+def word_spans(row: Row, example: Row) -> list[Span]:
+    """Return start and end of each word of an example in its text; words without a text are joined by spaces."""
+    return row["spans"] if "spans" in row else _joined_spans(example["tokens"])
+
+
+def _joined_spans(tokens: list[str]) -> list[Span]:
     spans, start = [], 0
     for token in tokens:
         spans.append((start, start + len(token)))
@@ -160,7 +154,7 @@ def mistakes_in_spans(task: Task, example: Row, gold: Any, prediction: Any, scor
 
 
 def find_entities(
-    raw: str, spans: list[tuple[int, int]], tags: list[str], scores: list[float], *, join: bool
+    raw: str, spans: list[Span], tags: list[str], scores: list[float], *, join: bool
 ) -> Iterator[dict[str, Any]]:
     """Join tagged words into entities. The score of an entity is the mean of its words' probabilities.
 

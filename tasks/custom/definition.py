@@ -10,6 +10,7 @@ from typing import Any
 from ...models.sources import safe_name
 from ..recipe import problem_with
 from ..task import EXTRA, Task
+from ..word_division import Division
 from .documents import MARKS, PairRules
 from .kinds import KINDS
 
@@ -32,6 +33,8 @@ class Definition:
         marks: how mentions of relations are marked; None for other families and for texts that are marked already.
         pairs: for relations in annotated documents, the pairs of types that can be related.
         directed: whether a pair of mentions of one type is an example in both directions.
+        division: for tagged words, the punctuation that is a part of words (`word_division.Division` as JSON).
+        word_column: for CoNLL files, the column of the words if the task file names it.
         recipe: settings that replace those of the recipe.
     """
 
@@ -46,6 +49,8 @@ class Definition:
     marks: str | None = None
     pairs: list[list[str]] = field(default_factory=list)
     directed: bool = False
+    division: dict[str, str] = field(default_factory=dict)
+    word_column: int | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -74,6 +79,9 @@ class Definition:
             raise ValueError("the recipe of the task is malformed")
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in found.pairs):
             raise ValueError("the pairs of the task are malformed")
+        if type(found.word_column) not in (int, type(None)):
+            raise ValueError(f"{found.word_column!r} is no column of words")
+        Division.from_json(found.division)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +116,7 @@ class Definition:
             metric=self.metric,
             negative=self.negative,
             tag_types={label: label for label in self.labels} if kind.typed else {},
+            division=Division.from_json(self.division),
             marked=kind.pairs,
             recipe_of=kind.recipe_section,
             recipe=self.recipe,

@@ -10,7 +10,7 @@ from itertools import combinations, permutations
 from ...corpora.annotated import Document, Mention, Relation, paragraphs
 from ...corpora.sources import Row
 from ...errors import RequestError
-from ..words import split_words
+from ..word_division import split_words
 
 MARKS = ("markers", "masks")  # see `mark`
 Placed = tuple[str, Row]  # the place of a row in its file, and the row

@@ -24,7 +24,7 @@ from .task_file import TaskFile, read_task_file
 from .task_file_checks import SPLITS, WHOLE
 from .writing import Writer
 
-_VERSION = 4  # part of the cache key; raise it when reading or splitting changes
+_VERSION = 5  # part of the cache key; raise it when reading or splitting changes
 _MOST_LABELS = 1000  # More labels than this, and half as many as examples, are not labels.
 _NEGATIVE = "none"  # label of pairs of mentions without a relation
 _ABOUT = "task.json"
@@ -170,7 +170,13 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
     remarks = [*reader.remarks, f"{file.name}: {counts}{division}"]
     if labels:
         remarks.append(f"{file.name}: labels {', '.join(labels)}{'' if file.labels else ' (inferred)'}")
-    kept = {"documents": writer.documents, "unanswerable": writer.unanswerable, **definition}
+    column = file.columns.get("tokens")
+    kept = definition | {
+        "documents": writer.documents,
+        "unanswerable": writer.unanswerable,
+        "division": writer.words.division().to_json(),
+        "word_column": column if type(column) is int else None,
+    }
     about = {"definition": kept, "remarks": remarks}
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return about

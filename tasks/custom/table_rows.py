@@ -10,7 +10,7 @@ from ...corpora.annotated import Mention, checked_mention
 from ...corpora.conll import bio_tags
 from ...corpora.sources import Row
 from ...errors import RequestError
-from ..words import split_words
+from ..word_division import split_words
 from .cells import Cells, Columns, shown
 from .documents import inside_words, mark, tag_words
 from .families import FEWEST_OPTIONS, MOST_OPTIONS

@@ -12,6 +12,7 @@ from ...corpora.prepared import prepared_line
 from ...corpora.sources import Row
 from ...errors import RequestError
 from ..task import Task
+from ..word_division import DivisionCounter
 from .definition import identifier
 from .task_file import TaskFile
 from .task_file_checks import SPLITS
@@ -37,6 +38,7 @@ class Writer:
         self.ids: dict[tuple[str, str], str] = {}
         self.numbers: Counter[str] = Counter()
         self.documents, self.unanswerable = False, False
+        self.words = DivisionCounter()
         self.handles: dict[str, IO[bytes]] = {}
         self.places: dict[str, IO[bytes]] = {}
 
@@ -79,6 +81,8 @@ class Writer:
             raise RequestError(f"{where}: the text is empty; add it, or remove the example")
         self.documents |= document is not None
         self.unanswerable |= row.get("answers", {"text": True})["text"] == []
+        if split == "train" and "tokens" in row:
+            self.words.add(row["tokens"])
         self.counts[split] += 1
         self.handles[split].write(prepared_line(row))
         self.places[split].write(prepared_line({"where": where, "notes": notes}))

@@ -72,6 +72,18 @@ def test_comments_are_left_out_and_tokens_that_look_like_one_are_kept(path):
     assert second.rows == [["#", "O"], ["b", "B-X"]] and second.lines == [5, 6]
 
 
+def test_a_comment_with_as_many_words_as_there_are_columns_is_left_out(path):
+    """A word `#` is kept wherever it has a tag, or stands in a sentence."""
+    (first, second) = read(path, "# 3\na O\n# NN\n\n# B-X\nb O\n")
+    assert first.rows == [["a", "O"], ["#", "NN"]]
+    assert second.rows == [["#", "B-X"], ["b", "O"]]
+
+
+def test_words_alone_may_be_read(path):
+    path.write_text("#\nthe\n\n# a comment\npain\n", encoding="utf-8")
+    assert [sentence.rows for sentence in read_conll(path, least=1)] == [[["#"], ["the"]], [["pain"]]]
+
+
 def test_a_no_break_space_belongs_to_its_word(path):
     assert read(path, "10\u00a0mg O\n")[0].rows == [["10\u00a0mg", "O"]]
 

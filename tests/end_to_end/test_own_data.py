@@ -46,6 +46,24 @@ def conll(size):
     )
 
 
+def test_words_with_punctuation_in_them(cli, finetune, tmp_path):
+    """Raw text is divided as the training data were, and words are found in the column that the task file names."""
+    lines = "".join(f"1 IL-2 B-Gene\n2 binds O\n3 {number} O\n4 . O\n\n" for number in range(20))
+    result = finetune("ner", lines, more="[columns]\ntokens = 1\n")
+    assert result["definition"]["division"] == {"inside": "-"} and result["definition"]["word_column"] == 1
+    (tmp_path / "new.conll").write_text("1 IL-2 O\n2 (x) O\n", encoding="utf-8")
+    for arguments, text in ((("-",), "IL-2 binds."), (("new.conll",), "")):
+        done = cli("predict", "my", *arguments, "--model", result["run_dir"], "--format", "conll", stdin=text)
+        assert done.exit_code == 0, done.stderr
+        words = [line.split("\t")[0] for line in done.stdout.splitlines() if line]
+        assert words == (["IL-2", "binds", "."] if text else ["IL-2", "(x)"])
+    classes = finetune(
+        "classification", "text,label\n" + "".join(f"{n},{'xy'[n % 2]}\n" for n in range(20)), name="classes"
+    )
+    done = cli("predict", "classes", "-", "--model", classes["run_dir"], "--format", "conll", stdin="a")
+    assert done.exit_code == 2 and "does not predict" in done.stderr
+
+
 def test_ner_in_conll(cli, finetune, tiny, tmp_path):
     from transformers import pipeline
 

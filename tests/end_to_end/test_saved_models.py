@@ -66,7 +66,7 @@ def test_entity_offsets_are_counted_in_code_points(cli, trained):
 
 
 def test_words_are_split_as_by_the_basic_tokenizer_of_bert():
-    from linkbert.tasks.words import split_words
+    from linkbert.tasks.word_division import split_words
 
     text = "IL-2 (a\u00a0b), c."
     assert [text[start:end] for start, end in split_words(text)] == ["IL", "-", "2", "(", "a", "b", ")", ",", "c", "."]

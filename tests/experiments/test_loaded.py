@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from linkbert.corpora.annotated import Document, Mention
 from linkbert.errors import RequestError
-from linkbert.experiments.document_prediction import annotated, predict_documents
+from linkbert.experiments.document_prediction import annotated, passages_of, predict_documents
 from linkbert.experiments.loaded import LoadedModel, load, read_input
 from linkbert.experiments.prediction import file_inputs, input_format
-from linkbert.experiments.prediction_formats import as_text
+from linkbert.experiments.prediction_formats import as_conll, as_line
 from linkbert.tasks.custom.cells import Cells, Columns
 from linkbert.tasks.custom.kinds import KINDS
 
@@ -103,12 +103,23 @@ def test_what_was_found_becomes_the_annotation_of_the_document(tagger):
 def test_predictions_as_text(tagger):
     entity = {"start": 4, "end": 14, "label": "Disease", "score": 1.0, "text": "renal pain"}
     row = {"id": "1", "text": "the renal pain fell", "entities": [entity]}
-    assert as_text(tagger.task, row, "conll") == "the\tO\nrenal\tB-Disease\npain\tI-Disease\nfell\tO\n\n"
-    assert as_text(tagger.task, row, "text") == "Disease: renal pain\n"
-    assert as_text(tagger.task, {"label": ["a", "b"]}, "text") == "a; b\n"
-    assert as_text(tagger.task, {"answer": ""}, "text") == "\n"
-    with pytest.raises(RequestError, match="does not predict"):
-        as_text(tagger.task, {"label": "a"}, "conll")
+    item = read_input(tagger.task, {"id": "1", "text": row["text"]})
+    assert list(as_conll([(item, row)])) == ["the\tO\nrenal\tB-Disease\npain\tI-Disease\nfell\tO\n\n"]
+    assert as_line(row) == "Disease: renal pain\n"
+    assert as_line({"label": ["a", "b"]}) == "a; b\n"
+    assert as_line({"answer": ""}) == "\n"
+
+
+def test_words_are_written_as_they_were_read_and_documents_are_kept_apart(tagger):
+    """Words of a CoNLL file may have punctuation in them; a document is written passage by passage."""
+    item = read_input(tagger.task, {"id": "1", "tokens": ["IL-2", "renal", "."]})
+    entity = {"start": 5, "end": 10, "label": "Disease", "score": 1.0, "text": "renal"}
+    row = {"id": "1", "text": "IL-2 renal .", "entities": [entity]}
+    assert list(as_conll([(item, row)])) == ["IL-2\tO\nrenal\tB-Disease\n.\tO\n\n"]
+    documents = [Document("a", "renal\npain", "a.txt", ()), Document("b", "drug", "b.txt", ())]
+    found = "".join(as_conll((item, row | {"entities": []}) for item in passages_of(tagger, documents)))
+    start = "-DOCSTART-\tO\n\n"
+    assert found == f"{start}renal\tO\n\npain\tO\n\n{start}drug\tO\n\n"
 
 
 def test_a_brat_folder_becomes_a_brat_folder_and_a_bioc_file(cli, trained, tmp_path):
@@ -202,6 +213,14 @@ def test_inputs_whose_lines_are_no_texts_are_refused(tmp_path, name, content, sa
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RequestError, match=said):
         input_format(tmp_path / name)
+
+
+@pytest.mark.parametrize("content,column", [("O x the\nO y pain\n", 2), ("the\npain\n", 2), ("the O\npain O\n", -5)])
+def test_words_stand_in_the_column_that_the_task_file_names_if_there_is_one(tmp_path, content, column):
+    (tmp_path / "a.conll").write_text(content)
+    family = SimpleNamespace(label_column="tags", from_text=None)
+    task = SimpleNamespace(definition={"word_column": column}, family=family, parse=dict)
+    assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]
 
 
 @pytest.mark.parametrize("first", ["", "{number} "])

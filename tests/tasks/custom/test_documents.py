@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from linkbert.corpora.annotated import Document, Mention, Relation
 from linkbert.errors import RequestError
 from linkbert.tasks.custom.documents import MARKS, PairRules, mark, related_rows, tagged_rows
-from linkbert.tasks.words import split_words
+from linkbert.tasks.word_division import split_words
 
 TEXT = "Aspirin cures pain. Heparin causes stroke."
 DRUG, PAIN, OTHER, STROKE = (
