@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..errors import RequestError
 
@@ -22,6 +22,7 @@ class Mention:
         end: the character after its last one.
         where: the file and line of the annotation.
         concepts: the ids of the concepts that it names, in PubTator files; relations there refer to them.
+        pieces: number of spans that it consists of; `start` and `end` are those of all of them together.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Mention:
     end: int
     where: str
     concepts: tuple[str, ...] = ()
+    pieces: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,33 @@ def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:
             f"{mention.where}: the span {mention.start} to {mention.end} of {name} holds only white space; correct it"
         )
     return mention
+
+
+def without(document: Document, ignore: Collection[str]) -> Document:
+    """Return a document without mentions and relations of some types, and without the relations of such mentions."""
+    if not ignore:
+        return document
+    kept = tuple(mention for mention in document.mentions if mention.kind not in ignore)
+    names = {name for mention in kept for name in (mention.key, *mention.concepts)}
+    gone = {name for mention in document.mentions for name in (mention.key, *mention.concepts)} - names
+    relations = tuple(
+        item for item in document.relations if item.kind not in ignore and not {item.first, item.second} & gone
+    )
+    return replace(document, mentions=kept, relations=relations)
+
+
+def require_one_piece(mention: Mention) -> None:
+    """Make sure that a mention is one span.
+
+    Raises:
+        RequestError: it is discontinuous.
+    """
+    if mention.pieces > 1:
+        raise RequestError(
+            f"{mention.where}: {mention.kind} {mention.key} is discontinuous ({mention.pieces} spans), which neither "
+            "tags on words nor marks can express; make it one span, or leave its type out with ignore = "
+            f'["{mention.kind}"] in the task file'
+        )
 
 
 def paragraphs(document: Document, *, whole: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, int]]:

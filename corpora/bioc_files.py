@@ -127,17 +127,18 @@ def _mention(annotation: Any, offset: int, text: str, begin: int, where: str) ->
     here = f"{where}, annotation {annotation.id}"
     if not kind.strip():
         raise RequestError(f"{here}: no infon `type` says what it is; add it")
-    if len(annotation.locations) != 1:
-        count = len(annotation.locations)
-        what = "has no location" if not count else f"is discontinuous ({count} locations)"
-        raise RequestError(f"{here}: {kind} {what}, but tags on words need one span; correct it or leave it out")
-    location = annotation.locations[0]
-    start = location.offset - offset
-    inside = Mention(str(annotation.id), kind, start, start + location.length, here)
-    if start < 0:
-        raise RequestError(f"{here}: its offset {location.offset} lies before its passage; correct it")
-    checked_mention(inside, text, annotation.text)
-    return Mention(inside.key, kind, start + begin, inside.end + begin, here)
+    count = len(annotation.locations)
+    if not count:
+        raise RequestError(f"{here}: {kind} has no location; correct it or leave it out")
+    for location in annotation.locations:
+        start = location.offset - offset
+        if start < 0:
+            raise RequestError(f"{here}: its offset {location.offset} lies before its passage; correct it")
+        inside = Mention(str(annotation.id), kind, start, start + location.length, here)
+        checked_mention(inside, text, annotation.text if count == 1 else None)
+    first = min(location.offset for location in annotation.locations) - offset
+    last = max(location.offset + location.length for location in annotation.locations) - offset
+    return Mention(str(annotation.id), kind, first + begin, last + begin, here, pieces=count)
 
 
 def _relation(item: Any, where: str) -> Relation:

@@ -11,7 +11,8 @@ from ..files import atomic_write_text
 from .annotated import Document, Mention, Relation, checked_mention
 from .lines import MAX_LINE, read_lines
 
-_SPAN = re.compile(r"(\S+) (\d{1,12}) (\d{1,12})((?:;\d+ \d+)*)")
+_SPAN = re.compile(r"(\S+) (\d{1,12}) (\d{1,12})((?:;\d{1,12} \d{1,12})*)")
+_MORE = re.compile(r";(\d+) (\d+)")
 _RELATION = re.compile(r"(\S+) [^\s:]+:(\S+) [^\s:]+:(\S+)")
 _MAX_TEXT = 16 * MAX_LINE  # bytes of one document
 
@@ -128,12 +129,12 @@ def _mention(line: str, where: str, text: str) -> Mention:
             f"{where}: expected `{key[:20]}<TAB>TYPE START END<TAB>TEXT`, found {line[:60]!r}; correct it"
         )
     kind, start, end, more = match.groups()
-    if more:
-        raise RequestError(
-            f"{where}: {kind} {key} is discontinuous ({span}), which tags on words cannot express; make it one span, "
-            "or leave it out"
-        )
-    return checked_mention(Mention(key, kind, int(start), int(end), where), text, quoted if tab else None)
+    places = [(int(start), int(end)), *((int(a), int(b)) for a, b in _MORE.findall(more))]
+    pieces = [checked_mention(Mention(key, kind, *place, where), text, None) for place in places]
+    if len(pieces) == 1:
+        return checked_mention(pieces[0], text, quoted if tab else None)
+    whole = min(piece.start for piece in pieces), max(piece.end for piece in pieces)
+    return Mention(key, kind, *whole, where, pieces=len(pieces))
 
 
 def _relation(line: str, where: str) -> Relation:

@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -220,7 +220,7 @@ def _first_lines(path: Path) -> list[bytes]:
 
 
 def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield (place, row) for each row of a Parquet file.
+    """Yield (place, row) for each row of a Parquet file. Numbers of classes become names, if `datasets` wrote the file.
 
     Raises:
         RequestError: the file cannot be read.
@@ -231,14 +231,24 @@ def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            features = _features(file.schema_arrow)
             for batch in file.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1
-                    yield f"{path}: row {number}", row
+                    yield f"{path}: row {number}", {key: _named(row[key], features.get(key)) for key in row}
     except FileNotFoundError as error:
         raise RequestError(f"{path}: no such file") from error
     except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
         raise RequestError(f"{path}: not a whole Parquet file ({error}); get it again") from error
+
+
+def _features(schema: Any) -> Mapping[str, Any]:
+    """Return column -> its type as `datasets` has written it into a Parquet file; empty if another program wrote it."""
+    if b"huggingface" not in (schema.metadata or {}):
+        return {}
+    from datasets import Features
+
+    return Features.from_arrow_schema(schema)
 
 
 def read_hub_dataset(name: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
@@ -264,6 +274,8 @@ def read_hub_dataset(name: str, config: str | None, split: str) -> Iterator[tupl
 
 def _named(value: Any, feature: Any) -> Any:
     """Return a value with the names of classes in place of their numbers."""
+    if feature is None:
+        return value
     import datasets
 
     if isinstance(feature, datasets.ClassLabel):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..corpora.annotated import Document, Mention, Relation, paragraphs
+from ..corpora.annotated import Document, Mention, Relation, paragraphs, require_one_piece
 from ..corpora.sources import Row
 from ..errors import RequestError
 from ..tasks.custom.definition import Definition
@@ -135,6 +135,8 @@ def _related(document: Document, found: Sequence[Row]) -> Document:
     """
     names: dict[str, list[str]] = {}
     mentions = []
+    for mention in document.mentions:
+        require_one_piece(mention)
     for number, mention in enumerate(document.mentions, start=1):
         mentions.append(replace(mention, key=f"T{number}"))
         for name in {mention.key, *mention.concepts}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections import Counter, defaultdict
@@ -82,7 +83,8 @@ def _read(task: Task, name: str, data_dir: Path) -> CheckedSplit:
     if beside.is_file():
         with beside.open(encoding="utf-8") as handle:
             lines = [json.loads(line) for line in handle]
-        return CheckedSplit(name, examples, [line["where"] for line in lines], [line["notes"] for line in lines])
+        places, notes = [line["where"] for line in lines], [line["notes"] for line in lines]
+        return CheckedSplit(name, examples, places, notes, any(line.get("whole") for line in lines))
     return CheckedSplit(name, examples, [f"{path}:{n}" for n in range(1, len(examples) + 1)], [[]] * len(examples))
 
 
@@ -110,12 +112,10 @@ def _duplicates(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]
 
 def _leaks(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
     """Texts, or documents, that are in two splits."""
-    for what, key in (("text", task.family.text), ("document", _document(task))):
-        if key is None:
-            continue
+    for what, keys in (("text", _texts), ("document", _documents)):
         known: dict[Any, str] = {}
         for split in splits:
-            own = [key(example) for example in split.examples]
+            own = keys(task, split)
             shared: dict[str, list[int]] = defaultdict(list)
             for number, value in enumerate(own):
                 if value is not None and value in known:
@@ -133,9 +133,25 @@ def _leaks(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
                 known.setdefault(value, split.name)
 
 
-def _document(task: Task) -> Callable[[Row], str] | None:
-    of = task.document_of
-    return None if of is None else lambda example: of(example["id"])
+def _texts(task: Task, split: CheckedSplit) -> list[str | None]:
+    return [task.family.text(example) for example in split.examples]
+
+
+def _documents(task: Task, split: CheckedSplit) -> list[Any]:
+    """Return what tells the document of each example from others.
+
+    Annotated documents are told apart by their text as well: folders of BRAT often number their documents alike.
+    """
+    if task.document_of is None:
+        return []
+    names = [task.document_of(example["id"]) for example in split.examples]
+    if not split.whole:
+        return names
+    contents: dict[str, list[str]] = defaultdict(list)
+    for name, example in zip(names, split.examples, strict=True):
+        contents[name].append(_whole_text(example))
+    digests = {name: hashlib.sha256("\n".join(texts).encode()).digest() for name, texts in contents.items()}
+    return [(name, digests[name]) for name in names]
 
 
 def _conflicts(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
@@ -191,7 +207,7 @@ def _lengths(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
     """Texts that are blank, or far longer than the others."""
     for split in splits:
         words = [len(_whole_text(example).split()) for example in split.examples]
-        blank = [number for number, count in enumerate(words) if not count]
+        blank = [number for number, example in enumerate(split.examples) if _has_blank(task, example)]
         if blank:
             yield finding_of("wrong", "empty texts", counted(len(blank), "empty text"), places_of(split, blank), split)
         median = statistics.median(words) if words else 0
@@ -201,6 +217,11 @@ def _lengths(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
                 f"{counted(len(long), 'text')} with more than {_LONGER} times the words of the median one ({median:g})"
             )
             yield finding_of("look", "extreme texts", message, places_of(split, long), split)
+
+
+def _has_blank(task: Task, example: Row) -> bool:
+    parts = (example.get(name) for name in task.family.columns)
+    return not _whole_text(example).strip() or any(isinstance(part, str) and not part.strip() for part in parts)
 
 
 def _whole_text(example: Row) -> str:

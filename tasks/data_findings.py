@@ -40,12 +40,14 @@ class CheckedSplit:
         examples: its examples.
         places: file and line of each example.
         notes: what was noticed in reading each example.
+        whole: whether each document is there with all of its text.
     """
 
     name: str
     examples: Sequence[Row]
     places: Sequence[str]
     notes: Sequence[Sequence[str]]
+    whole: bool = False
 
 
 def counted(number: int, noun: str) -> str:

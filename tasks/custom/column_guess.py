@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..fitting import shows_mentions
+from .families import FEWEST_OPTIONS
 from .kinds import KINDS
 
 _FEW_ANSWERS = 5  # Answers of at most this many different kinds are classes such as yes and no.
@@ -14,7 +16,9 @@ _FEW = 50  # A column with at most this many different values can hold labels.
 _LONG = 25  # characters from which on a value is probably a text
 
 # The families in the order in which they are tried: those with the most particular columns first.
-ORDER = ("ner", "extractive-qa", "choice", "similarity", "pair", "multi-label", "classification")
+ORDER = ("ner", "extractive-qa", "choice", "similarity", "relation", "pair", "multi-label", "classification")
+# Names of columns that hold one option each: a letter from A, or a number from 0 or 1, after one of these words.
+_OPTION = re.compile(r"(|option|opt|op|choice|answer|ending|alternative|candidate)[_ -]?([a-z]|\d)")
 
 
 def fits(name: str, values: Mapping[Any, list[Any]]) -> bool:
@@ -45,11 +49,43 @@ def roles(name: str, values: Mapping[Any, list[Any]]) -> dict[str, Any]:
     for role in needed:
         if role in ("text", "text_pair") and role not in found and texts:
             found[role] = texts.pop(0)
+    for role in kind.spread:
+        if role not in found and (columns := _SPREAD[role]([c for c in free if c not in found.values()], values)):
+            found[role] = columns
     if "label" in needed and "label" not in found:
         labels = [column for column in free if column not in found.values() and _is_label(values[column])]
         if labels:
             found["label"] = min(labels, key=lambda column: len(set(map(str, values[column]))))
     return found
+
+
+def _options(free: list[Any], values: Mapping[Any, list[Any]]) -> list[Any]:
+    """Return the columns that hold one option each."""
+    groups: dict[str, dict[str, Any]] = {}
+    for column in free:
+        match = _OPTION.fullmatch(str(column).lower())
+        if match and (match[1] or match[2].isalpha()):  # A number alone is the column of a table without a header.
+            groups.setdefault(match[1], {})[match[2]] = column
+    for group in groups.values():
+        for first in "a01":
+            listed = [group.get(chr(ord(first) + number)) for number in range(len(group))]
+            if len(listed) >= FEWEST_OPTIONS and None not in listed:
+                return listed
+    return []
+
+
+def _flags(free: list[Any], values: Mapping[Any, list[Any]]) -> list[Any]:
+    """Return the columns of 0 and 1, if there are several: one for each label."""
+    found = {column: {_flag(value) for value in values[column]} for column in free}
+    flags = [column for column, seen in found.items() if seen <= {"0", "1"}]
+    return flags if len(flags) > 1 and any("1" in found[column] for column in flags) else []
+
+
+def _flag(value: Any) -> str:
+    return {"false": "0", "true": "1", "0.0": "0", "1.0": "1"}.get(text := str(value).strip().lower(), text)
+
+
+_SPREAD: dict[str, Callable[[list[Any], Mapping[Any, list[Any]]], list[Any]]] = {"options": _options, "labels": _flags}
 
 
 def _length(column: list[Any]) -> float:
@@ -81,6 +117,14 @@ def _numeric(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> boo
     return all(map(_is_number, label)) and (len(set(label)) > 5 or any(float(value) % 1 for value in label))
 
 
+def _shows_two_mentions(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
+    """Return whether two columns hold spans, or whether the mentions in the texts are marked already."""
+    if "first" in columns and "second" in columns:
+        return all(isinstance(value, dict | list) for role in ("first", "second") for value in values[columns[role]])
+    texts = values[columns["text"]]
+    return sum(isinstance(text, str) and shows_mentions(text) for text in texts) > 0.9 * len(texts)
+
+
 def _answers_are_spans(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
     contexts, answers = values[columns["context"]], values[columns["answers"]]
     inside = [not isinstance(a, str) or (isinstance(c, str) and a in c) for c, a in zip(contexts, answers, strict=True)]
@@ -90,13 +134,16 @@ def _answers_are_spans(columns: Mapping[str, Any], values: Mapping[Any, list[Any
 _CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[Any, list[Any]]], bool]] = {
     "extractive-qa": _answers_are_spans,
     "similarity": _numeric,
-    "multi-label": lambda columns, values: _separated(values[columns["labels"]]),
+    "relation": _shows_two_mentions,
+    "multi-label": lambda columns, values: isinstance(columns["labels"], list) or _separated(values[columns["labels"]]),
     "pair": lambda columns, values: _length(values[columns["text_pair"]]) > 0 and _is_label(values[columns["label"]]),
 }
 
 
 def about(values: Mapping[Any, list[Any]], column: Any) -> str:
     """Return a few words about the values of a column."""
+    if isinstance(column, list):
+        return f" ({len(column)} columns)"
     found: list[Any] = values.get(column, [])
     counts = Counter(str(value) for value in found)
     if found and len(counts) <= _FEW and len(counts) < len(found):

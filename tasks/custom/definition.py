@@ -11,8 +11,9 @@ from ...models.sources import safe_name
 from ..recipe import problem_with
 from ..task import EXTRA, Task
 from ..word_division import Division
-from .documents import MARKS, PairRules
+from .documents import PairRules
 from .kinds import KINDS
+from .marking import MARKS
 
 _DOCUMENT = "#"  # separates document and number in the ids of examples
 

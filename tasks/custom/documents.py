@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
-from ...corpora.annotated import Document, Mention, Relation, paragraphs
+from ...corpora.annotated import Document, Mention, Relation, paragraphs, require_one_piece, without
 from ...corpora.sources import Row
 from ...errors import RequestError
 from ..word_division import split_words
+from .marking import mark
 
-MARKS = ("markers", "masks")  # see `mark`
 Placed = tuple[str, Row]  # the place of a row in its file, and the row
 
 
@@ -29,10 +28,12 @@ def tagged_rows(document: Document, ignore: Collection[str] = ()) -> Iterator[Pl
     Raises:
         RequestError: two mentions share a word, which tags on words cannot express.
     """
-    mentions = [mention for mention in document.mentions if mention.kind not in ignore]
+    document = without(document, ignore)
+    for mention in document.mentions:
+        require_one_piece(mention)
     for start, end in paragraphs(document):
         words = [(start + first, start + after) for first, after in split_words(document.text[start:end])]
-        inside = [mention for mention in mentions if mention.start < end and mention.end > start]
+        inside = [mention for mention in document.mentions if mention.start < end and mention.end > start]
         tokens = [document.text[first:after] for first, after in words]
         if tokens:
             where = inside[0].where if inside else document.where
@@ -90,7 +91,7 @@ class PairRules:
         negative: the label of pairs without a relation.
         marks: `markers` or `masks`.
         directed: whether a pair of mentions of one type is an example in both directions.
-        ignore: types of relations that are left out.
+        ignore: types of mentions and relations that are left out.
     """
 
     kinds: Collection[tuple[str, str]]
@@ -106,11 +107,11 @@ class PairRules:
 
 def kinds_of_relations(document: Document, ignore: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (type of the first argument, type of the second one, type of the relation) of each relation."""
+    document = without(document, ignore)
     arguments = _arguments(document)
     for relation in document.relations:
-        if relation.kind not in ignore:
-            first, second = _both(relation, arguments)
-            yield first[0].kind, second[0].kind, relation.kind
+        first, second = _both(relation, arguments)
+        yield first[0].kind, second[0].kind, relation.kind
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,15 @@ def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
         RequestError: a relation names an unknown mention or concept, one mention twice, or types that no relation of
             train joins; or a pair has two relations.
     """
+    document = without(document, rules.ignore)
+    paired = {kind for kinds in rules.kinds for kind in kinds}
+    for mention in document.mentions:
+        if mention.kind in paired:
+            require_one_piece(mention)
     arguments = _arguments(document)
-    relations = [relation for relation in document.relations if relation.kind not in rules.ignore]
     by_concept = _by_concept(document)
     labels: dict[tuple[str, str], Relation] = {}
-    for relation in relations:
+    for relation in document.relations:
         _require_pair(relation, arguments, rules)
         pair, reverse = (relation.first, relation.second), (relation.second, relation.first)
         other = labels.setdefault(pair if rules.directed else min(pair, reverse), relation)
@@ -165,7 +170,7 @@ def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
     if by_concept:
         parts = [(0, len(document.text))]
     else:
-        hulls = [_hull(arguments[item.first] + arguments[item.second]) for item in relations]
+        hulls = [_hull(arguments[item.first] + arguments[item.second]) for item in document.relations]
         parts = list(paragraphs(document, whole=hulls))
     for start, end in parts:
         inside = {
@@ -208,59 +213,6 @@ def _require_pair(relation: Relation, arguments: Mapping[str, list[Mention]], ru
             "cannot be learnt; correct it, add such a relation to train, or leave it out with ignore = "
             f'["{relation.kind}"] in the task file'
         )
-
-
-def mark(text: str, part: tuple[int, int], first: Sequence[Mention], second: Sequence[Mention], marks: str) -> str:
-    """Return a part of a text in which two arguments are marked.
-
-    `masks` replace a mention by its type, such as `@DISEASE$` (as BLURB does). `markers` keep it and put its type
-    before it, the first argument as `@ * disease * cancer @` and the second one as `# ^ gene ^ BRCA1 #` (the typed
-    entity markers with punctuation of Zhou and Chen 2022, which need no new tokens). Of overlapping mentions of both
-    arguments, markers may be one inside of the other, and masks stand side by side. Of those of one argument, the first
-    is marked.
-
-    Args:
-        text: the whole text.
-        part: start and end of the part.
-        first: the mentions of the first argument.
-        second: the mentions of the second argument.
-        marks: `markers` or `masks`.
-    """
-    arguments = (_apart(first), _apart(second))
-    return (_masked if marks == "masks" else _with_markers)(text, part, *arguments)
-
-
-def _apart(mentions: Sequence[Mention]) -> list[Mention]:
-    """Return mentions in the order of the text, without those that overlap with an earlier one."""
-    found: list[Mention] = []
-    for mention in sorted(mentions, key=lambda mention: mention.start):
-        if not found or mention.start >= found[-1].end:
-            found.append(mention)
-    return found
-
-
-def _masked(text: str, part: tuple[int, int], first: Sequence[Mention], second: Sequence[Mention]) -> str:
-    pieces, position = [], part[0]
-    for mention in sorted([*first, *second], key=lambda mention: mention.start):
-        kind = re.sub(r"[^A-Z]+", "-", mention.kind.upper()).strip("-") or "ENTITY"
-        pieces += [text[position : mention.start] if mention.start >= position else " ", f"@{kind}$"]
-        position = max(position, mention.end)
-    return "".join([*pieces, text[position : part[1]]])
-
-
-def _with_markers(text: str, part: tuple[int, int], first: Sequence[Mention], second: Sequence[Mention]) -> str:
-    # Where several markers meet, those that end come before those that begin, and the longer mention is outside.
-    inserted: list[tuple[int, bool, int, int, str]] = []
-    for number, (mentions, outer, inner) in enumerate(((first, "@", "*"), (second, "#", "^"))):
-        for mention in mentions:
-            size, kind = mention.end - mention.start, mention.kind.lower().replace("_", " ")
-            inserted.append((mention.start, True, -size, number, f"{outer} {inner} {kind} {inner} "))
-            inserted.append((mention.end, False, size, -number, f" {outer}"))
-    pieces, position = [], part[0]
-    for place, *_, marker in sorted(inserted):
-        pieces += [text[position:place], marker]
-        position = place
-    return "".join([*pieces, text[position : part[1]]])
 
 
 def _by_concept(document: Document) -> bool:

@@ -196,7 +196,7 @@ KINDS = {
             {
                 "question": ("question", "query", "sent1", "stem"),
                 "options": ("options", "choices", "endings"),
-                "answer": ("answer", "label", "answer_idx", "correct", "target"),
+                "answer": ("answer", "label", "answer_idx", "correct", "target", "cop"),
                 **_IDS,
             },
             (("question", "options", "answer"),),

@@ -128,6 +128,7 @@ class Reader:
         """Yield (place, row) for each example of a split, or of `data`.
 
         A row has the fields of the prepared format, `id` only where the data have it, and `document` where they tell.
+        It has `whole` if all of the document stands in this split.
 
         Args:
             split: the name of the split.
@@ -194,7 +195,7 @@ class Reader:
             self.labels |= {item.kind for item in (*document.mentions, *document.relations)}
             rows = tagged_rows(document, self.file.ignore) if rules is None else related_rows(document, rules)
             for where, row in rows:
-                yield where, row | {"document": document.key}
+                yield where, row | {"document": document.key, "whole": True}
 
     def _sentences(self, path: Path, split: str) -> Iterator[tuple[str, Row]]:
         for number, sentence in enumerate(read_conll(path)):

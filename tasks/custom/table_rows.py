@@ -12,8 +12,9 @@ from ...corpora.sources import Row
 from ...errors import RequestError
 from ..word_division import split_words
 from .cells import Cells, Columns, shown
-from .documents import inside_words, mark, tag_words
+from .documents import inside_words, tag_words
 from .families import FEWEST_OPTIONS, MOST_OPTIONS
+from .marking import mark
 
 _SEPARATORS = (";", "|", ",")
 

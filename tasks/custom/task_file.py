@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError
-from .documents import MARKS
 from .kinds import KINDS, Kind
+from .marking import MARKS
 from .task_file_checks import SHARE, SPLITS, WHOLE, line_of, problems_of
 
 _SEED = 42

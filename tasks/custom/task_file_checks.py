@@ -9,8 +9,8 @@ from typing import Any
 from ...errors import nearest
 from ...models.sources import safe_name
 from ..recipe import problem_with, problem_with_family
-from .documents import MARKS
 from .kinds import KINDS, Kind
+from .marking import MARKS
 
 SPLITS = ("train", "dev", "test")
 WHOLE = "data"  # in place of splits: one file, which is split

@@ -56,7 +56,7 @@ class Writer:
         Raises:
             RequestError: a label is not among those of the task, an id occurs twice, or the row is malformed.
         """
-        document, notes = row.pop("document", None), row.pop("notes", [])
+        document, notes, whole = row.pop("document", None), row.pop("notes", []), row.pop("whole", False)
         row.pop("group", None)
         for label in self.file.kind.labels_of(row):
             if label not in self.labels:
@@ -76,16 +76,16 @@ class Writer:
             example = self.task.parse_labelled(row)
         except ValueError as error:
             raise RequestError(f"{where}: {error}; correct it") from error
-        text = self.task.family.text(example)
-        if text is not None and not text.strip():
-            raise RequestError(f"{where}: the text is empty; add it, or remove the example")
+        for name in self.task.family.columns:
+            if isinstance(example.get(name), str) and not example[name].strip():
+                raise RequestError(f"{where}: the {name.replace('_', ' ')} is empty; add it, or remove the example")
         self.documents |= document is not None
         self.unanswerable |= row.get("answers", {"text": True})["text"] == []
         if split == "train" and "tokens" in row:
             self.words.add(row["tokens"])
         self.counts[split] += 1
         self.handles[split].write(prepared_line(row))
-        self.places[split].write(prepared_line({"where": where, "notes": notes}))
+        self.places[split].write(prepared_line({"where": where, "notes": notes} | ({"whole": True} if whole else {})))
 
     def _unknown(self, split: str, label: str) -> str:
         if self.file.labels is None:

@@ -130,7 +130,11 @@ def test_any_bytes_are_read_or_refused(folder, name, content):
         ),
         ({"locations": [{"offset": 3, "length": 7}]}, "annotation T1: its offset 3 lies before its passage"),
         ({"locations": [{"offset": "30", "length": 7}]}, "a field is missing or of another type"),
-        ({"locations": [{"offset": 30, "length": 3}] * 2}, r"Drug is discontinuous \(2 locations\)"),
+        ({"locations": []}, "annotation T1: Drug has no location"),
+        (
+            {"locations": [{"offset": 30, "length": 3}, {"offset": 2, "length": 3}]},
+            "its offset 2 lies before its passage",
+        ),
         ({"text": "Heparin"}, "Drug T1 should be 'Heparin', but its text has 'Aspirin'"),
         ({"infons": {}}, "annotation T1: no infon `type` says what it is"),
     ],
@@ -139,6 +143,13 @@ def test_a_wrong_annotation_is_refused_with_the_line_of_its_document(folder, fie
     # With an indentation of 1, the id of the second document is on line 51 at the earliest.
     with pytest.raises(RequestError, match=rf"train.json:\d\d: document d2.*{message}"):
         read_json(folder, DOCUMENT, with_annotation(**fields) | {"id": "d2"})
+
+
+def test_several_locations_are_the_pieces_of_one_mention(folder):
+    pieces = [{"offset": 30, "length": 3}, {"offset": 34, "length": 3}]
+    found = read_json(folder, with_annotation(locations=pieces))[0]
+    (mention,) = (item for item in found.mentions if item.key == "T1")
+    assert mention.pieces == 2 and found.text[mention.start : mention.end] == "Aspirin"
 
 
 def test_a_relation_names_exactly_one_annotation(folder):

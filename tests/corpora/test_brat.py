@@ -71,7 +71,7 @@ def test_any_annotation_is_read_or_refused(tmp_path_factory, ann):
         ("T1\tDrug 1 8\tAspirin\n", r"d.ann:1: Drug T1 should be 'Aspirin', but its text has 'spirin '"),
         ("T1\tDrug 7 7\t\n", "d.ann:1: the span 7 to 7 of Drug T1 is empty"),
         ("T1\tDrug 7 8\t \n", "d.ann:1: the span 7 to 8 of Drug T1 holds only white space"),
-        ("T1\tDrug 0 3;5 7\tAsp in\n", r"d.ann:1: Drug T1 is discontinuous \(Drug 0 3;5 7\)"),
+        ("T1\tDrug 0 3;5 99\tAsp in\n", "d.ann:1: the span 5 to 99 of Drug T1 lies outside its text"),
         ("T1\tDrug 0 " + "9" * 5000 + "\tAspirin\n", "d.ann:1: expected `T1<TAB>TYPE START END<TAB>TEXT`"),
         ("T1\tDrug 0 7\tAspirin\nT1\tPain 14 18\tpain\n", "d.ann:2: the id T1 occurs twice"),
         ("T1\tDrug 0 7\tAspirin\nR1\tcures Arg1:T1 Arg2:T9\n", "d.ann:2: the relation names T9"),
@@ -84,6 +84,12 @@ def test_a_wrong_annotation_is_refused_with_file_and_line(folder, ann, message):
     write(folder, ann)
     with pytest.raises(RequestError, match=message):
         list(read_brat(folder))
+
+
+def test_a_discontinuous_mention_reaches_from_its_first_piece_to_its_last(folder):
+    write(folder, "T1\tDrug 4 7;0 3\tAsp rin\n")
+    ((mention,),) = (document.mentions for document in read_brat(folder))
+    assert (mention.start, mention.end, mention.pieces) == (0, 7, 2)
 
 
 def test_a_text_in_another_encoding_is_refused_with_its_line(folder):

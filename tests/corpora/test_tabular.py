@@ -201,6 +201,22 @@ def test_any_bytes_are_json_or_refused(folder, content):
 # --- Parquet and datasets of the hub -------------------------------------------------------------------------------
 
 
+def test_numbers_of_classes_become_names_where_datasets_wrote_the_file(folder):
+    from datasets import ClassLabel, Dataset, Features, Sequence, Value
+
+    features = Features(
+        {
+            "tokens": Sequence(Value("string")),
+            "tags": Sequence(ClassLabel(names=["O", "B-X"])),
+            "label": ClassLabel(names=["no", "yes"]),
+        }
+    )
+    path = folder / "named.parquet"
+    Dataset.from_dict({"tokens": [["a", "b"]], "tags": [[0, 1]], "label": [1]}, features=features).to_parquet(path)
+    ((_, row),) = read_parquet(path)
+    assert row == {"tokens": ["a", "b"], "tags": ["O", "B-X"], "label": "yes"}
+
+
 @given(st.lists(st.tuples(FIELD, st.one_of(st.none(), st.lists(FIELD, max_size=2))), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_parquet_that_is_written_is_read_again(folder, records):

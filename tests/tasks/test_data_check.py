@@ -85,6 +85,26 @@ def test_a_document_in_two_splits_makes_the_score_wrong(check):
     assert found(report) == [("wrong", "document in two splits", "test.csv:7")] and report.is_wrong
 
 
+def test_brat_folders_that_name_their_documents_alike_are_no_leaks(tmp_path):
+    """A document is given as a whole there, so that its text tells whether it is the same one."""
+    for split in GOOD:
+        (tmp_path / split).mkdir()
+        for number in range(4):
+            text = f"Aspirin was given to the women of group {number} of {split}\n"
+            (tmp_path / split / f"d{number}.txt").write_text(text)
+            (tmp_path / split / f"d{number}.ann").write_text("T1\tDrug 0 7\tAspirin\n")
+    listed = "".join(f'{split} = "{split}"\n' for split in GOOD)
+    (tmp_path / "my.toml").write_text(f'name = "my"\nfamily = "ner"\n[files]\n{listed}')
+
+    def findings():
+        task = prepare_task_file(read_task_file(tmp_path / "my.toml")).task()
+        return found(check_data(task, tmp_path / "data"))
+
+    assert findings() == []
+    (tmp_path / "dev" / "d2.txt").write_text((tmp_path / "train" / "d2.txt").read_text())
+    assert ("wrong", "document in two splits", "d2.ann:1") in findings()
+
+
 def test_documents_of_docstart_lines_are_no_leaks(check):
     """The documents of each file are counted from 1."""
     sentence = "-DOCSTART- O\n\nthis B-X\nis O\na O\nsentence O\nof O\n{0} O\n\n"

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora.annotated import Document, Mention, Relation
 from linkbert.errors import RequestError
-from linkbert.tasks.custom.documents import MARKS, PairRules, mark, related_rows, tagged_rows
+from linkbert.tasks.custom.documents import PairRules, related_rows, tagged_rows
+from linkbert.tasks.custom.marking import MARKS, mark
 from linkbert.tasks.word_division import split_words
 
 TEXT = "Aspirin cures pain. Heparin causes stroke."
@@ -149,6 +150,24 @@ def test_a_relation_that_would_be_lost_is_refused(relations, options, message):
 def test_an_ignored_relation_is_no_error_and_no_example():
     rules = {"kinds": KINDS, "ignore": ("cures",)}
     assert labels([DRUG, PAIN], [("cures", "T1", "T2")], **rules) == ["none"]
+
+
+def test_a_type_that_is_ignored_is_left_out_with_its_relations():
+    rules = {"kinds": KINDS, "ignore": ("Pain",)}
+    assert labels([DRUG, PAIN], [("cures", "T1", "T2")], **rules) == []
+
+
+def test_a_discontinuous_mention_is_refused_unless_its_type_is_ignored_or_in_no_pair():
+    broken = Mention("T9", "Pain", 14, 41, "d.ann:9", pieces=2)
+    with pytest.raises(RequestError, match=r"d.ann:9: Pain T9 is discontinuous \(2 spans\).*ignore = \[\"Pain\"\]"):
+        list(tagged_rows(document([DRUG, broken])))
+    ((_, row),) = tagged_rows(document([DRUG, broken]), ignore=("Pain",))
+    assert row["ner_tags"] == ["B-Drug", *["O"] * 7]
+    with pytest.raises(RequestError, match="discontinuous"):
+        labels([DRUG, broken])
+    assert labels([DRUG, PAIN, Mention("T9", "Dose", 14, 41, "d.ann:9", pieces=2)], [("cures", "T1", "T2")]) == [
+        "cures"
+    ]
 
 
 def test_all_mentions_of_a_concept_are_marked():

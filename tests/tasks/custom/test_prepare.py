@@ -102,6 +102,8 @@ def test_several_labels_become_flags(prepare):
         ("classification", {}, {}, "d.csv: no such file or folder; paths in a task file start at its folder"),
         ("classification", {"d.csv": table(2)}, {}, "d.csv: 2 documents or different texts cannot be divided among 3 splits"),
         ("classification", {"d.csv": table() + ",yes\n"}, {}, "d.csv:32: the text is empty"),
+        ("pair", {"d.csv": "text,text_pair,label\n" + "".join(f"a{n},b,{n % 2}\n" for n in range(9)) + "a, ,0\n"}, {},
+         "d.csv:11: the text pair is empty"),
         ("classification", {"d.csv": table()}, {"more": '[split]\nby = "pmid"'}, "d.csv:1: no column 'pmid' to split by; expected one of: text, label"),
         ("classification", {"x/a.ann": "", "x/a.txt": "x"}, {"data": 'data = "x"'}, "x: brat files hold no examples of classification"),
         ("ner", {"d.conll": "a O\nb O\n\n" * 9}, {"data": 'data = "d.conll"'}, "d.conll: no label in it, so that there is nothing to learn"),

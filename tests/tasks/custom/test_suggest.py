@@ -39,6 +39,11 @@ FILES = {
     "sim.tsv": ("sentence1\tsentence2\tscore\n" + "".join(f"{LONG} {n}\t{LONG} {n + 1}\t{n / 7:.2f}\n" for n in range(40)), "similarity", "csv"),
     "nli.tsv": ("premise\thypothesis\tlabel\n" + "".join(f"{LONG} {n}\t{LONG} x{n}\t{n % 3}\n" for n in range(60)), "pair", "csv"),
     "topics.csv": ("text,labels\n" + "".join(f'"{LONG} {n}",{"a;b" if n % 2 else "b"}\n' for n in range(40)), "multi-label", "csv"),
+    "pairs.jsonl": (repeated(20, text=lambda n: f"aspirin caused pain {n}", head=[0, 7, "Drug"], tail=[15, 19, "Disease"], relation=lambda n: f"r{n % 2}", id=lambda n: n), "relation", "json"),
+    "masks.csv": ("text,class\n" + "".join(f"@DRUG$ caused @DISEASE$ in {n},{n % 2}\n" for n in range(40)), "relation", "csv"),
+    "options.csv": ("question,opa,opb,opc,cop\n" + "".join(f"q{n},a{n},b{n},c{n},{n % 3}\n" for n in range(20)), "choice", "csv"),
+    "letters.csv": ("question,A,B,answer\n" + "".join(f"q{n},a{n},b{n},{'AB'[n % 2]}\n" for n in range(20)), "choice", "csv"),
+    "flags.csv": ("report,pain,nausea,rare\n" + "".join(f"note {n} of the ward about a patient,{n % 2},{n % 3 // 2},0\n" for n in range(40)), "multi-label", "csv"),
     "answers.jsonl": (repeated(20, question=lambda n: f"q{n}", context=lambda n: f"the cat{n} sat", answer=lambda n: f"cat{n}"), "extractive-qa", "json"),
 }  # fmt: skip
 
@@ -54,6 +59,19 @@ def test_family_and_format_are_recognised_and_the_task_file_works(tmp_path, name
     task_file.write_text(found.to_toml(tmp_path), encoding="utf-8")
     prepared = prepare_task_file(read_task_file(task_file))
     assert prepared.definition.name == name.split(".")[0] and prepared.definition.family == family
+
+
+def test_columns_that_hold_one_option_or_label_each_are_listed(tmp_path):
+    for name, role, expected in (
+        ("options.csv", "options", ["opa", "opb", "opc"]),
+        ("letters.csv", "options", ["A", "B"]),
+        ("flags.csv", "labels", ["pain", "nausea", "rare"]),
+    ):
+        (tmp_path / name).write_text(FILES[name][0])
+        assert suggest(tmp_path / name).columns[role] == expected
+    # A column of that name decides, and further columns of 0 and 1 do not.
+    (tmp_path / "one.csv").write_text("text,label,a,b\n" + "".join(f"note {n},{n % 2},0,1\n" for n in range(40)))
+    assert suggest(tmp_path / "one.csv").family == "classification"
 
 
 def test_folders_of_splits_of_brat_and_of_one_file(tmp_path):
