@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .experiments.options import RunOptions
     from .experiments.plan import plan_finetune
     from .experiments.prediction import predict
+    from .experiments.results import Result
     from .leaderboard.board import leaderboard
     from .pretraining.options import PretrainOptions
     from .pretraining.run import pretrain
@@ -29,6 +30,7 @@ __all__ = [
     "PretrainOptions",
     "Reporter",
     "RequestError",
+    "Result",
     "RunError",
     "RunOptions",
     "__version__",
@@ -51,6 +53,7 @@ _CLASSES = {
     "PretrainOptions": ".pretraining.options",
     "Reporter": ".training.reporters",
     "RequestError": ".errors",
+    "Result": ".experiments.results",
     "RunError": ".errors",
     "RunOptions": ".experiments.options",
 }

@@ -13,8 +13,6 @@ from . import options
 from .console import print_json, print_text, set_up_logging
 from .lines import input_lines, require_input
 
-_NO_LINES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xml", ".ann", ".conll")
-
 
 def command(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="One text a line; - is standard input.")],
@@ -41,9 +39,10 @@ def command(
     """
     set_up_logging(quiet=quiet)
     from ..experiments.embedding import Embedder, check_output, write_embeddings
+    from ..tasks.custom.reading import SUFFIXES
 
     require_input(file)
-    if Path(file.lower().removesuffix(".gz")).suffix in _NO_LINES:
+    if Path(file.lower().removesuffix(".gz")).suffix in (*SUFFIXES, ".json", ".ann"):
         raise RequestError(f"{file}: its lines are no texts; write the texts into a .txt file, one a line")
     check_output(output, pooling)
     if output.exists() and not overwrite:

@@ -157,6 +157,13 @@ class Result:
         """Return the JSON object of this result."""
         return to_document(self)
 
+    def to_frame(self) -> Any:
+        """Return a data frame of pandas with one row, the score and all metrics, so that results can be joined."""
+        import pandas as pd
+
+        about = {"task": self.task, "model": self.name, "seed": self.seed, "split": self.split, "score": self.score}
+        return pd.DataFrame([about | self.metrics])
+
     def _repr_html_(self) -> str:
         """Return the scores as a table, for notebooks."""
         rows = "".join(f"<tr><td>{escape(name)}</td><td>{value:.2f}</td></tr>" for name, value in self.metrics.items())

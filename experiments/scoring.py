@@ -110,13 +110,26 @@ def scored_fields(task: Task, predicted: Predicted) -> dict[str, Any]:
     }
 
 
+def _own_ids(task: Task, identifiers: Iterable[str]) -> dict[str, str | None]:
+    """Return id without its document -> id, or None where several examples have it."""
+    found: dict[str, str | None] = {}
+    if task.document_of is not None:
+        for identifier in identifiers:
+            own = identifier.removeprefix(task.document_of(identifier)).removeprefix("#")
+            found[own] = identifier if own not in found else None
+    return found
+
+
 def read_predictions(task: Task, split: Split, path: Path) -> Predicted:
     """Read a predictions file: JSON lines with `id` and `prediction`, in any order.
+
+    The id of an example in a document may be given without the document, if no other example has it.
 
     Raises:
         RequestError: a line or a prediction is malformed, or ids are missing, unknown or repeated.
     """
     order = {identifier: index for index, identifier in enumerate(split.examples["id"])}
+    own = _own_ids(task, order)
     lines: dict[str, int] = {}
     predictions: list[Any] = [None] * len(order)
     scores: list[Any] = [None] * len(order)
@@ -125,8 +138,12 @@ def read_predictions(task: Task, split: Split, path: Path) -> Predicted:
         if "id" not in row or "prediction" not in row:
             raise RequestError(f"{where}: expected the fields 'id' and 'prediction', found {', '.join(row) or 'none'}")
         identifier = str(row["id"])
+        identifier = identifier if identifier in order else own.get(identifier) or identifier
         if identifier not in order:
-            raise RequestError(f"{where}: the id {identifier!r} is not in the {split.name} split of {task.name}")
+            raise RequestError(
+                f"{where}: the id {identifier!r} is not in the {split.name} split of {task.name}, whose first one is "
+                f"{next(iter(order))!r}"
+            )
         if identifier in lines:
             raise RequestError(f"{where}: the id {identifier!r} stands on line {lines[identifier]} already")
         lines[identifier], index = number, order[identifier]

@@ -1,7 +1,7 @@
 """The Python API: names, errors that speak of arguments, progress, tables for notebooks."""
 
 import pytest
-from linkbert import RequestError, RunError, finetune, leaderboard, plan_finetune, predict
+from linkbert import RequestError, Result, RunError, finetune, leaderboard, plan_finetune, predict
 from linkbert.api import in_python_words
 
 
@@ -42,6 +42,11 @@ def test_progress_shows_by_default_and_can_be_turned_off(tiny, data_dir, tmp_pat
     finetune("gad", seed=2, progress=False, **options)
     assert capsys.readouterr().err == ""
     assert "<table>" in result._repr_html_() and "micro_f1" in result._repr_html_()
+    assert isinstance(result, Result)
+    (row,) = result.to_frame().to_dict("records")
+    assert (
+        row == {"task": "gad", "model": result.name, "seed": 1, "split": "test", "score": result.score} | result.metrics
+    )
 
 
 def test_the_leaderboard_becomes_a_data_frame():

@@ -58,16 +58,22 @@ def tag_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> 
         for number, index in enumerate(touched):
             other = owners[index]
             if other is not None and (other.start, other.end, other.kind) != (mention.start, mention.end, mention.kind):
-                nested = other.start <= mention.start and mention.end <= other.end
                 raise RequestError(
                     f"{mention.where}: {mention.kind} {mention.key} ({mention.start} to {mention.end}) "
-                    f"{'is nested in' if nested else 'overlaps with'} {other.kind} {other.key} ({other.start} to "
-                    f"{other.end}): tags on words cannot express both; remove one, or name a type to leave out with "
-                    f'ignore = ["{mention.kind}"] in the task file'
+                    f"{_how(mention, other)} {other.kind} {other.key} ({other.start} to {other.end}): tags on words "
+                    f'cannot express both; remove one, or name a type to leave out with ignore = ["{mention.kind}"] in '
+                    "the task file"
                 )
             owners[index] = mention
             tags[index] = f"{'I' if number else 'B'}-{mention.kind}"
     return tags
+
+
+def _how(mention: Mention, other: Mention) -> str:
+    """Return how a mention meets one that begins earlier or is longer."""
+    if other.end <= mention.start:
+        return "is in the same word as"
+    return "is nested in" if other.start <= mention.start and mention.end <= other.end else "overlaps with"
 
 
 def inside_words(words: Sequence[tuple[int, int]], mentions: Sequence[Mention]) -> Iterator[str]:

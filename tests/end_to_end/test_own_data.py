@@ -64,6 +64,20 @@ def test_words_with_punctuation_in_them(cli, finetune, tmp_path):
     assert done.exit_code == 2 and "does not predict" in done.stderr
 
 
+def test_predictions_may_leave_the_document_out_of_their_ids(cli, finetune, tmp_path):
+    """The ids of a user's own file are those that `predict` prints."""
+    rows = "".join(f"d{n // 2},e{n},{'yes' if n % 2 else 'no'},note {n}\n" for n in range(40))
+    result = finetune("classification", "pmid,id,label,text\n" + rows)
+    lines = [json.loads(line) for line in open(result["predictions_file"], encoding="utf-8")]
+    assert all("#" in line["id"] for line in lines)
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(line | {"id": line["id"].split("#")[1]}) + "\n" for line in lines))
+    done = cli("eval", "my.toml", "--predictions", path, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["score"] == result["score"]
+    path.write_text(json.dumps(lines[0] | {"id": "other"}) + "\n")
+    assert f"whose first one is {lines[0]['id']!r}" in cli("eval", "my.toml", "--predictions", path).stderr
+
+
 def test_ner_in_conll(cli, finetune, tiny, tmp_path):
     from transformers import pipeline
 
@@ -261,6 +275,10 @@ def test_init_writes_a_task_file_that_is_used_as_it_is(cli, tmp_path):
     again = cli("init", "notes.csv")
     assert again.exit_code == 2 and "notes.toml: it is there already; use --overwrite" in again.stderr
     assert cli("data", "check", "notes.toml").exit_code == 0
+    # Data without a task file are looked at as `init` understands them, and no task file is left.
+    (tmp_path / "plain.csv").write_text((tmp_path / "notes.csv").read_text())
+    done = cli("data", "check", "plain.csv")
+    assert done.exit_code == 0 and "looked at as" in done.stderr and not (tmp_path / "plain.toml").exists()
     refused = cli("init", "notes.csv", "--family", "ner", "--output", "other.toml")
     assert refused.exit_code == 2 and not (tmp_path / "other.toml").exists()
     refused = cli("init", "notes.csv", "--name", "gad", "--output", "other.toml")

@@ -57,6 +57,12 @@ def test_a_mention_inside_a_word_is_extended_and_noted():
     assert row["notes"] == ["d.ann:4: X T1 (1 to 7) begins inside a word"]
 
 
+def test_two_mentions_in_one_word_are_refused_as_such():
+    parts = [Mention("T1", "Gene", 0, 3, "d.ann:1"), Mention("T2", "Gene", 3, 7, "d.ann:2")]
+    with pytest.raises(RequestError, match=r"d.ann:2: Gene T2 \(3 to 7\) is in the same word as Gene T1 \(0 to 3\)"):
+        list(tagged_rows(document(parts)))
+
+
 @pytest.mark.parametrize(("start", "end", "word"), [(0, 13, "is nested in"), (8, 18, "overlaps with")])
 def test_mentions_that_share_a_word_are_refused_unless_one_type_is_ignored(start, end, word):
     wide, narrow = Mention("T1", "Wide", 0, 13, "d.ann:1"), Mention("T2", "Narrow", start, end, "d.ann:2")
