@@ -10,6 +10,7 @@ from .._version import __version__
 from ..escaping import markdown_line, markdown_text
 from ..files import atomic_write_text
 from ..tasks.task import Task
+from ..tasks.word_division import Division
 from .reproduction import command_of
 from .results import Result
 
@@ -110,7 +111,7 @@ def _text(result: Result) -> str:
             f"({task.family.name}) with linkbert {__version__}, seed {result.seed}. One run on one test set says "
             "little about another seed: compare means over several seeds.",
             "",
-            f"Use it with `transformers`: `{task.head.auto_class}.from_pretrained(...)`.{_marks(task)}",
+            f"Use it with `transformers`: `{task.head.auto_class}.from_pretrained(...)`.{_marks(task)}{_words(task)}",
             "",
             "## Scores (x100)",
             "",
@@ -143,6 +144,16 @@ def _marks(task: Task) -> str:
     markers = (task.definition or {}).get("marks") == "markers"
     example = "@ * drug * aspirin @ causes # ^ disease ^ anemia #" if markers else "@DRUG$ causes @DISEASE$"
     return f" Its input shows both mentions of a relation, as in `{example}`; without them its output means nothing."
+
+
+def _words(task: Task) -> str:
+    """Return how a pipeline reads words that have punctuation in them; empty for tasks without such words."""
+    if task.division == Division():
+        return ""
+    return (
+        " It was trained on words that may have punctuation in them, such as `IL-2`. A pipeline of transformers tags "
+        "their parts one by one; `linkbert predict` and `linkbert.load` tag whole words."
+    )
 
 
 def _table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,7 @@ def test_words_with_punctuation_in_them(cli, finetune, tmp_path):
     lines = "".join(f"1 IL-2 B-Gene\n2 binds O\n3 {number} O\n4 . O\n\n" for number in range(20))
     result = finetune("ner", lines, more="[columns]\ntokens = 1\n")
     assert result["definition"]["division"] == {"inside": "-"} and result["definition"]["word_column"] == 1
+    assert "tags their parts one by one" in Path(result["run_dir"], "README.md").read_text(encoding="utf-8")
     (tmp_path / "new.conll").write_text("1 IL-2 O\n2 (x) O\n", encoding="utf-8")
     for arguments, text in ((("-",), "IL-2 binds."), (("new.conll",), "")):
         done = cli("predict", "my", *arguments, "--model", result["run_dir"], "--format", "conll", stdin=text)
