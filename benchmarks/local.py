@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 
 from .jobs import CLOSING_SECONDS, Event, Job, limit_threads, work_on
 
+_log = logging.getLogger(__name__)
 _PRELOADED = "linkbert.benchmarks.preloaded"
 _LAST_OUTPUT = 2000  # bytes of the output of a process that died
 
@@ -61,9 +63,16 @@ def make_slots(runs_per_device: int | None, jobs: int) -> list[Slot]:
 
     cores, gpus = usable_cores(), _gpus(torch.cuda.device_count())
     if gpus:
-        devices: list[str | None] = [gpu for gpu in gpus for _ in range(runs_per_device or 1)]
+        # In turns, so that few runs are spread over all GPUs.
+        devices: list[str | None] = [gpu for _ in range(runs_per_device or 1) for gpu in gpus]
     else:
         devices = [None] * min(runs_per_device or len(cores), len(cores))
+        if runs_per_device is not None and runs_per_device > len(cores):
+            _log.warning(
+                "--runs-per-device %d: each run needs a core, so that %d are done at a time",
+                runs_per_device,
+                len(cores),
+            )
     devices = devices[: max(1, jobs)]
     share = max(1, len(cores) // len(devices))
     slots = []

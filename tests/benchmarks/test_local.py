@@ -42,10 +42,19 @@ def test_cores_are_divided_and_never_shared(machine, cores, asked, jobs, expecte
     assert [slot.cores for slot in make_slots(asked, jobs)] == expected
 
 
+def test_fewer_runs_than_asked_for_are_told(machine, caplog):
+    machine(2)
+    make_slots(2, 9)
+    assert not caplog.records
+    make_slots(8, 9)
+    assert caplog.messages == ["--runs-per-device 8: each run needs a core, so that 2 are done at a time"]
+
+
 def test_each_gpu_has_one_run_unless_more_are_asked_for(machine):
     machine(8, gpus=2)
     assert [(slot.device, len(slot.cores)) for slot in make_slots(None, 9)] == [("0", 4), ("1", 4)]
-    assert [slot.device for slot in make_slots(2, 9)] == ["0", "0", "1", "1"]
+    assert [slot.device for slot in make_slots(2, 9)] == ["0", "1", "0", "1"]
+    assert [slot.device for slot in make_slots(2, 2)] == ["0", "1"]
     machine(8, gpus=2, visible="3,GPU-x")
     assert [slot.device for slot in make_slots(None, 9)] == ["3", "GPU-x"]
     machine(1, gpus=2)
