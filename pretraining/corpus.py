@@ -16,6 +16,7 @@ from ..errors import RequestError
 
 CORPUS_FILE = "corpus.json"
 OFFSETS_FILE, TARGETS_FILE = "link-offsets.npy", "link-targets.npy"
+EQUALS_FILE = "equal-texts.npy"  # only where several documents have the same text
 FORMAT_VERSION = 2
 
 
@@ -60,11 +61,13 @@ class LinkedCorpus:
         folder: its folder.
         report: what `corpus.json` says.
         links: the links, memory-mapped.
+        firsts: for each document, the first one with the same text, memory-mapped; None if all texts differ.
     """
 
     folder: Path
     report: dict[str, Any]
     links: Links
+    firsts: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path) -> LinkedCorpus:
@@ -84,11 +87,14 @@ class LinkedCorpus:
             raise RequestError(f"{file}: this version reads format {FORMAT_VERSION}; write the corpus again")
         try:
             offsets, targets = (np.load(folder / name, mmap_mode="r") for name in (OFFSETS_FILE, TARGETS_FILE))
+            equals = folder / EQUALS_FILE
+            firsts = np.load(equals, mmap_mode="r") if equals.is_file() else None
         except (OSError, ValueError) as error:
             raise RequestError(f"{folder}: the links cannot be read ({error}); write the corpus again") from error
-        if len(offsets) != report["documents"] + 1 or offsets[-1] != len(targets):
+        fits = firsts is None or len(firsts) == report["documents"]
+        if len(offsets) != report["documents"] + 1 or offsets[-1] != len(targets) or not fits:
             raise RequestError(f"{folder}: links and documents do not fit together; write the corpus again")
-        return cls(folder, report, Links(offsets, targets))
+        return cls(folder, report, Links(offsets, targets), firsts)
 
     def __len__(self) -> int:
         """Return the number of documents."""

@@ -119,7 +119,7 @@ def make_plan(options: PretrainOptions) -> Plan:
     pairs = options.pair_options(has_links=len(corpus.links.targets) > 0)
     if not pairs.shares[RELATIONS.index("linked")] and options.relations is None:
         _log.warning("%s: has no links, so that pairs are contiguous or random", corpus.folder)
-    held = held_out_documents(len(corpus), options.held_out)
+    held = held_out_documents(corpus, options.held_out)
     training = PairSampler(segments, corpus.links, pairs, ~held, ~held)
     # B of held-out pairs may be of any document: were B of random pairs always held out too, that it is not familiar
     # would give them away.
@@ -136,12 +136,21 @@ def make_plan(options: PretrainOptions) -> Plan:
     )  # fmt: skip
 
 
-def held_out_documents(documents: int, share: float) -> np.ndarray:
-    """Return which documents are held out. It does not depend on the run's seed, so that runs can be compared."""
+def held_out_documents(corpus: LinkedCorpus, share: float) -> np.ndarray:
+    """Return which documents are held out. It does not depend on the run's seed, so that runs can be compared.
+
+    Documents with the same text are held out together, unless no other document were left then.
+    """
+    documents = len(corpus)
     held = np.zeros(documents, dtype=bool)
     number = min(max(1, round(share * documents)), documents - 1)
     held[np.random.default_rng(_SEED_OF_HELD_OUT).permutation(documents)[:number]] = True
-    return held
+    if corpus.firsts is None:
+        return held
+    texts = np.zeros(documents, dtype=bool)
+    texts[corpus.firsts[held]] = True
+    together = texts[corpus.firsts]
+    return held if together.all() else together
 
 
 def _steps(options: PretrainOptions, segments: Segments) -> int:

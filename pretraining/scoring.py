@@ -70,7 +70,7 @@ def score_pretrained(
         )
     pieces = word_pieces(opened, tokenizer)
     segments = Segments.of(pieces.offsets, longest)
-    held = held_out_documents(len(opened), share)
+    held = held_out_documents(opened, share)
     trainer = Trainer(PRETRAINING, tokenizer, precision)
     trainer.move(loaded)
     common: Any = (PairFormat.of(tokenizer, loaded.config, trainer.device), pairs, _SEED)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RequestError, nearest
 from ..files import atomic_folder
-from .corpus import FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, full_text, shard_name, write_report
+from .corpus import EQUALS_FILE, FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, full_text, shard_name, write_report
 from .documents import read_documents
 from .linked import Document
 from .tfidf import nearest_documents
@@ -176,12 +176,15 @@ class _Pending:
         last = np.ones(len(ids), dtype=bool)
         last[order[:-1]] = ids[order[1:]] != ids[order[:-1]]
         kept = last & (texts != 0)
+        _, firsts, same = np.unique(texts[kept], return_index=True, return_inverse=True)
+        if len(firsts) < len(same):
+            np.save(self.folder / EQUALS_FILE, firsts[same].astype(np.int32))
         report = Report(
-            documents=int(kept.sum()),
+            documents=len(same),
             words=int(self._words.array()[kept].sum()),
             empty=int((texts == 0).sum()),
             replaced=int((~last & (texts != 0)).sum()),
-            equal_texts=int(kept.sum() - len(np.unique(texts[kept]))),
+            equal_texts=len(same) - len(firsts),
         )
         start = 0
         for number in range(self.shards):

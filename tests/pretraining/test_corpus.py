@@ -13,6 +13,7 @@ from linkbert.errors import RequestError
 from linkbert.pretraining import tfidf
 from linkbert.pretraining.corpus import LinkedCorpus
 from linkbert.pretraining.documents import read_documents
+from linkbert.pretraining.plan import held_out_documents
 from linkbert.pretraining.writing import write_corpus
 
 
@@ -148,6 +149,21 @@ def test_a_kind_of_links_that_does_not_exist_is_refused(written):
         written(document("a"), document("b"), links="tfidf", neighbours=0)
 
 
+def test_documents_of_the_same_text_are_held_out_together(written):
+    texts = ["same", "one", "", "same", "two", "one", "three"]
+    corpus = written(*(document(str(number), text=text) for number, text in enumerate(texts)))
+    assert corpus.firsts is not None and corpus.firsts.tolist() == [0, 1, 0, 3, 1, 5]
+    texts.remove("")
+    for share in (0.1, 0.3, 0.5):
+        held = held_out_documents(corpus, share)
+        apart = {text for text, out in zip(texts, held, strict=True) if out}
+        assert apart and not apart & {text for text, out in zip(texts, held, strict=True) if not out}
+
+
+def test_without_other_texts_equal_ones_are_held_out_singly(written):
+    assert held_out_documents(written(document("a"), document("b")), 0.5).sum() == 1
+
+
 def test_what_cannot_be_a_link_or_a_document_is_counted(written):
     corpus = written(
         document("a", links=["b", "a", "unknown", "b"]),
@@ -160,6 +176,7 @@ def test_what_cannot_be_a_link_or_a_document_is_counted(written):
     counted = {name: report[name] for name in ("links", "links_out", "self_links", "repeated_links", "empty")}
     assert counted == {"links": 2, "links_out": 2, "self_links": 1, "repeated_links": 1, "empty": 1}
     assert (report["without_links"], report["without_in_links"], report["equal_texts"]) == (1, 1, 2)
+    assert corpus.firsts is not None and corpus.firsts.tolist() == [0, 0, 0]
     assert report["in_degrees"] == {"0": 1, "1": 2}
     assert not list(corpus.folder.glob("*.pending"))
 
