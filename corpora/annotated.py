@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import RequestError
 
@@ -52,6 +52,23 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a BioC file says about all of its documents.
+
+    Attributes:
+        source: where they are from.
+        date: when they were made.
+        key: the file that explains its infons.
+        infons: further facts.
+    """
+
+    source: str = "linkbert"
+    date: str = ""
+    key: str = ""
+    infons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Document:
     """An annotated document.
 
@@ -64,6 +81,8 @@ class Document:
         passages: start and end of its passages, where the format has them.
         offsets: where each passage begins in the source, if that is not its start here.
         infons: what the source says about each passage, if it does.
+        about: what the source says about the document, if it does.
+        origin: what its file says about all of its documents.
     """
 
     key: str
@@ -74,6 +93,8 @@ class Document:
     passages: tuple[tuple[int, int], ...] = ()
     offsets: tuple[int, ...] = ()
     infons: tuple[Mapping[str, str], ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
 
 
 def checked_mention(mention: Mention, text: str, quoted: str | None) -> Mention:

@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from .annotated import Document, Mention, Relation, checked_mention, paragraphs
+from .annotated import Document, Mention, Origin, Relation, checked_mention, paragraphs
 from .json_files import check_text, read_json
 
 _XML = (b"<", b"\xff\xfe<", b"\xfe\xff\x00<")  # how XML begins in UTF-8 and in UTF-16
@@ -28,15 +30,15 @@ def read_bioc(path: Path) -> Iterator[Document]:
             annotation, and the line where the document's id stands.
     """
     lines = _lines_of_ids(path)
-    for source in _load(path):
+    for origin, source in _load(path):
         key = str(source.id)
         where = f"{path}:{lines.get(key, 1)}: document {key}"
         with _refusing(where):
             document = _document(source, key, where)
-        yield document
+        yield replace(document, origin=origin)
 
 
-def _load(path: Path) -> Iterator[Any]:
+def _load(path: Path) -> Iterator[tuple[Origin, Any]]:
     from bioc import biocjson, biocxml
 
     with path.open("rb") as handle:
@@ -45,12 +47,20 @@ def _load(path: Path) -> Iterator[Any]:
         content = read_json(path)
         with _refusing(str(path)):
             documents = [biocjson.fromJSON(item, "BioCDocument") for item in content["documents"]]
-        yield from documents
+            head = {name: content.get(name) for name in ("source", "date", "key")}
+            origin = _origin(infons=content.get("infons"), **head)
+        yield from ((origin, document) for document in documents)
         return
     with _refusing(str(path)):
         # One document at a time, so that memory does not grow with the file.
         with biocxml.iterparse(str(path)) as reader:
-            yield from reader
+            info = reader.get_collection_info()
+            origin = _origin(info.source, info.date, info.key, info.infons)
+            yield from ((origin, document) for document in reader)
+
+
+def _origin(source: Any, date: Any, key: Any, infons: Any) -> Origin:
+    return Origin(str(source or ""), str(date or ""), str(key or ""), _texts(infons or {}))
 
 
 @contextmanager
@@ -106,7 +116,8 @@ def _document(source: Any, key: str, where: str) -> Document:
                 what = "is not among the annotations" if not count else f"is the id of {count} annotations"
                 raise RequestError(f"{relation.where}: it names {argument}, which {what}; correct it")
     offsets, infons = tuple(unit.offset for unit in units), tuple(_texts(unit.infons or {}) for unit in units)
-    return Document(key, text, where, tuple(mentions), found, tuple(parts), offsets, infons)
+    about = _texts(source.infons or {})
+    return Document(key, text, where, tuple(mentions), found, tuple(parts), offsets, infons, about)
 
 
 def _texts(infons: Mapping[Any, Any]) -> dict[str, str]:
@@ -177,6 +188,7 @@ def bioc_document(document: Document) -> Any:
 
     made: Any = BioCDocument()
     made.id = document.key
+    made.infons.update(document.about)
     for number, (start, end) in enumerate(document.passages or tuple(paragraphs(document))):
         passage: Any = BioCPassage()
         passage.offset = document.offsets[number] if document.offsets else start
@@ -206,18 +218,32 @@ def bioc_json(documents: Iterable[Document]) -> Iterator[str]:
     """Yield the parts of a BioC JSON file, one document at a time."""
     from bioc import biocjson
 
-    yield '{"source": "linkbert", "date": "", "key": "", "infons": {}, "documents": ['
+    origin, documents = _with_origin(documents)
+    yield json.dumps(asdict(origin)).removesuffix("}") + ', "documents": ['
     for number, document in enumerate(documents):
         yield (", " if number else "") + json.dumps(biocjson.toJSON(bioc_document(document)))
     yield "]}\n"
 
 
+def _with_origin(documents: Iterable[Document]) -> tuple[Origin, Iterator[Document]]:
+    """Return the origin of the first document, and all documents."""
+    iterator = iter(documents)
+    first = next(iterator, None)
+    return (Origin(), iterator) if first is None else (first.origin, chain([first], iterator))
+
+
 def bioc_xml(documents: Iterable[Document]) -> Iterator[str]:
     """Yield the parts of a BioC XML file, one document at a time."""
-    from bioc.biocxml.encoder import encode_document
+    from bioc import BioCCollection
+    from bioc.biocxml.encoder import encode_collection, encode_document
     from lxml import etree  # type: ignore[attr-defined]  # it is written in C
 
-    yield "<?xml version='1.0' encoding='utf-8'?>\n<collection><source>linkbert</source><date/><key/>\n"
+    origin, documents = _with_origin(documents)
+    made: Any = BioCCollection()
+    made.source, made.date, made.key = origin.source, origin.date, origin.key
+    made.infons.update(origin.infons)
+    head = etree.tostring(encode_collection(made), encoding="unicode").removesuffix("</collection>")
+    yield f"<?xml version='1.0' encoding='utf-8'?>\n{head}\n"
     for document in documents:
         yield etree.tostring(encode_document(bioc_document(document)), encoding="unicode") + "\n"
     yield "</collection>\n"

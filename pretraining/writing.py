@@ -14,6 +14,7 @@ from ..errors import RequestError, nearest
 from ..files import atomic_folder
 from .corpus import EQUALS_FILE, FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, full_text, shard_name, write_report
 from .documents import read_documents
+from .growing import GrowingArray
 from .linked import Document
 from .tfidf import nearest_documents
 
@@ -132,8 +133,8 @@ class _Pending:
         self.folder, self.shards = folder, 0
         self._rows: list[tuple[str, str, str]] = []
         self._bytes = 0
-        self._ids, self._texts = _Growing(np.uint64), _Growing(np.uint64)
-        self._words = _Growing(np.int32)
+        self._ids, self._texts = GrowingArray(np.uint64), GrowingArray(np.uint64)
+        self._words = GrowingArray(np.int32)
         self._links: IO[bytes] = (folder / "links.pending").open("w+b")
         self._buffer: list[tuple[int, int]] = []
 
@@ -234,27 +235,6 @@ class _Pending:
         """Remove what only the writing needs."""
         self._links.close()
         (self.folder / "links.pending").unlink()
-
-
-class _Growing:
-    """An array of numbers that grows, in less memory than a list."""
-
-    def __init__(self, kind: type) -> None:
-        self._full: list[np.ndarray] = []
-        self._last: list[int] = []
-        self._kind = kind
-
-    def __len__(self) -> int:
-        return sum(map(len, self._full)) + len(self._last)
-
-    def append(self, value: int) -> None:
-        self._last.append(value)
-        if len(self._last) == 2**16:
-            self._full.append(np.array(self._last, dtype=self._kind))
-            self._last = []
-
-    def array(self) -> np.ndarray:
-        return np.concatenate([*self._full, np.array(self._last, dtype=self._kind)])
 
 
 def _write_table(path: Path, table: Any) -> None:

@@ -2,10 +2,12 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linkbert.corpora.annotated import Origin
 from linkbert.corpora.bioc_files import bioc_json, bioc_xml, read_bioc
 from linkbert.errors import RequestError
 
@@ -179,11 +181,13 @@ def test_a_packed_file_is_refused_with_what_to_do(folder):
 @pytest.mark.parametrize("write", [bioc_json, bioc_xml])
 def test_offsets_and_infons_of_the_source_are_kept(folder, write):
     passage = deepcopy(PASSAGE) | {"infons": {"type": "abstract"}}
-    (found,) = read_json(folder, DOCUMENT | {"passages": [DOCUMENT["passages"][0], passage]})
+    (found,) = read_json(folder, DOCUMENT | {"infons": {"tt": "1"}, "passages": [DOCUMENT["passages"][0], passage]})
+    found = replace(found, origin=Origin("PubTator", "2026", "BioC.key", {"tool": "x & y"}))
     path = folder / ("again.json" if write is bioc_json else "again.xml")
     path.write_text("".join(write([found])))
     (again,) = read_bioc(path)
     assert again.offsets == found.offsets == (0, 30) and again.infons[1] == {"type": "abstract"}
+    assert (again.about, again.origin) == ({"tt": "1"}, found.origin)
     assert again.mentions[0].start == found.mentions[0].start == 9, "in the text of the document"
     place = str(again.offsets[1])
     assert f'"offset": {place}' in path.read_text() or f'offset="{place}"' in path.read_text()
