@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import RequestError
@@ -157,14 +157,18 @@ def require_one_piece(mention: Mention) -> None:
         )
 
 
-def paragraphs(document: Document, *, whole: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, int]]:
+def paragraphs(document: Document, *, wrapped: bool = False) -> Iterator[tuple[int, int]]:
     """Yield start and end of the passages of a document, or of its lines; blank ones are left out.
 
-    Neighbours are joined where a mention, or one of the spans `whole`, reaches from one into the other.
+    Neighbours are joined where a mention reaches from one into the other.
+
+    Args:
+        document: the document.
+        wrapped: whether lines end in the middle of sentences; what is between blank lines is a passage then.
     """
-    spans = [(mention.start, mention.end) for mention in document.mentions]
-    crossing = sorted([*spans, *whole])
-    parts = document.passages or tuple((m.start(), m.end()) for m in re.finditer(r"[^\n]+", document.text))
+    crossing = sorted((mention.start, mention.end) for mention in document.mentions)
+    between = r"[^\n]+(\n[^\S\n]*[^\s][^\n]*)*" if wrapped else r"[^\n]+"
+    parts = document.passages or tuple((m.start(), m.end()) for m in re.finditer(between, document.text))
     current: tuple[int, int] | None = None
     position = 0
     for start, end in parts:

@@ -11,7 +11,7 @@ from ..corpora.annotated import Document, Mention, Relation, paragraphs, require
 from ..corpora.sources import Row
 from ..errors import RequestError
 from ..tasks.custom.definition import Definition
-from ..tasks.custom.documents import pairs_of
+from ..tasks.custom.pairs import pairs_of
 from .loaded import Input, LoadedModel, read_input, several_texts
 from .prediction_formats import DOCUMENT
 
@@ -88,10 +88,11 @@ def _finished(
 
 def _parts(loaded: LoadedModel, document: Document) -> Iterator[_Part]:
     definition = _definition(loaded)
+    # What is annotated already says nothing about where passages end, or about relations.
+    document = replace(document, relations=())
     if loaded.task.head.per_word:
-        # Mentions that are annotated already say nothing about where passages end.
-        bare = replace(document, mentions=(), relations=())
-        for start, end in paragraphs(bare):
+        wrapped = (loaded.task.definition or {}).get("wrapped", False)
+        for start, end in paragraphs(replace(document, mentions=()), wrapped=wrapped):
             yield {"text": document.text[start:end]}, start
     elif definition is not None and (rules := definition.pair_rules) is not None:
         for pair in pairs_of(document, rules):

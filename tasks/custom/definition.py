@@ -11,9 +11,9 @@ from ...models.sources import safe_name
 from ..recipe import problem_with
 from ..task import EXTRA, Task
 from ..word_division import Division
-from .documents import PairRules
 from .kinds import KINDS
 from .marking import MARKS
+from .pairs import PairRules
 
 _DOCUMENT = "#"  # separates document and number in the ids of examples
 
@@ -34,6 +34,9 @@ class Definition:
         marks: how mentions of relations are marked; None for other families and for texts that are marked already.
         pairs: for relations in annotated documents, the pairs of types that can be related.
         directed: whether a pair of mentions of one type is an example in both directions.
+        reach: how many passages (or lines) apart the mentions of a pair may be.
+        by_concept: whether pairs are of concepts, not of mentions.
+        wrapped: for tagged words, whether lines of documents end in the middle of sentences.
         division: for tagged words, the punctuation that is a part of words (`word_division.Division` as JSON).
         word_column: for CoNLL files, the column of the words if the task file names it.
         recipe: settings that replace those of the recipe.
@@ -50,6 +53,9 @@ class Definition:
     marks: str | None = None
     pairs: list[list[str]] = field(default_factory=list)
     directed: bool = False
+    reach: int = 0
+    by_concept: bool = False
+    wrapped: bool = False
     division: dict[str, str] = field(default_factory=dict)
     word_column: int | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +86,8 @@ class Definition:
             raise ValueError("the recipe of the task is malformed")
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in found.pairs):
             raise ValueError("the pairs of the task are malformed")
+        if type(found.reach) is not int or found.reach < 0:
+            raise ValueError(f"pairs cannot be {found.reach!r} passages apart")
         if type(found.word_column) not in (int, type(None)):
             raise ValueError(f"{found.word_column!r} is no column of words")
         Division.from_json(found.division)
@@ -95,7 +103,8 @@ class Definition:
         """Which pairs of mentions are examples; None if the examples are not pairs in annotated documents."""
         if not self.pairs or self.negative is None:
             return None
-        return PairRules({(a, b) for a, b in self.pairs}, self.negative, self.marks or MARKS[0], self.directed)
+        kinds, marks = {(a, b) for a, b in self.pairs}, self.marks or MARKS[0]
+        return PairRules(kinds, self.negative, marks, self.directed, self.reach, self.by_concept)
 
     def task(self, prepared: Callable[[str], Path] | None = None) -> Task:
         """Return the task.

@@ -17,7 +17,7 @@ from ...errors import RequestError, RunError, nearest
 from ...files import atomic_folder, cache_dir
 from ..task import Task
 from .definition import Definition
-from .documents import PairRules
+from .pairs import PairRules
 from .reading import Reader, fingerprint
 from .splitting import assign
 from .task_file import TaskFile, read_task_file
@@ -99,6 +99,7 @@ def prepare_task_file(file: TaskFile) -> Prepared:
         "negative": file.negative,
         "marks": file.marks,
         "directed": file.directed,
+        "reach": file.reach,
         "format": file.format,
         "dialect": file.dialect,
         "splitting": vars(file.splitting),
@@ -151,6 +152,9 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
         "marks": file.marks if file.kind.pairs else None,
         "pairs": sorted(map(list, rules.kinds)) if rules else [],
         "directed": file.directed,
+        "reach": rules.reach if rules else 0,
+        "by_concept": rules.by_concept if rules else False,
+        "wrapped": reader.wrapped,
     }
     task = Definition(name=file.name, family=file.kind.name, title=file.title, metric=file.metric, **definition).task()
     writer = Writer(file, task, folder, labels)
@@ -167,7 +171,7 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
     counts = ", ".join(f"{writer.counts[split]} {split}" for split in SPLITS)
     unit = "document" if writer.documents else "text"
     division = f" (divided with seed {file.splitting.seed}; no {unit} is in two splits)" if assigned else ""
-    remarks = [*reader.remarks, f"{file.name}: {counts}{division}"]
+    remarks = [*reader.remarks, *_about_pairs(file, rules, reader), f"{file.name}: {counts}{division}"]
     if labels:
         remarks.append(f"{file.name}: labels {', '.join(labels)}{'' if file.labels else ' (inferred)'}")
     column = file.columns.get("tokens")
@@ -182,20 +186,32 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
     return about
 
 
+def _about_pairs(file: TaskFile, rules: PairRules | None, reader: Reader) -> Iterator[str]:
+    """Yield how far apart the mentions of a pair may be, and what is left out by that."""
+    if rules is not None and not rules.by_concept:
+        unit = "passages or lines apart" if rules.reach else "passage or line"
+        yield f"{file.name}: pairs of mentions {f'up to {rules.reach}' if rules.reach else 'in the same'} {unit}"
+        if far := reader.far.total():
+            yield f"{file.name}: {far} relations reach further, and are left out of training and score"
+
+
 def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules | None, list[str], str | None]:
     """Return which mentions are pairs, the labels, and the negative class."""
     rules = None
     negative = file.negative
-    if file.kind.pairs and (found := reader.relation_kinds(first)) is not None:
+    if (found := reader.look(first)) is not None:
         negative = negative or _NEGATIVE
-        kinds = {(one, two) for one, two, _ in found}
+        kinds = {(one, two) for one, two, _ in found.kinds}
         if not file.directed:
             # Mentions of one type are a pair once, in the order of the text.
             kinds = {
                 (one, two) for one, two in kinds if one == two or (two, one) not in kinds or (one, two) < (two, one)
             }
-        rules = PairRules(kinds, negative, file.marks, file.directed, file.ignore)
-        relations = file.labels or sorted({kind for _, _, kind in found})
+        reach = found.reach if file.reach is None else file.reach
+        rules = PairRules(
+            kinds, negative, file.marks, file.directed, reach, found.by_concept, file.ignore, file.reach is not None
+        )
+        relations = file.labels or sorted({kind for _, _, kind in found.kinds})
         # The task file names relations; the label of pairs without one comes first unless it is among them.
         return rules, [negative] * (negative not in relations) + [*relations], negative
     if file.labels is not None or not file.kind.labelled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -30,8 +31,9 @@ from ...corpora.tabular import (
 from ...errors import RequestError, nearest
 from ...files import sha256_of
 from .cells import Columns, find_columns
-from .documents import PairRules, kinds_of_relations, related_rows, tagged_rows
+from .documents import are_wrapped, tagged_rows
 from .kinds import KINDS
+from .pairs import PairRules, Related, far_relations, related_rows, relations_of
 from .table_rows import rows_of_table, separator_of
 from .task_file import TaskFile
 
@@ -116,12 +118,16 @@ class Reader:
 
     Attributes:
         remarks: how the files were understood: formats, dialects, columns.
+        wrapped: whether lines of annotated documents end in the middle of sentences.
+        far: split -> number of relations that were left out because they reach too far.
         labels: the types of mentions and relations that were read, also those that the task file ignores.
     """
 
     def __init__(self, file: TaskFile) -> None:
         self.file = file
         self.remarks: dict[str, None] = {}
+        self.wrapped = False
+        self.far: Counter[str] = Counter()
         self.labels: set[str] = set()
 
     def rows(self, split: str, rules: PairRules | None = None) -> Iterator[tuple[str, Row]]:
@@ -150,7 +156,7 @@ class Reader:
                 "are kept together where the files tell them"
             )
         if name in DOCUMENTS and path is not None:
-            yield from self._document_rows(name, path, rules)
+            yield from self._document_rows(name, path, split, rules)
         elif name == "conll" and path is not None:
             yield from self._sentences(path, split)
         elif name == "squad" and path is not None:
@@ -159,30 +165,33 @@ class Reader:
         else:
             yield from self._table_rows(name, path, split)
 
-    def relation_kinds(self, split: str) -> list[tuple[str, str, str]] | None:
-        """Return the types of the arguments, and the type, of the relations in annotated documents, sorted.
+    def look(self, split: str) -> Related | None:
+        """Learn from annotated documents how they are to be divided, before their rows are read.
 
         Returns:
-            None if the data are not annotated documents.
+            What their relations have in common; None if no relations are looked for, or the data are no documents.
 
         Raises:
-            RequestError: no document has a relation, or one is malformed.
+            RequestError: relations are looked for and no document has one, or one is malformed.
         """
         name = self._format(split)
         if name not in DOCUMENTS:
             return None
         path, ignore = self.file.source(split), self.file.ignore
-        found = {kind for document in DOCUMENTS[name](path) for kind in kinds_of_relations(document, ignore)}
-        if not found:
+        if not self.file.kind.pairs:
+            self.wrapped = are_wrapped(DOCUMENTS[name](path), ignore)
+            return None
+        found = relations_of(DOCUMENTS[name](path), ignore)
+        if not found.kinds:
             raise RequestError(f"{path}: no relation in it, so that there is nothing to learn; check the files")
-        return sorted(found)
+        return found
 
     def _format(self, split: str) -> str:
         if self.file.dataset is not None:
             return "hub"
         return self.file.format or format_of(self.file.source(split), self.file.kind.name)
 
-    def _document_rows(self, name: str, path: Path, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
+    def _document_rows(self, name: str, path: Path, split: str, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
         self.remarks[f"{path}: {_TITLES[name]}"] = None
         seen: dict[str, str] = {}
         for document in DOCUMENTS[name](path):
@@ -193,7 +202,11 @@ class Reader:
                 )
             seen[document.key] = document.where
             self.labels |= {item.kind for item in (*document.mentions, *document.relations)}
-            rows = tagged_rows(document, self.file.ignore) if rules is None else related_rows(document, rules)
+            if rules is None:
+                rows = tagged_rows(document, self.file.ignore, wrapped=self.wrapped)
+            else:
+                self.far[split] += far_relations(document, rules)
+                rows = related_rows(document, rules)
             for where, row in rows:
                 yield where, row | {"document": document.key, "whole": True}
 

@@ -50,6 +50,7 @@ class TaskFile:
         ignore: labels or entity types that are left out.
         marks: how the two mentions of a relation are shown to the model: `markers` or `masks`.
         directed: whether each pair of mentions of one type is an example in both directions.
+        reach: how many passages (or lines) apart the mentions of a pair may be; None for as many as in train.
         files: split (or `data`) -> its file or folder; for a dataset of the hub, the name of its split there.
         format: the format of the files; None to recognise it.
         dialect: `delimiter`, `quote` and `encoding` of a table, where the file says them.
@@ -70,6 +71,7 @@ class TaskFile:
     ignore: tuple[str, ...]
     marks: str
     directed: bool
+    reach: int | None
     files: Mapping[str, str]
     format: str | None
     dialect: Mapping[str, str]
@@ -137,6 +139,7 @@ def _task_file(path: Path, content: dict[str, Any]) -> TaskFile:
         ignore=tuple(content.get("ignore", ())),
         marks=content.get("marks", MARKS[0]),
         directed=content.get("directed", False),
+        reach=content.get("reach"),
         files=chosen,
         format="hub" if "dataset" in files else files.get("format"),
         dialect={key: files[key] for key in ("delimiter", "quote", "encoding") if key in files},

@@ -18,8 +18,8 @@ FORMATS = ("conll", "brat", "bioc", "pubtator", "csv", "json", "parquet", "squad
 # In tables of a task file: key -> types of its value.
 _TOP: dict[str, tuple[type, ...]] = {
     "name": (str,), "title": (str,), "family": (str,), "labels": (list, str), "negative": (str,), "metric": (str,),
-    "ignore": (list,), "marks": (str,), "directed": (bool,), "files": (dict,), "split": (dict,), "columns": (dict,),
-    "recipe": (dict,),
+    "ignore": (list,), "marks": (str,), "directed": (bool,), "reach": (int,), "files": (dict,), "split": (dict,),
+    "columns": (dict,), "recipe": (dict,),
 }  # fmt: skip
 _FILES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys((*SPLITS, WHOLE), (str,)), "format": (str,), "delimiter": (str,), "quote": (str,),
@@ -61,6 +61,8 @@ def problems_of(content: dict[str, Any], taken: tuple[str, ...]) -> Iterator[tup
         yield "", "metric", f"{kind.name} has no metric {content['metric']!r}; it has {', '.join(kind.metrics)}"
     if content.get("marks", MARKS[0]) not in MARKS:
         yield "", "marks", f"unknown marks {content['marks']!r}; there are {' and '.join(MARKS)}"
+    if "reach" in content and (content["reach"] < 0 or not kind.pairs):
+        yield "", "reach", f"reach is a number from 0 for relations, found {content['reach']} for {kind.name}"
     for key, value in content.get("columns", {}).items():
         if problem := _problem_of_column(key, value, kind):
             yield "columns", key, problem

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora.annotated import Document, Mention, Relation
 from linkbert.errors import RequestError
-from linkbert.tasks.custom.documents import PairRules, related_rows, tagged_rows
+from linkbert.tasks.custom.documents import are_wrapped, tagged_rows
 from linkbert.tasks.custom.marking import MARKS, mark
+from linkbert.tasks.custom.pairs import PairRules, far_relations, pairs_of, related_rows, relations_of
 from linkbert.tasks.word_division import split_words
 
 TEXT = "Aspirin cures pain. Heparin causes stroke."
@@ -145,12 +146,8 @@ def test_in_directed_relations_the_order_counts():
     ],
 )
 def test_a_relation_that_would_be_lost_is_refused(relations, options, message):
-    # A relation with an unknown argument makes the reader of BRAT fail; here the keys are concepts.
-    mentions = [DRUG, PAIN] if "T9" not in str(relations) else [
-        Mention("1", "Drug", 0, 7, "", ("T1",)), Mention("2", "Pain", 14, 18, "", ("T2",))
-    ]  # fmt: skip
     with pytest.raises(RequestError, match=message):
-        labels(mentions, relations, **options)
+        labels([DRUG, PAIN], relations, **options)
 
 
 def test_an_ignored_relation_is_no_error_and_no_example():
@@ -176,11 +173,84 @@ def test_a_discontinuous_mention_is_refused_unless_its_type_is_ignored_or_in_no_
     ]
 
 
+LINES = "Aspirin cures\npain. Heparin\n\ncauses stroke."
+
+
+def lines(*relations):
+    """Return a document of three lines, with a mention or two in each."""
+    words = [("T1", "Drug", "Aspirin"), ("T2", "Pain", "pain"), ("T3", "Drug", "Heparin"), ("T4", "Pain", "stroke")]
+    places = [(key, kind, LINES.index(word), LINES.index(word) + len(word)) for key, kind, word in words]
+    return document([Mention(*place, f"d.ann:{place[0][1]}") for place in places], relations, LINES)
+
+
+def pairs(relations, **options):
+    return [
+        (pair.first, pair.second, pair.label)
+        for pair in pairs_of(lines(*relations), PairRules(KINDS, "none", "masks", **options))
+    ]
+
+
+def test_pairs_are_as_far_apart_as_the_rules_say():
+    assert pairs([]) == [("T3", "T2", "none")]
+    assert pairs([], reach=1) == [("T1", "T2", "none"), ("T3", "T2", "none"), ("T3", "T4", "none")]
+    assert len(pairs([], reach=2)) == 4
+    found = {
+        (pair.first, pair.second): pair.text for pair in pairs_of(lines(), PairRules(KINDS, "none", "masks", reach=2))
+    }
+    assert (
+        found["T3", "T2"] == "@PAIN$. @DRUG$" and found["T1", "T4"] == "@DRUG$ cures\npain. Heparin\n\ncauses @PAIN$."
+    )
+
+
+@given(
+    st.lists(st.sampled_from([("T1", "T2"), ("T1", "T4"), ("T3", "T2"), ("T3", "T4")]), unique=True), st.integers(0, 2)
+)
+@settings(max_examples=40, deadline=None)
+def test_which_pairs_there_are_does_not_depend_on_the_relations(related, reach):
+    """Otherwise their number would give the relations away, and `predict`, which sees none, would miss those pairs."""
+    found = pairs([("cures", *pair) for pair in related], reach=reach, leaves_far=True)
+    assert [pair[:2] for pair in found] == [pair[:2] for pair in pairs([], reach=reach)]
+    assert {pair[:2] for pair in found if pair[2] == "cures"} == {pair[:2] for pair in found} & set(related)
+
+
+def test_how_far_pairs_are_apart_is_learnt_and_a_relation_beyond_is_refused_or_left_out():
+    far = ("cures", "T1", "T4")
+    assert [relations_of([lines(*some)], ()).reach for some in ([], [("cures", "T3", "T2")], [far])] == [0, 0, 2]
+    with pytest.raises(
+        RequestError, match="d.ann:9: cures relates mentions that are 2 .* apart, .* 1 apart .* reach = 2"
+    ):
+        pairs([far], reach=1)
+    rules = PairRules(KINDS, "none", "masks", reach=1, leaves_far=True)
+    assert far_relations(lines(far), rules) == 1 and len(list(pairs_of(lines(far), rules))) == 3
+
+
+def test_relations_are_of_mentions_or_of_concepts_and_not_of_both():
+    concept = document(
+        [Mention("1", "Drug", 0, 7, "", ("D1",)), Mention("2", "Pain", 14, 18, "", ("D2",))], [("cures", "D1", "D2")]
+    )
+    assert relations_of([concept], ()).by_concept and not relations_of([lines(("cures", "T1", "T2"))], ()).by_concept
+    with pytest.raises(
+        RequestError, match="d.ann:9: the relation cures of D1 and D2 is one of concepts, and earlier ones"
+    ):
+        relations_of([lines(("cures", "T1", "T2")), concept], ())
+
+
+def test_lines_that_end_inside_of_mentions_are_read_as_paragraphs():
+    """Whether they do is learnt from train: it must not depend on the mentions of the document that is read."""
+    text = "Renal\npain fell.\n \nIt was\ngone."
+    broken = document([Mention("T1", "Pain", 0, 10, "d.ann:1")], text=text)
+    assert are_wrapped([document([], text=text), broken], ()) and not are_wrapped([broken], ("Pain",))
+    for mentions in (broken.mentions, ()):
+        rows = [row["tokens"] for _, row in tagged_rows(document(mentions, text=text), wrapped=True)]
+        assert rows == [["Renal", "pain", "fell", "."], ["It", "was", "gone", "."]]
+
+
 def test_all_mentions_of_a_concept_are_marked():
     text = "Aspirin cures pain, aspirin does."
     first, again = (Mention(f"{s}", "Drug", s, s + 7, "d:1", ("D1",)) for s in (0, 20))
     pain = Mention("p", "Pain", 14, 18, "d:2", ("D2",))
     ((_, row),) = related_rows(
-        document([first, again, pain], [("cures", "D1", "D2")], text), PairRules(KINDS, "none", "masks")
+        document([first, again, pain], [("cures", "D1", "D2")], text),
+        PairRules(KINDS, "none", "masks", by_concept=True),
     )
     assert row == {"text": "@DRUG$ cures @PAIN$, @DRUG$ does.", "label": "cures"}
