@@ -198,7 +198,7 @@ def _documents(loaded: LoadedModel, form: str, path: Path) -> Iterator[Document]
 def _write_documents(
     loaded: LoadedModel, documents: Iterator[Document], chosen: str, output: Path | None, *, quiet: bool
 ) -> None:
-    from ..corpora.bioc_files import bioc_json, bioc_xml
+    from ..corpora.bioc_writing import bioc_json, bioc_xml
     from ..corpora.brat import write_brat
     from ..experiments.document_prediction import annotated, passages_of, predict_documents
 

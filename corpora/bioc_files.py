@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from .annotated import Document, Mention, Origin, Relation, checked_mention, paragraphs
-from .json_files import check_text, read_json
+from .annotated import Document, Mention, Origin, Relation, checked_mention
+from .json_files import check_text, read_json, read_json_lines
+from .tabular import first_lines
 
 _XML = (b"<", b"\xff\xfe<", b"\xfe\xff\x00<")  # how XML begins in UTF-8 and in UTF-16
+# Infons of annotations that name a concept, and infons of relations that name none.
+_CONCEPTS = ("identifier", "mesh", "ncbi gene", "ncbigene", "omim", "conceptid", "concept_id")
+_NO_ROLES = ("type", "relation", "novel", "id", "score", "note")
 _ID = re.compile(r'<id>([^<]*)</id>|"id"\s*:\s*"?([^",}]*)')
 
 
@@ -44,12 +46,13 @@ def _load(path: Path) -> Iterator[tuple[Origin, Any]]:
     with path.open("rb") as handle:
         is_xml = handle.read(256).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(_XML)
     if not is_xml:
-        content = read_json(path)
+        head, items = _json_documents(path)
         with _refusing(str(path)):
-            documents = [biocjson.fromJSON(item, "BioCDocument") for item in content["documents"]]
-            head = {name: content.get(name) for name in ("source", "date", "key")}
-            origin = _origin(infons=content.get("infons"), **head)
-        yield from ((origin, document) for document in documents)
+            origin = _origin(head.get("source"), head.get("date"), head.get("key"), head.get("infons"))
+        for item in items:
+            with _refusing(str(path)):
+                document = biocjson.fromJSON(_completed(item), "BioCDocument")
+            yield origin, document
         return
     with _refusing(str(path)):
         # One document at a time, so that memory does not grow with the file.
@@ -57,6 +60,46 @@ def _load(path: Path) -> Iterator[tuple[Origin, Any]]:
             info = reader.get_collection_info()
             origin = _origin(info.source, info.date, info.key, info.infons)
             yield from ((origin, document) for document in reader)
+
+
+def _json_documents(path: Path) -> tuple[dict[str, Any], Iterable[Any]]:
+    """Return what a file says about all documents, and the documents: of a collection, or of one on each line.
+
+    PubTator's exports are collections whose list of documents has another name.
+    """
+    lines = first_lines(path)
+    if len(lines) > 1 and lines[0].startswith(b"{") and lines[0].endswith(b"}"):
+        return {}, (item for _, item in read_json_lines(path))
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise RequestError(
+            f"{path}: not what a BioC file holds: expected an object, found a list; check that it is one"
+        )
+    lists = [value for value in content.values() if isinstance(value, list)]
+    if "passages" in content:
+        return {}, [content]
+    if "documents" not in content and len(lists) == 1:
+        return content, lists[0]
+    with _refusing(str(path)):
+        return content, content["documents"]
+
+
+def _completed(item: Any) -> Any:
+    """Return a document with the lists and infons that some exports leave out where they are empty."""
+    units = [
+        item,
+        *item["passages"],
+        *(sentence for part in item["passages"] for sentence in part.get("sentences", ())),
+    ]
+    for unit in units:
+        for name in ("annotations", "relations"):
+            unit.setdefault(name, [])
+        unit.setdefault("infons", {})
+    for part in item["passages"]:
+        part.setdefault("sentences", [])
+    for relation in (relation for unit in units for relation in unit["relations"]):
+        relation.setdefault("nodes", [])
+    return item
 
 
 def _origin(source: Any, date: Any, key: Any, infons: Any) -> Origin:
@@ -108,7 +151,7 @@ def _document(source: Any, key: str, where: str) -> Document:
                 "it into its sentence"
             )
     mentions.sort(key=lambda mention: (mention.start, -mention.end))
-    found = tuple(_relation(item, where) for item in relations if len(item.nodes) == 2)
+    found = [_relation(item, where) for item in relations if len(item.nodes) == 2]
     known = Counter(mention.key for mention in mentions)
     for relation in found:
         for argument in (relation.first, relation.second):
@@ -116,8 +159,10 @@ def _document(source: Any, key: str, where: str) -> Document:
                 what = "is not among the annotations" if not count else f"is the id of {count} annotations"
                 raise RequestError(f"{relation.where}: it names {argument}, which {what}; correct it")
     offsets, infons = tuple(unit.offset for unit in units), tuple(_texts(unit.infons or {}) for unit in units)
+    of_concepts = [item for item in relations if not item.nodes and len(_concepts_of(item)) == 2]
+    found += [_relation(item, where) for item in of_concepts]
     about = _texts(source.infons or {})
-    return Document(key, text, where, tuple(mentions), found, tuple(parts), offsets, infons, about)
+    return Document(key, text, where, tuple(mentions), tuple(found), tuple(parts), offsets, infons, about)
 
 
 def _texts(infons: Mapping[Any, Any]) -> dict[str, str]:
@@ -147,17 +192,27 @@ def _mention(annotation: Any, offset: int, text: str, begin: int, where: str) ->
             raise RequestError(f"{here}: its offset {location.offset} lies before its passage; correct it")
         inside = Mention(str(annotation.id), kind, start, start + location.length, here)
         checked_mention(inside, text, annotation.text if count == 1 else None)
+    named = (str(value) for key, value in annotation.infons.items() if key.lower() in _CONCEPTS and value)
+    concepts = tuple(concept for value in named for concept in re.split(r"[|,;]", value) if concept.strip(" -"))
     first = min(location.offset for location in annotation.locations) - offset
     last = max(location.offset + location.length for location in annotation.locations) - offset
-    return Mention(str(annotation.id), kind, first + begin, last + begin, here, pieces=count)
+    return Mention(str(annotation.id), kind, first + begin, last + begin, here, concepts, count)
+
+
+def _concepts_of(item: Any) -> list[str]:
+    """Return the concepts that a relation without nodes relates: `entity1` and `entity2`, or the only other infons."""
+    infons = _texts(item.infons)
+    chosen = [key for key in ("entity1", "entity2") if key in infons] or [key for key in infons if key not in _NO_ROLES]
+    return [infons[key] for key in chosen]
 
 
 def _relation(item: Any, where: str) -> Relation:
-    kind = str(item.infons.get("type") or "")
+    kind = str(item.infons.get("type") or item.infons.get("relation") or "")
     here = f"{where}, relation {item.id}"
     if not kind.strip():
         raise RequestError(f"{here}: no infon `type` says what it is; add it")
-    return Relation(kind, str(item.nodes[0].refid), str(item.nodes[1].refid), here)
+    first, second = [str(node.refid) for node in item.nodes] or _concepts_of(item)
+    return Relation(kind, first, second, here)
 
 
 def _lines_of_ids(path: Path) -> dict[str, int]:
@@ -177,73 +232,3 @@ def _lines_of_ids(path: Path) -> dict[str, int]:
     except OSError as error:
         raise RequestError(f"{path}: the file cannot be read ({error.strerror})") from error
     return found
-
-
-def bioc_document(document: Document) -> Any:
-    """Return a document as an object of the package `bioc`, with its passages, mentions and relations.
-
-    Offsets are those of the source, if it was a BioC file, so that the mentions can be merged with it.
-    """
-    from bioc import BioCAnnotation, BioCDocument, BioCLocation, BioCNode, BioCPassage, BioCRelation
-
-    made: Any = BioCDocument()
-    made.id = document.key
-    made.infons.update(document.about)
-    for number, (start, end) in enumerate(document.passages or tuple(paragraphs(document))):
-        passage: Any = BioCPassage()
-        passage.offset = document.offsets[number] if document.offsets else start
-        passage.text = document.text[start:end]
-        if document.infons:
-            passage.infons.update(document.infons[number])
-        for mention in document.mentions:
-            if start <= mention.start and mention.end <= end:
-                annotation: Any = BioCAnnotation()
-                annotation.id, annotation.text = mention.key, document.text[mention.start : mention.end]
-                annotation.infons["type"] = mention.kind
-                place = passage.offset + mention.start - start
-                annotation.add_location(BioCLocation(place, mention.end - mention.start))
-                passage.add_annotation(annotation)
-        made.add_passage(passage)
-    for number, relation in enumerate(document.relations, start=1):
-        item: Any = BioCRelation()
-        item.id = f"R{number}"
-        item.infons["type"] = relation.kind
-        for key, role in ((relation.first, "Arg1"), (relation.second, "Arg2")):
-            item.add_node(BioCNode(key, role))
-        made.add_relation(item)
-    return made
-
-
-def bioc_json(documents: Iterable[Document]) -> Iterator[str]:
-    """Yield the parts of a BioC JSON file, one document at a time."""
-    from bioc import biocjson
-
-    origin, documents = _with_origin(documents)
-    yield json.dumps(asdict(origin)).removesuffix("}") + ', "documents": ['
-    for number, document in enumerate(documents):
-        yield (", " if number else "") + json.dumps(biocjson.toJSON(bioc_document(document)))
-    yield "]}\n"
-
-
-def _with_origin(documents: Iterable[Document]) -> tuple[Origin, Iterator[Document]]:
-    """Return the origin of the first document, and all documents."""
-    iterator = iter(documents)
-    first = next(iterator, None)
-    return (Origin(), iterator) if first is None else (first.origin, chain([first], iterator))
-
-
-def bioc_xml(documents: Iterable[Document]) -> Iterator[str]:
-    """Yield the parts of a BioC XML file, one document at a time."""
-    from bioc import BioCCollection
-    from bioc.biocxml.encoder import encode_collection, encode_document
-    from lxml import etree  # type: ignore[attr-defined]  # it is written in C
-
-    origin, documents = _with_origin(documents)
-    made: Any = BioCCollection()
-    made.source, made.date, made.key = origin.source, origin.date, origin.key
-    made.infons.update(origin.infons)
-    head = etree.tostring(encode_collection(made), encoding="unicode").removesuffix("</collection>")
-    yield f"<?xml version='1.0' encoding='utf-8'?>\n{head}\n"
-    for document in documents:
-        yield etree.tostring(encode_document(bioc_document(document)), encoding="unicode") + "\n"
-    yield "</collection>\n"

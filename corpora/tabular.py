@@ -193,7 +193,7 @@ def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
     Raises:
         RequestError: the file is neither.
     """
-    lines = _first_lines(path)
+    lines = first_lines(path)
     is_lines = bool(lines) and lines[0].startswith(b"{") and lines[0].endswith(b"}")
     content = None if is_lines and len(lines) > 1 else read_json(path)
     if is_lines and not (isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values())):
@@ -209,7 +209,7 @@ def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
         yield f"{path}: item {key}", {"id": key, **row} if isinstance(key, str) else row
 
 
-def _first_lines(path: Path) -> list[bytes]:
+def first_lines(path: Path) -> list[bytes]:
     """Return the first two lines that are not blank; of lines beyond the limit, a part."""
     try:
         with open_binary(path) as handle:

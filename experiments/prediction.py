@@ -20,6 +20,7 @@ from .loaded import Input, LoadedModel, read_input, several_texts
 
 LINES = "lines"
 DOCUMENTS = ("brat", "bioc", "pubtator")
+_JSON = (".json", ".jsonl", ".ndjson")
 _HEAD = 4096  # bytes by which a format is recognised
 
 
@@ -130,7 +131,7 @@ def input_format(path: Path) -> str:
         raise RequestError(f"{path}: the file cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if re.match(rb"\s*[^\s|]+\|t\|", head):
         return "pubtator"
-    if suffix == ".xml" or (suffix == ".json" and re.search(rb'"(passages|documents)"\s*:', head)):
+    if suffix == ".xml" or (suffix in _JSON and re.search(rb'"(passages|documents)"\s*:\s*\[', head)):
         return "bioc"
     if suffix == ".json" and head.lstrip().startswith(b"["):
         raise RequestError(f"{path}: a list in JSON; write each of its objects into a line of a .jsonl file")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora.annotated import Origin
-from linkbert.corpora.bioc_files import bioc_json, bioc_xml, read_bioc
+from linkbert.corpora.bioc_files import read_bioc
+from linkbert.corpora.bioc_writing import bioc_json, bioc_xml
 from linkbert.errors import RequestError
 
 ANNOTATION = {
@@ -145,6 +146,39 @@ def test_a_wrong_annotation_is_refused_with_the_line_of_its_document(folder, fie
     # With an indentation of 1, the id of the second document is on line 51 at the earliest.
     with pytest.raises(RequestError, match=rf"train.json:\d\d: document d2.*{message}"):
         read_json(folder, DOCUMENT, with_annotation(**fields) | {"id": "d2"})
+
+
+def test_exports_of_pubtator_are_read(folder):
+    """One document a line, without lists that are empty; or a collection whose list has another name."""
+    first, second = (deepcopy(DOCUMENT) | {"id": key} for key in ("d1", "d2"))
+    for document in (first, second):
+        del document["annotations"], document["relations"], document["passages"][0]["sentences"]
+    (folder / "lines.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    (folder / "other.json").write_text(json.dumps({"PubTator3": [first, second]}))
+    for name in ("lines.jsonl", "other.json"):
+        found = list(read_bioc(folder / name))
+        assert [document.key for document in found] == ["d1", "d2"] and found[1].mentions[0].kind == "Drug"
+    (folder / "one.json").write_text(json.dumps(first))
+    assert [document.key for document in read_bioc(folder / "one.json")] == ["d1"]
+    (folder / "list.json").write_text(json.dumps([first]))
+    with pytest.raises(RequestError, match="list.json: not what a BioC file holds: expected an object"):
+        list(read_bioc(folder / "list.json"))
+
+
+@pytest.mark.parametrize(
+    "infons",
+    [
+        {"relation": "CID", "Chemical": "D1", "Disease": "D2"},
+        {"type": "CID", "entity1": "D1", "entity2": "D2", "novel": "No", "extra": "x"},
+    ],
+)
+def test_relations_of_concepts_have_no_nodes(folder, infons):
+    """As in BC5CDR and BioRED."""
+    document = with_annotation(infons={"type": "Chemical", "MESH": "D1|D3"})
+    document["relations"] = [{"id": "R1", "infons": infons, "nodes": []}, {"id": "R2", "infons": {"type": "x"}}]
+    (found,) = read_json(folder, document)
+    assert [(item.kind, item.first, item.second) for item in found.relations] == [("CID", "D1", "D2")]
+    assert found.mentions[0].concepts == ("D1", "D3")
 
 
 def test_several_locations_are_the_pieces_of_one_mention(folder):
