@@ -22,7 +22,7 @@ class Columns:
         separator: what separates the labels in one cell of a table; None to recognise it.
         first_answer: how the answer of a multiple-choice question names the first option: by a number, or as `A`; None
             to recognise it (numbers start at 0 then).
-        marks: how mentions are marked (`documents.mark`).
+        marks: how mentions are marked (`marking.mark`).
     """
 
     names: Mapping[str, Any]

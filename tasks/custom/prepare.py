@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def load_task_file(path: Path, taken: tuple[str, ...]) -> Task:
 def _state(file: TaskFile) -> frozenset[tuple[str, int, int]]:
     """Return path, time of the last change, and size of the task file and of all files that it names."""
     paths = [file.path]
-    for source in [] if file.dataset else map(file.source, file.files):
+    for source in [] if file.dataset else chain.from_iterable(map(file.sources, file.files)):
         paths += [source, *source.rglob("*")] if source.is_dir() else [source]
     found = [(path, path.stat()) for path in map(Path.resolve, paths) if path.exists()]
     return frozenset((str(path), status.st_mtime_ns, status.st_size) for path, status in found)

@@ -101,7 +101,11 @@ def fingerprint(file: TaskFile, split: str) -> str:
     if file.dataset is not None:
         # The library keeps what it has downloaded; a changed dataset is downloaded anew under another fingerprint.
         return f"{file.dataset} {file.config} {file.files[split]}"
-    path = file.source(split)
+    paths = file.sources(split)
+    return _checksum(paths[0]) if len(paths) == 1 else " ".join(map(_checksum, paths))
+
+
+def _checksum(path: Path) -> str:
     if not path.is_dir():
         format_of(path)  # for its errors
         return sha256_of(path)
@@ -143,8 +147,12 @@ class Reader:
         Raises:
             RequestError: something in the files is malformed; the message names file and line.
         """
-        name = self._format(split)
-        file, path = self.file, None if self.file.dataset else self.file.source(split)
+        for path in [None] if self.file.dataset else self.file.sources(split):
+            yield from self._rows_of(path, split, rules)
+
+    def _rows_of(self, path: Path | None, split: str, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
+        """Yield the rows of one file or folder; None stands for a dataset of the hub."""
+        file, name = self.file, self._format(path)
         if name not in file.kind.formats:
             raise RequestError(
                 f"{path}: {name} files hold no examples of {file.kind.name} ({file.kind.about}); it takes "
@@ -174,22 +182,23 @@ class Reader:
         Raises:
             RequestError: relations are looked for and no document has one, or one is malformed.
         """
-        name = self._format(split)
-        if name not in DOCUMENTS:
+        paths = [] if self.file.dataset else self.file.sources(split)
+        if not paths or self._format(paths[0]) not in DOCUMENTS:
             return None
-        path, ignore = self.file.source(split), self.file.ignore
+        ignore = self.file.ignore
+        documents = (document for path in paths for document in DOCUMENTS[self._format(path)](path))
         if not self.file.kind.pairs:
-            self.wrapped = are_wrapped(DOCUMENTS[name](path), ignore)
+            self.wrapped = are_wrapped(documents, ignore)
             return None
-        found = relations_of(DOCUMENTS[name](path), ignore)
+        found = relations_of(documents, ignore)
         if not found.kinds:
-            raise RequestError(f"{path}: no relation in it, so that there is nothing to learn; check the files")
+            raise RequestError(
+                f"{self.file.source(split)}: no relation in it, so that there is nothing to learn; check the files"
+            )
         return found
 
-    def _format(self, split: str) -> str:
-        if self.file.dataset is not None:
-            return "hub"
-        return self.file.format or format_of(self.file.source(split), self.file.kind.name)
+    def _format(self, path: Path | None) -> str:
+        return "hub" if path is None else self.file.format or format_of(path, self.file.kind.name)
 
     def _document_rows(self, name: str, path: Path, split: str, rules: PairRules | None) -> Iterator[tuple[str, Row]]:
         self.remarks[f"{path}: {_TITLES[name]}"] = None

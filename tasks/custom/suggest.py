@@ -13,19 +13,14 @@ from typing import Any
 
 from ...corpora.conll import read_conll
 from ...corpora.tabular import Dialect, read_csv, read_json_table, read_parquet, sniff
-from ...errors import RequestError
+from ...errors import RequestError, first_of
 from ...models.sources import safe_name
 from .column_guess import ORDER, about, fits, roles
 from .kinds import KINDS
 from .reading import DOCUMENTS, SAMPLE, format_of
+from .split_files import SHARD, find_splits
 from .table_rows import separator_of
 from .task_file_checks import SPLITS, WHOLE
-
-_SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "dev": ("dev", "devel", "valid", "validation", "val"),
-    "test": ("test",),
-}
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Suggestion:
     Attributes:
         name: a name for the task.
         family: the family.
-        files: split (or `data`) -> file or folder.
+        files: split (or `data`) -> its file or folder, or the parts of its file.
         format: the format of the files.
         columns: what a column holds -> its name or number.
         remarks: what led to this, for a person to read.
@@ -43,7 +38,7 @@ class Suggestion:
 
     name: str
     family: str
-    files: Mapping[str, Path]
+    files: Mapping[str, Sequence[Path]]
     format: str
     columns: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -62,7 +57,11 @@ class Suggestion:
         if kind.labelled:
             lines.append('labels = "infer"  # or a list: labels that are not in it are an error')
         lines.append(f"metric = {_text(kind.metrics[0])}" + _others(kind.metrics))
-        lines += ["", "[files]", *(f"{split} = {_text(_path(path, folder))}" for split, path in self.files.items())]
+        lines += [
+            "",
+            "[files]",
+            *(f"{split} = {_text(_path(_pattern(paths), folder))}" for split, paths in self.files.items()),
+        ]
         lines.append(f"format = {_text(self.format)}")
         missing = [split for split in SPLITS[1:] if split not in self.files]
         if missing:
@@ -84,6 +83,12 @@ def _text(text: str) -> str:
 
 def _others(metrics: Sequence[str]) -> str:
     return f"  # or {', '.join(metrics[1:])}" if len(metrics) > 1 else ""
+
+
+def _pattern(paths: Sequence[Path]) -> Path:
+    """Return a file, or the pattern that the names of its parts have."""
+    first = paths[0]
+    return first if len(paths) == 1 else first.with_name(SHARD.sub("-*", first.stem) + first.suffix)
 
 
 def _path(path: Path, folder: Path) -> str:
@@ -110,13 +115,16 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
         raise RequestError(
             f"--name {name!r}: a name consists of letters, digits, '.', '_' and '-', and is not that of a built-in task"
         )
-    files = _splits(path)
-    first = files.get(WHOLE) or files["train"]
+    found_files = find_splits(path)
+    files = found_files.files
+    first = (files.get(WHOLE) or files["train"])[0]
     form = format_of(first, family)
     if family is None and form == "csv" and _is_conll(first):
         form = "conll"
     known = _KNOWN.get(form)
     remarks = [f"{first}: {form}"]
+    if found_files.unused:
+        remarks.append(f"not used: {first_of([entry.name for entry in found_files.unused])}")
     columns: dict[str, Any] = {}
     if known is not None:
         found, more = known(first)
@@ -132,7 +140,7 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
         )
     others = [split for split in files if split not in (WHOLE, "train")]
     if others:
-        remarks.append(f"splits: {', '.join(f'{split} in {files[split]}' for split in files)}")
+        remarks.append(f"splits: {', '.join(f'{split} in {_pattern(files[split])}' for split in files)}")
     stem = first.name if WHOLE in files else path.resolve().name if path.is_dir() else path.resolve().parent.name
     return Suggestion(name or _name(stem, taken), chosen, files, form, columns, tuple(remarks))
 
@@ -140,29 +148,6 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
 def _name(stem: str, taken: Collection[str]) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "-", stem.split(".")[0]).strip("-").lower() or "my-task"
     return f"my-{plain}" if plain in taken else plain
-
-
-def _splits(path: Path) -> dict[str, Path]:
-    """Return the files of the splits, where the names of files or subfolders tell them, else the whole as `data`."""
-    if not path.exists():
-        raise RequestError(f"{path}: no such file or folder")
-    if path.is_dir():
-        entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
-        if any(entry.suffix == ".ann" for entry in entries):
-            return {WHOLE: path}
-    else:
-        entries = [entry for entry in sorted(path.parent.iterdir()) if entry.suffix == path.suffix]
-    named: dict[str, Path] = {}
-    for split, names in _SPLIT_NAMES.items():
-        for entry in entries:
-            words = re.split(r"[^a-z]+", entry.stem.lower())
-            if split not in named and any(name in words for name in names):
-                named[split] = entry
-    if "train" in named and (path.is_dir() or path in named.values()):
-        return named
-    if path.is_dir() and len(entries) == 1 and entries[0].is_file():
-        return {WHOLE: entries[0]}
-    return {WHOLE: path}
 
 
 def _is_conll(path: Path) -> bool:

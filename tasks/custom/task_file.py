@@ -82,8 +82,22 @@ class TaskFile:
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def source(self, split: str) -> Path:
-        """Return the file or folder of a split; relative paths start at the task file."""
+        """Return the file or folder of a split, or its pattern; relative paths start at the task file."""
         return self.path.parent / Path(self.files[split]).expanduser()
+
+    def sources(self, split: str) -> list[Path]:
+        """Return the file or folder of a split, or the files that its pattern (`train-*.parquet`) describes, in order.
+
+        Raises:
+            RequestError: there is none of this pattern.
+        """
+        path = self.source(split)
+        if "*" not in path.name:
+            return [path]
+        found = sorted(path.parent.glob(path.name))
+        if not found:
+            raise RequestError(f"{path}: no file has a name like this; paths in a task file start at its folder")
+        return found
 
 
 def read_task_file(path: Path, taken: tuple[str, ...] = ()) -> TaskFile:

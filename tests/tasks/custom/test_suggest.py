@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from linkbert.errors import RequestError
 from linkbert.tasks.custom.prepare import prepare_task_file
+from linkbert.tasks.custom.split_files import find_splits
 from linkbert.tasks.custom.suggest import suggest
 from linkbert.tasks.custom.task_file import read_task_file
 
@@ -80,18 +81,18 @@ def test_folders_of_splits_of_brat_and_of_one_file(tmp_path):
         (tmp_path / "corpus" / split / "d.txt").write_text("Aspirin")
         (tmp_path / "corpus" / split / "d.ann").write_text("T1\tDrug 0 7\tAspirin\n")
     found = suggest(tmp_path / "corpus")
-    assert {split: path.name for split, path in found.files.items()} == {
+    assert {split: path.name for split, (path,) in found.files.items()} == {
         "train": "train",
         "dev": "devel",
         "test": "test",
     }
     assert (found.name, found.format) == ("corpus", "brat")
     one = suggest(tmp_path / "corpus" / "test")
-    assert one.files == {"data": tmp_path / "corpus" / "test"}
+    assert one.files == {"data": [tmp_path / "corpus" / "test"]}
     assert 'data = "corpus/test"' in one.to_toml(tmp_path)
     (tmp_path / "single").mkdir()
     (tmp_path / "single" / "notes.csv").write_text(CSV)
-    assert suggest(tmp_path / "single").files == {"data": tmp_path / "single" / "notes.csv"}
+    assert suggest(tmp_path / "single").files == {"data": [tmp_path / "single" / "notes.csv"]}
 
 
 def test_a_file_beside_its_splits_is_recognised_by_the_names(tmp_path):
@@ -99,6 +100,55 @@ def test_a_file_beside_its_splits_is_recognised_by_the_names(tmp_path):
         (tmp_path / name).write_text(CSV)
     assert set(suggest(tmp_path / "my-train.csv").files) == {"train", "dev", "test"}
     assert set(suggest(tmp_path / "other.csv").files) == {"data"}
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "expected"),
+    [
+        (["training.csv", "development.csv", "testing.csv"], "", {"train": "training.csv", "dev": "development.csv", "test": "testing.csv"}),
+        (["a_train.csv", "b_train.csv", "b_test.csv"], "a_train.csv", {"train": "a_train.csv"}),
+        (["a_train.csv", "b_train.csv", "b_test.csv"], "b_test.csv", {"train": "b_train.csv", "test": "b_test.csv"}),
+        (["a_train.csv", "b_test.csv"], "b_test.csv", {"data": "b_test.csv"}),
+        (["train-small.csv", "train.csv", "eval.csv"], "", {"train": "train.csv", "dev": "eval.csv"}),
+        (["train-small.csv", "train.csv"], "train-small.csv", {"train": "train-small.csv"}),
+    ],
+)  # fmt: skip
+def test_the_splits_of_one_corpus_share_the_rest_of_their_names(tmp_path, names, asked, expected):
+    for name in names:
+        (tmp_path / name).write_text(CSV)
+    found = find_splits(tmp_path / asked if asked else tmp_path)
+    assert {split: path.name for split, (path,) in found.files.items()} == expected
+    assert not asked or not found.unused
+
+
+def test_several_corpora_in_a_folder_are_refused_and_other_files_are_named(tmp_path):
+    for name in ("fold0_train.csv", "fold1_train.csv"):
+        (tmp_path / name).write_text(CSV)
+    with pytest.raises(RequestError, match=r"several files for train \(fold0_train.csv, fold1_train.csv\); name one"):
+        find_splits(tmp_path)
+    for name in ("train.csv", "README.md", "more.csv"):
+        (tmp_path / name).write_text(CSV)
+    assert "not used: fold0_train.csv, fold1_train.csv, more.csv" in suggest(tmp_path).remarks
+
+
+def test_all_parts_of_a_file_are_read(tmp_path):
+    (tmp_path / "hub").mkdir()
+    for part in range(2):
+        rows = {"text": [f"{LONG} {part} {n}" for n in range(20)], "label": [n % 2 for n in range(20)]}
+        pq.write_table(pa.table(rows), tmp_path / "hub" / f"train-0000{part}-of-00002.parquet")
+    pq.write_table(pa.table({"text": ["a", "b"], "label": [0, 1]}), tmp_path / "hub" / "test-00000-of-00001.parquet")
+    found = suggest(tmp_path / "hub")
+    text = found.to_toml(tmp_path)
+    assert 'train = "hub/train-*.parquet"' in text and 'test = "hub/test-00000-of-00001.parquet"' in text
+    (tmp_path / "hub.toml").write_text(text)
+    prepared = prepare_task_file(read_task_file(tmp_path / "hub.toml"))
+    counts = {
+        split: len((prepared.folder / f"{split}.json").read_text().splitlines()) for split in ("train", "dev", "test")
+    }
+    assert counts == {"train": 36, "dev": 4, "test": 2}
+    (tmp_path / "hub.toml").write_text(text.replace("train-*", "training-*"))
+    with pytest.raises(RequestError, match=r"training-\*.parquet: no file has a name like this"):
+        prepare_task_file(read_task_file(tmp_path / "hub.toml"))
 
 
 def test_a_parquet_file_and_a_table_without_a_header(tmp_path):
