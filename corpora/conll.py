@@ -80,6 +80,15 @@ def read_conll(path: Path, least: int = 2) -> Iterator[Sentence]:
         yield current
 
 
+def word_column(sentence: Sentence) -> int:
+    """Return which column holds the words where nobody says it.
+
+    It is the second one if the first one counts them, as in CoNLL-U, else the first.
+    """
+    counted = [str(number) for number in range(1, len(sentence.rows) + 1)]
+    return int(len(sentence.rows[0]) > 1 and [row[0] for row in sentence.rows] == counted)
+
+
 def _layout(path: Path) -> tuple[bool, int]:
     """Return whether tabs separate the columns, and the number of columns of the first token."""
     lines = (raw.removesuffix("\r") for _, raw in read_lines(path))

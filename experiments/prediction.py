@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from ..corpora.conll import Sentence, read_conll
+from ..corpora.conll import Sentence, read_conll, word_column
 from ..corpora.json_files import parse_object
 from ..corpora.lines import open_binary
 from ..corpora.sources import Row
@@ -167,9 +167,4 @@ def _word_column(task: Task, sentence: Sentence) -> int:
     """Return which column holds the words, in a file that may have fewer columns than those of the training."""
     columns = len(sentence.rows[0])
     named = (task.definition or {}).get("word_column")
-    if columns == 1:
-        return 0
-    if named is not None and -columns <= named < columns:
-        return named
-    # CoNLL-U and others number the words first.
-    return int([row[0] for row in sentence.rows] == list(map(str, range(1, len(sentence.rows) + 1))))
+    return named if columns > 1 and named is not None and -columns <= named < columns else word_column(sentence)

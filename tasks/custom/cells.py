@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,6 +200,8 @@ class Cells:
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:
+            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                return ast.literal_eval(value)  # as pandas writes lists
             raise self.wrong(role, f"is not JSON ({error.msg}): {shown(value)}; correct the row") from error
         except RecursionError as error:
             raise self.wrong(role, f"is nested too deeply: {shown(value)}; correct the row") from error

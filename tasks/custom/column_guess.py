@@ -106,9 +106,22 @@ def _is_number(value: Any) -> bool:
 
 
 def _separated(column: list[Any]) -> bool:
-    return any(isinstance(value, list) for value in column) or (
-        sum(isinstance(value, str) and bool(re.search(r"[;|]", value)) for value in column) > 0.05 * len(column)
-    )
+    """Return whether cells hold several labels: as lists, or as texts of few different parts."""
+    if any(isinstance(value, list) for value in column):
+        return True
+    texts = [value for value in column if isinstance(value, str)]
+    if sum(text.lstrip().startswith("[") for text in texts) > 0.9 * len(column):
+        return True
+    if sum(bool(re.search(r"[;|]", text)) for text in texts) > 0.05 * len(column):
+        return True
+    # The names of a few classes may have a comma in them; lists have few parts in many combinations.
+    parts = {part.strip() for text in texts for part in text.split(",")}
+    return sum("," in text for text in texts) > 0.05 * len(column) and len(parts) <= min(_FEW, len(set(texts)))
+
+
+def _has_class(values: Mapping[Any, list[Any]]) -> bool:
+    """Return whether there is a column with a usual name of a class, beside columns of 0 and 1."""
+    return any(str(column).lower() in KINDS["classification"].columns["label"] for column in values)
 
 
 def _numeric(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
@@ -128,14 +141,17 @@ def _shows_two_mentions(columns: Mapping[str, Any], values: Mapping[Any, list[An
 def _answers_are_spans(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
     contexts, answers = values[columns["context"]], values[columns["answers"]]
     inside = [not isinstance(a, str) or (isinstance(c, str) and a in c) for c, a in zip(contexts, answers, strict=True)]
-    return sum(inside) > 0.9 * len(inside) and len({str(answer) for answer in answers}) > _FEW_ANSWERS
+    several = "answer_start" in columns or len({str(answer) for answer in answers}) > _FEW_ANSWERS
+    return sum(inside) > 0.9 * len(inside) and several
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[Any, list[Any]]], bool]] = {
     "extractive-qa": _answers_are_spans,
     "similarity": _numeric,
     "relation": _shows_two_mentions,
-    "multi-label": lambda columns, values: isinstance(columns["labels"], list) or _separated(values[columns["labels"]]),
+    "multi-label": lambda columns, values: (
+        not _has_class(values) if isinstance(columns["labels"], list) else _separated(values[columns["labels"]])
+    ),
     "pair": lambda columns, values: _length(values[columns["text_pair"]]) > 0 and _is_label(values[columns["label"]]),
 }
 

@@ -99,12 +99,38 @@ class Kind:
 _TEXT = ("text", "sentence", "abstract", "content", "document", "passage", "note", "body", "title")
 _FIRST = ("text", "sentence1", "text1", "premise", "question", "query", "sent1", "first")
 _SECOND = ("text_pair", "sentence2", "text2", "hypothesis", "context", "passage", "answer", "sent2", "second")
-_LABEL = ("label", "class", "category", "target", "labels", "y", "gold", "relation", "answer", "outcome")
+_LABEL = (
+    "label",
+    "class",
+    "category",
+    "target",
+    "labels",
+    "y",
+    "gold",
+    "relation",
+    "answer",
+    "outcome",
+    "diagnosis",
+    "sentiment",
+    "intent",
+)
 _CLASS_METRICS = ("accuracy", "macro_f1", "micro_f1")
 _ANNOTATED = ("brat", "bioc", "pubtator")
 _IDS = {
     "id": ("id", "idx", "uid", "example_id"),
-    "document": ("document", "doc_id", "document_id", "pmid", "article"),
+    "document": (
+        "document",
+        "doc_id",
+        "document_id",
+        "pmid",
+        "article",
+        "note_id",
+        "patient_id",
+        "subject_id",
+        "patient",
+        "subject",
+        "hadm_id",
+    ),
 }
 
 KINDS = {
@@ -196,7 +222,7 @@ KINDS = {
             {
                 "question": ("question", "query", "sent1", "stem"),
                 "options": ("options", "choices", "endings"),
-                "answer": ("answer", "label", "answer_idx", "correct", "target", "cop"),
+                "answer": ("answer_idx", "answer", "label", "correct", "target", "cop"),
                 **_IDS,
             },
             (("question", "options", "answer"),),
@@ -217,6 +243,7 @@ KINDS = {
                 "answers": ("answers", "answer"),
                 "answer_start": ("answer_start", "start"),
                 **_IDS,
+                "document": (*_IDS["document"], "title"),
             },
             (("question", "context", "answers"),),
             table_rows.question_with_context,

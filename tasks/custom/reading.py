@@ -15,7 +15,7 @@ from typing import Any
 from ...corpora.annotated import Document
 from ...corpora.bioc_files import read_bioc
 from ...corpora.brat import brat_files, read_brat
-from ...corpora.conll import bio_tags, read_conll
+from ...corpora.conll import bio_tags, read_conll, word_column
 from ...corpora.lines import open_binary
 from ...corpora.pubtator import read_pubtator
 from ...corpora.sources import Row
@@ -220,9 +220,10 @@ class Reader:
                 yield where, row | {"document": document.key, "whole": True}
 
     def _sentences(self, path: Path, split: str) -> Iterator[tuple[str, Row]]:
+        tokens, tags = self.file.columns.get("tokens"), self.file.columns.get("tags", -1)
         for number, sentence in enumerate(read_conll(path)):
             columns = len(sentence.rows[0])
-            tokens, tags = self.file.columns.get("tokens", 0), self.file.columns.get("tags", -1)
+            tokens = word_column(sentence) if tokens is None else tokens
             for role, column in (("tokens", tokens), ("tags", tags)):
                 if type(column) is not int or not -columns <= column < columns:
                     raise RequestError(

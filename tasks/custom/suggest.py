@@ -22,6 +22,9 @@ from .split_files import SHARD, find_splits
 from .table_rows import separator_of
 from .task_file_checks import SPLITS, WHOLE
 
+# Names that columns usually have.
+_USUAL = {name for kind in KINDS.values() for names in kind.columns.values() for name in names}
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -237,7 +240,8 @@ def _with_header(path: Path, dialect: Dialect) -> Dialect:
     """Return the dialect with a guess whether the first record names the columns: short, different words."""
     first = next(read_csv(path, Dialect(dialect.delimiter, dialect.quote, dialect.encoding, header=False)), None)
     fields = [str(value) for value in first[1].values()] if first else []
-    named = len(set(fields)) == len(fields) and all(
-        value and len(value) <= 40 and not re.fullmatch(r"[-+.\d]+", value) for value in fields
-    )
+    # A data frame of pandas has no name for its index. Words such as `text` and `label` stand in no first record.
+    short = (len(value) <= 40 and not re.fullmatch(r"[-+.\d]+", value) for value in fields)
+    usual = sum(value.lower() in _USUAL for value in fields)
+    named = len(set(fields)) == len(fields) and (usual > 1 or (all(short) and sum(not value for value in fields) <= 1))
     return Dialect(dialect.delimiter, dialect.quote, dialect.encoding, header=named)

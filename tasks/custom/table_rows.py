@@ -70,7 +70,8 @@ def _list(cells: Cells, role: str) -> list[Any]:
 def _span(cells: Cells, role: str, item: Any, text: str, number: int = 1) -> Mention:
     """Read `{"start", "end", "label"}` or `[start, end, label]`."""
     if isinstance(item, dict):
-        parts = item.get("start"), item.get("end"), item.get("label", item.get("type", ""))
+        start, end = item.get("start", item.get("start_offset")), item.get("end", item.get("end_offset"))
+        parts = start, end, item.get("label", item.get("type", ""))
         quoted = item.get("text")
     else:
         parts, quoted = tuple(item) if isinstance(item, list) and len(item) in (2, 3) else (None, None, ""), None
@@ -167,7 +168,7 @@ def _answer_number(cells: Cells, choices: dict[str, str]) -> int:
     places = [ord(name) - ord("A") for name in letters] if lettered else list(range(len(options)))
     by_number = places.index(number) if number in places else None
     by_letter = letters.index(answer.upper()) if answer.upper() in letters else None
-    by_text = options.index(answer) if answer in options else None
+    by_text = next((place for place, option in enumerate(options) if option.strip() == answer), None)
     if first == "A" or (not lettered and by_letter is not None):
         readings = [by_letter]
     elif first is not None or not isinstance(cells.value("answer"), str):

@@ -40,6 +40,12 @@ FILES = {
     "sim.tsv": ("sentence1\tsentence2\tscore\n" + "".join(f"{LONG} {n}\t{LONG} {n + 1}\t{n / 7:.2f}\n" for n in range(40)), "similarity", "csv"),
     "nli.tsv": ("premise\thypothesis\tlabel\n" + "".join(f"{LONG} {n}\t{LONG} x{n}\t{n % 3}\n" for n in range(60)), "pair", "csv"),
     "topics.csv": ("text,labels\n" + "".join(f'"{LONG} {n}",{"a;b" if n % 2 else "b"}\n' for n in range(40)), "multi-label", "csv"),
+    "frame.csv": (",text,label\n" + "".join(f"{n},{LONG.replace(',', '')} {n},{n % 2}\n" for n in range(20)), "classification", "csv"),
+    "commas.csv": ("text,labels\n" + "".join(f'note {n},"{("pain", "fever, pain", "pain, fever", "cough")[n % 4]}"\n' for n in range(40)), "multi-label", "csv"),
+    "lists.csv": ("text,labels\n" + "".join(f"""note {n},"['pain', 'fever']"\n""" if n % 2 else f"note {n},['pain']\n" for n in range(40)), "multi-label", "csv"),
+    "diagnosis.csv": ("text,diagnosis,reviewed,female\n" + "".join(f"note {n},d{n % 4},{n % 2},{n % 3 // 2}\n" for n in range(40)), "classification", "csv"),
+    "numbered.conllu": ("".join(f"1\ta{n}\tB-Gene\n2\tb\tO\n\n" for n in range(20)), "ner", "conll"),
+    "short-answers.csv": ("question,context,answer,answer_start\n" + "".join(f"q{n},the cat sat {n},cat,4\n" for n in range(20)), "extractive-qa", "csv"),
     "pairs.jsonl": (repeated(20, text=lambda n: f"aspirin caused pain {n}", head=[0, 7, "Drug"], tail=[15, 19, "Disease"], relation=lambda n: f"r{n % 2}", id=lambda n: n), "relation", "json"),
     "masks.csv": ("text,class\n" + "".join(f"@DRUG$ caused @DISEASE$ in {n},{n % 2}\n" for n in range(40)), "relation", "csv"),
     "options.csv": ("question,opa,opb,opc,cop\n" + "".join(f"q{n},a{n},b{n},c{n},{n % 3}\n" for n in range(20)), "choice", "csv"),
@@ -60,6 +66,19 @@ def test_family_and_format_are_recognised_and_the_task_file_works(tmp_path, name
     task_file.write_text(found.to_toml(tmp_path), encoding="utf-8")
     prepared = prepare_task_file(read_task_file(task_file))
     assert prepared.definition.name == name.split(".")[0] and prepared.definition.family == family
+
+
+def test_a_header_is_told_from_data_and_counted_words_from_their_numbers(tmp_path):
+    for name, expected in (
+        ("frame.csv", ["0", "1"]),
+        ("commas.csv", ["cough", "fever", "pain"]),
+        ("numbered.conllu", ["Gene"]),
+    ):
+        (tmp_path / name).write_text(FILES[name][0])
+        (tmp_path / "t.toml").write_text(suggest(tmp_path / name).to_toml(tmp_path))
+        prepared = prepare_task_file(read_task_file(tmp_path / "t.toml"))
+        assert prepared.definition.labels == expected
+    assert json.loads((prepared.folder / "train.json").read_text().splitlines()[0])["tokens"][1] == "b"
 
 
 def test_columns_that_hold_one_option_or_label_each_are_listed(tmp_path):
