@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from .training.reporters import Reporter
 Function = TypeVar("Function", bound=Callable[..., Any])
 # A flag in a message, with the value that may follow it: `--max-steps`, `--name NAME`, `--set KEY=VALUE`.
 _FLAG = re.compile(r"--(set )?([a-z][a-z0-9-]*)( [A-Z][A-Z0-9_=|]*\b)?")
+_NAMES = ("task", "tasks", "model", "run")  # arguments that name a task, a model or a run folder
 _RENAMED = {"from": "start"}  # a word of the language cannot be the name of an argument
 
 
@@ -32,11 +34,23 @@ def _argument(match: re.Match[str]) -> str:
     return _RENAMED.get(name, name) + ("=..." if match[3] else "")
 
 
+def _as_name(value: Any) -> Any:
+    """Return a path as a text, also within a list; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return [_as_name(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _for_python(function: Function) -> Function:
     """Return a function whose errors speak of Python arguments."""
+    names = list(inspect.signature(function).parameters)
 
     @functools.wraps(function)
     def call(*arguments: Any, **keywords: Any) -> Any:
+        # What the command line names by a text may be a path here.
+        given = [_as_name(value) if name in _NAMES else value for name, value in zip(names, arguments, strict=False)]
+        arguments = (*given, *arguments[len(given) :])
+        keywords = {name: _as_name(value) if name in _NAMES else value for name, value in keywords.items()}
         with _in_python_words():
             found = function(*arguments, **keywords)
         return _translated(found) if inspect.isgenerator(found) else found

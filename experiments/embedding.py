@@ -81,7 +81,12 @@ class Embedder:
                 "labels": pa.int32(),
             }
         )
+        done = 0
         while chunk := list(islice(iterator, _CHUNK)):
+            if wrong := [number for number, text in enumerate(chunk, start=done + 1) if not isinstance(text, str)]:
+                found = type(chunk[wrong[0] - done - 1]).__name__
+                raise RequestError(f"text {wrong[0]}: expected a text, found {found}")
+            done += len(chunk)
             encoded = self._tokenizer(chunk, truncation=False, return_attention_mask=False, verbose=False)
             long = [index for index, ids in enumerate(encoded["input_ids"]) if len(ids) > self.limit]
             self.cut += len(long)
@@ -120,6 +125,10 @@ def embed(texts: str | Iterable[str], *, model: str, pooling: Pooling = "cls", *
     """
     import numpy as np
 
+    if not isinstance(texts, Iterable) or hasattr(texts, "columns"):
+        raise RequestError(
+            f"texts should be one text or several, found {type(texts).__name__}; of a data frame, give a column"
+        )
     embedder = Embedder(model, pooling, **options)
     if isinstance(texts, str):
         return next(embedder.vectors([texts]))

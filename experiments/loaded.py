@@ -86,21 +86,30 @@ class LoadedModel:
             return next(self.predict([inputs]))
         if isinstance(inputs, Mapping):
             return next(self.predict([inputs]))
+        if not isinstance(inputs, Iterable):
+            raise RequestError(f"expected a text, an object or several of them, found {type(inputs).__name__}")
         return list(self.predict(inputs))
 
     def predict(self, inputs: Iterable[str | Mapping[str, Any]]) -> Iterator[Row]:
         """Yield what `linkbert predict` prints for each input, in order and at constant memory.
 
         Args:
-            inputs: texts, or objects with the fields of the prepared format.
+            inputs: texts, or objects with the fields of the prepared format, or a data frame with these columns.
 
         Raises:
             RequestError: the task cannot use an input; the message names its number.
         """
+        if isinstance(inputs, str):
+            raise RequestError("inputs should be several texts, found one; write [text], or call the model with it")
         return self.predict_inputs(self._read(inputs))
 
     def _read(self, inputs: Iterable[str | Mapping[str, Any]]) -> Iterator[Input]:
+        frame: Any = inputs
+        if hasattr(frame, "columns") and hasattr(frame, "to_dict"):
+            inputs = frame.to_dict("records")  # Iterating a data frame of pandas gives the names of its columns.
         for number, item in enumerate(inputs, start=1):
+            if not isinstance(item, str | Mapping):
+                raise RequestError(f"input {number}: expected a text or an object, found {type(item).__name__}")
             row = {"text": item} if isinstance(item, str) else dict(item)
             if isinstance(item, str) and self.task.family.from_text is None:
                 raise RequestError(f"input {number}: {several_texts(self.task)}")

@@ -136,6 +136,9 @@ class RunOptions:
             seed: one seed, or several; None for the seed of the recipe.
             **values: other fields of this class, and settings of the recipe such as `epochs=3`. None means "not given".
         """
+        for what, name in (("task", task), ("model", model)):
+            if not isinstance(name, str):
+                raise RequestError(f"a {what} is named by a text, found {type(name).__name__}")
         given = {key: value for key, value in values.items() if value is not None}
         known = {item.name for item in fields(cls)}
         settings = dict(given.pop("settings", {})) | {key: given.pop(key) for key in [*given] if key not in known}
@@ -155,8 +158,12 @@ class RunOptions:
             if (wrong := problem_with(key, value))
         ]
         for item in fields(self):
-            check = item.metadata.get("check")
-            if check is not None and (wrong := check(getattr(self, item.name))):
+            check, value = item.metadata.get("check"), getattr(self, item.name)
+            try:
+                wrong = check(value) if check is not None else None
+            except TypeError:  # Python callers may give a text for a number.
+                wrong = f"{option_flag(item.name)}: {value!r} is of another type than this option has"
+            if wrong:
                 found.append(wrong)
         for key in ("model", "data_dir", "runs_dir", "results_dir"):
             try:

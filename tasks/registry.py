@@ -57,6 +57,8 @@ def get_task(name: str) -> Task:
         RequestError: there is no such task, and the message names the nearest ones; or the task file or its data are
             wrong.
     """
+    if not isinstance(name, str):  # Python callers may give anything.
+        raise RequestError(f"a task is named by a text, found {type(name).__name__}")
     if is_task_file(name):
         from .custom.prepare import load_task_file
 
@@ -73,6 +75,8 @@ def _unknown(name: str, plain: str) -> str:
         return f"{name}: no such task file; did you mean {path.with_suffix('.toml')}?"
     if not path.suffix and path.with_suffix(".toml").exists():
         return f"unknown task {name!r}; did you mean the task file {path.with_suffix('.toml')}?"
+    if not path.exists() and (path.suffix or len(path.parts) > 1):
+        return f"{name}: no such file, and no task of this name; {nearest(plain, TASKS)}"
     if path.exists():
         return f"{name} is no task file, whose name ends in .toml; if it holds data, `linkbert init {name}` writes one"
     return (

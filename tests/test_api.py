@@ -31,6 +31,36 @@ def test_errors_speak_of_arguments(tiny, data_dir, trained):
     assert issubclass(RunError, Exception)
 
 
+def test_paths_and_frames_are_taken_and_other_kinds_are_refused(tiny, data_dir, trained):
+    import pandas as pd
+    from linkbert import embed, evaluate, load
+
+    run = trained / "runs/ncbi-disease/tiny/seed-1"
+    tagger = load(run)
+    frame = pd.DataFrame({"id": ["a", "b"], "text": ["renal pain", "the drug"]})
+    assert tagger(frame) == tagger(frame.to_dict("records")) and [row["id"] for row in tagger(frame)] == ["a", "b"]
+    for wrong in (None, 5, [None], [float("nan")]):
+        with pytest.raises(RequestError, match="expected a text"):
+            tagger(wrong)
+    with pytest.raises(RequestError, match=r"several texts, found one; write \[text\]"):
+        tagger.predict("renal pain")
+    for wrong, said in (
+        (frame, "of a data frame, give a column"),
+        ([None, "a"], "text 1: expected a text, found NoneType"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            embed(wrong, model=tiny)
+    assert evaluate("ncbi-disease", model=run, data_dir=data_dir).task == "ncbi-disease"
+    assert plan_finetune("gad", model=tiny, data_dir=data_dir, max_length=32).task.name == "gad"
+    with pytest.raises(RequestError, match="no such task file"):
+        plan_finetune(trained / "nothing.toml", model=tiny)
+    with pytest.raises(RequestError, match="a task is named by a text, found DataFrame"):
+        finetune(frame, model=tiny)
+    for options in ({"max_steps": "5"}, {"seed": "1"}):
+        with pytest.raises(RequestError, match="is of another type"):
+            plan_finetune("gad", model=tiny, data_dir=data_dir, **options)
+
+
 def test_progress_shows_by_default_and_can_be_turned_off(tiny, data_dir, tmp_path, capsys):
     options = {
         "model": str(tiny), "data_dir": data_dir, "max_steps": 2, "max_length": 32, "batch_size": 4, "precision": "fp32",
