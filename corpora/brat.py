@@ -112,7 +112,7 @@ def _read_text(path: Path) -> str:
     if len(content) > _MAX_TEXT:
         raise RequestError(f"{path}: larger than {_MAX_TEXT} bytes, which no document is; check the file")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RequestError(

@@ -23,11 +23,13 @@ class Sentence:
         rows: the columns of each token.
         lines: the number of each token's line.
         document: number of the document, counted from 1 at each `-DOCSTART-`; 0 if the file has none.
+        name: the name of the document, if its `-DOCSTART-` line has one.
     """
 
     document: int
     rows: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    name: str | None = None
 
 
 def read_conll(path: Path, least: int = 2) -> Iterator[Sentence]:
@@ -44,20 +46,20 @@ def read_conll(path: Path, least: int = 2) -> Iterator[Sentence]:
         RequestError: a line has another number of columns than the first one, or a sentence does not end.
     """
     tabs, expected = _layout(path)
-    document = 0
+    document, name = 0, None
     current = Sentence(document)
     for number, raw in read_lines(path):
         line = raw.removesuffix("\r")
         if line.startswith("-DOCSTART-"):
             if current.rows:
                 yield current
-            document += 1
-            current = Sentence(document)
+            document, name = document + 1, _document_name(line)
+            current = Sentence(document, name=name)
             continue
         if not line.strip():
             if current.rows:
                 yield current
-            current = Sentence(document)
+            current = Sentence(document, name=name)
             continue
         fields = _fields(line, tabs)
         if line.startswith("#"):
@@ -78,6 +80,12 @@ def read_conll(path: Path, least: int = 2) -> Iterator[Sentence]:
             )
     if current.rows:
         yield current
+
+
+def _document_name(line: str) -> str | None:
+    """Return what a `-DOCSTART-` line says beside the placeholders of the other columns."""
+    words = [word for word in line.split()[1:] if not re.fullmatch(r"-.*-|[-_OoX]+", word)]
+    return words[0].strip("()") if words else None
 
 
 def word_column(sentence: Sentence) -> int:

@@ -13,6 +13,8 @@ from .sources import Row
 def read_squad(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Row]]:
     """Yield (place in the file, question) with `id`, `question`, `context`, `answers`, and `document`, the title.
 
+    Where all articles have the same title, it says nothing and is left out.
+
     Args:
         path: the file.
         labelled: whether answers are read; if not, they need not be there, and none are given.
@@ -23,7 +25,13 @@ def read_squad(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Row]
     content = read_json(path)
     if not isinstance(content, dict) or "data" not in content:
         raise RequestError(f"{path}: not a SQuAD file, it has no field 'data'; check that it is one")
-    for number, article in enumerate(field(content, "data", list, str(path)), start=1):
+    articles = field(content, "data", list, str(path))
+    known = [article for article in articles if isinstance(article, dict)]
+    parts = [article.get("paragraphs") for article in known]
+    several = len(known) > 1 or any(isinstance(part, list) and len(part) > 1 for part in parts)
+    titles = {str(article["title"]) if "title" in article else None for article in known}
+    one_title = several and len(titles) == 1 and None not in titles
+    for number, article in enumerate(articles, start=1):
         # Without titles, the first articles of two files are two.
         untitled = "/".join((*path.parts[-2:], str(number)))
         title = str(article.get("title", untitled)) if isinstance(article, dict) else untitled
@@ -35,6 +43,7 @@ def read_squad(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Row]
                 where = f"{here}, question {item.get('id') if isinstance(item, dict) else ''}"
                 impossible = item.get("is_impossible", False) if isinstance(item, dict) else False
                 answers = [] if impossible or not labelled else field(item, "answers", list, where)
+                document = {} if one_title else {"document": title}
                 yield (
                     where,
                     {
@@ -45,6 +54,6 @@ def read_squad(path: Path, *, labelled: bool = True) -> Iterator[tuple[str, Row]
                             "text": [field(answer, "text", str, where) for answer in answers],
                             "answer_start": [field(answer, "answer_start", int, where) for answer in answers],
                         },
-                        "document": title,
-                    },
+                    }
+                    | document,
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -194,6 +195,24 @@ def _rare_labels(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding
         yield finding_of("look", "label balance", message, (), splits[0])
 
 
+def _spellings(task: Task, splits: Sequence[CheckedSplit]) -> Iterator[Finding]:
+    """Labels that differ in capitals, in white space, or in how a number is written."""
+    spelt: dict[str, dict[str, None]] = defaultdict(dict)
+    for split in splits:
+        for label in _labels(task, split):
+            spelt[_plain(str(label))][label] = None
+    for labels in spelt.values():
+        if len(labels) > 1:
+            yield finding_of("look", "spelling", f"labels that differ in spelling only: {', '.join(labels)}", ())
+
+
+def _plain(label: str) -> str:
+    try:
+        return f"{float(label):g}"
+    except ValueError:
+        return re.sub(r"[\s_-]+", " ", label).strip().casefold()
+
+
 def _with_label(task: Task, split: CheckedSplit, label: str) -> list[str]:
     chosen = (
         number
@@ -242,6 +261,7 @@ _CHECKS: tuple[Callable[[Task, Sequence[CheckedSplit]], Iterator[Finding]], ...]
     _leaks,
     _lengths,
     _rare_labels,
+    _spellings,
     _noticed,
     _duplicates,
     _conflicts,

@@ -25,12 +25,14 @@ class Columns:
         first_answer: how the answer of a multiple-choice question names the first option: by a number, or as `A`; None
             to recognise it (numbers start at 0 then).
         marks: how mentions are marked (`marking.mark`).
+        document_in_id: whether ids begin with that of a document.
     """
 
     names: Mapping[str, Any]
     separator: str | None = None
     first_answer: int | str | None = None
     marks: str = "markers"
+    document_in_id: bool = False
 
 
 def find_columns(

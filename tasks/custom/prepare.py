@@ -25,7 +25,7 @@ from .task_file import TaskFile, read_task_file
 from .task_file_checks import SPLITS, WHOLE
 from .writing import Writer
 
-_VERSION = 5  # part of the cache key; raise it when reading or splitting changes
+_VERSION = 6  # part of the cache key; raise it when reading or splitting changes
 _MOST_LABELS = 1000  # More labels than this, and half as many as examples, are not labels.
 _NEGATIVE = "none"  # label of pairs of mentions without a relation
 _ABOUT = "task.json"

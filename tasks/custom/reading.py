@@ -34,7 +34,7 @@ from .cells import Columns, find_columns
 from .documents import are_wrapped, tagged_rows
 from .kinds import KINDS
 from .pairs import PairRules, Related, far_relations, related_rows, relations_of
-from .table_rows import rows_of_table, separator_of
+from .table_rows import ids_tell_documents, rows_of_table, separator_of
 from .task_file import TaskFile
 
 SAMPLE = 2000  # records by which columns are judged
@@ -239,7 +239,9 @@ class Reader:
             row: Row = {"tokens": [row[tokens] for row in sentence.rows], "ner_tags": found}
             if empty := [line for line, token in zip(sentence.lines, row["tokens"], strict=True) if not token]:
                 raise RequestError(f"{path}:{empty[0]}: the word is empty; correct the line")
-            if sentence.document:
+            if sentence.name:
+                row["document"] = sentence.name
+            elif sentence.document:
                 # The files of the splits count their documents separately.
                 row["document"] = f"{split}-{sentence.document}"
             yield f"{path}:{sentence.lines[0]}", row
@@ -265,6 +267,11 @@ class Reader:
         labels = columns.names.get("labels")
         if labels is not None and not isinstance(labels, list) and columns.separator is None:
             columns = replace(columns, separator=separator_of(record.get(labels) for _, record in sample))
+        if "id" in columns.names and "document" not in columns.names:
+            told = ids_tell_documents(record.get(columns.names["id"]) for _, record in sample)
+            columns = replace(columns, document_in_id=told)
+            if told:
+                self.remarks[f"{where}: documents are what ids begin with"] = None
         shown = ", ".join(f"{role} in {column!r}" for role, column in columns.names.items())
         self.remarks[f"{where}: {how}; {shown}"] = None
         yield from rows_of_table(file.kind.convert, chain(sample, records), columns)

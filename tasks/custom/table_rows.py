@@ -17,6 +17,8 @@ from .families import FEWEST_OPTIONS, MOST_OPTIONS
 from .marking import mark
 
 _SEPARATORS = (";", "|", ",")
+# A PMID, or a document of DDI, with more behind it.
+DOCUMENT_IN_ID = re.compile(r"\d{5,9}(?=[^0-9A-Za-z])|.+\.d\d+(?=\.s\d)")
 
 
 def rows_of_table(
@@ -36,7 +38,16 @@ def rows_of_table(
         for role in ("id", "document"):
             if role in columns.names:
                 row[role] = cells.label(role)
+        if columns.document_in_id and (match := DOCUMENT_IN_ID.match(row["id"])):
+            row["document"] = match[0]
         yield where, row
+
+
+def ids_tell_documents(ids: Iterable[Any]) -> bool:
+    """Return whether ids begin with that of a document, and several have the same: `10064839.T56.T49`."""
+    found = [DOCUMENT_IN_ID.match(str(one)) for one in ids]
+    documents = [match[0] for match in found if match]
+    return bool(documents) and len(documents) == len(found) and len(set(documents)) < 0.8 * len(documents)
 
 
 def tagged_words(cells: Cells) -> Row:

@@ -98,6 +98,11 @@ def test_a_text_in_another_encoding_is_refused_with_its_line(folder):
         list(read_brat(folder))
 
 
+def test_a_byte_order_mark_is_no_character(folder):
+    write(folder, "T1\tDrug 0 7\tAspirin\n", b"\xef\xbb\xbfAspirin\n")
+    assert next(read_brat(folder)).text == "Aspirin\n"
+
+
 def test_subfolders_empty_annotations_and_windows_line_ends_are_read(folder):
     write(folder, "", name="a/d")
     write(folder, "T1\tDrug 0 7\tAspirin\r\nR1\tx Arg1:E1 Arg2:T1\r\nE1\tDrug:T1\r\n#1\tNote\r\n", name="b/d")

@@ -93,6 +93,11 @@ def test_document_markers_number_the_documents(path):
     assert [(sentence.document, sentence.rows[0][0]) for sentence in found] == [(0, "u"), (1, "a"), (1, "b"), (2, "c")]
 
 
+def test_a_document_may_have_a_name(path):
+    found = read(path, "-DOCSTART- -X- -X- O\n\na O\n\n-DOCSTART- (10002)\n\nb O\n\nc O\n-DOCSTART- O\n\nd O\n")
+    assert [sentence.name for sentence in found] == [None, "10002", "10002", None]
+
+
 # --- tag schemes ---------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,17 @@ def test_what_is_written_is_read_again(path, context, questions):
     assert all(row["context"] == context and row["document"] == "a" for row in found)
 
 
+def test_a_title_that_all_articles_have_is_no_document(path):
+    articles = [
+        {"title": "BioASQ", "paragraphs": [{"context": "The cat.", "qas": [QUESTION | {"id": str(n)}]}]}
+        for n in range(2)
+    ]
+    path.write_text(json.dumps({"data": articles}))
+    assert ["document" in row for _, row in read_squad(path)] == [False, False]
+    path.write_text(json.dumps({"data": [articles[0], articles[1] | {"title": "b"}]}))
+    assert [row["document"] for _, row in read_squad(path)] == ["BioASQ", "b"]
+
+
 def test_a_question_without_an_answer_has_none_even_if_plausible_ones_are_listed(path):
     ((_, row),) = read(path, QUESTION | {"is_impossible": True})
     assert row["answers"] == {"text": [], "answer_start": []}

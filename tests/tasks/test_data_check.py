@@ -77,6 +77,28 @@ def test_each_check_finds_its_fault(check, files, expected):
         assert report.findings[0].check == name, "the worst comes first"
 
 
+def test_labels_that_differ_in_spelling_only_are_worth_a_look(check):
+    lines = [row.replace(",no", ",No") if n % 4 == 0 else row for n, row in enumerate(GOOD["train"])]
+    report = check("classification", GOOD | {"train": lines})
+    assert [finding.message for finding in report.findings if finding.check == "spelling"] == [
+        "labels that differ in spelling only: No, no"
+    ]
+    numbers = {
+        split: [row.replace(",yes", ",1.0").replace(",no", ",1") for row in rows] for split, rows in GOOD.items()
+    }
+    assert "spelling" in [finding.check for finding in check("classification", numbers).findings]
+
+
+def test_ids_that_begin_with_a_document_tell_it(check):
+    rows = {
+        split: [f"{10000 + n // 2}.{split}.{n},{row}" for n, row in enumerate(lines)] for split, lines in GOOD.items()
+    }
+    names = [finding.check for finding in check("classification", rows, header="id,text,label").findings]
+    assert "document in two splits" in names
+    single = {split: [f"{split}-{n},{row}" for n, row in enumerate(lines)] for split, lines in GOOD.items()}
+    assert check("classification", single, header="id,text,label").findings == []
+
+
 def test_a_document_in_two_splits_makes_the_score_wrong(check):
     rows = {split: [f"{split}-{n // 2},{row}" for n, row in enumerate(lines)] for split, lines in GOOD.items()}
     assert check("classification", rows, header="pmid,text,label").findings == []
