@@ -39,7 +39,7 @@ def command(
     """
     set_up_logging(quiet=quiet)
     from ..experiments.embedding import Embedder, check_output, write_embeddings
-    from ..tasks.custom.reading import SUFFIXES
+    from ..tasks.custom.data_formats import SUFFIXES
 
     require_input(file)
     if Path(file.lower().removesuffix(".gz")).suffix in (*SUFFIXES, ".json", ".ann"):

@@ -20,6 +20,10 @@ def command(
         str | None, typer.Option("--family", metavar="FAMILY", help="What is to be learnt, if the guess is wrong.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="A name for the task.")] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="The encoding of a table that is not UTF-8, such as cp1252."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a task file that is there.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -42,7 +46,7 @@ def command(
 
     if family is not None and family not in KINDS:
         raise RequestError(f"--family {family!r}: {nearest(family, KINDS)}")
-    found = suggest(source, family, name, tuple(TASKS))
+    found = suggest(source, family, name, tuple(TASKS), encoding)
     path = output or Path(f"{found.name}.toml")
     if path.exists() and not overwrite:
         raise RequestError(f"{path}: it is there already; use --overwrite to replace it, or --name for another task")

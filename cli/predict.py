@@ -190,7 +190,7 @@ def _write(found: Iterable[_Found], chosen: str, output: Path | None) -> None:
 def _documents(loaded: LoadedModel, form: str, path: Path) -> Iterator[Document]:
     from ..corpora.brat import read_brat
     from ..experiments.document_prediction import needs_mentions
-    from ..tasks.custom.reading import DOCUMENTS
+    from ..tasks.custom.data_formats import DOCUMENTS
 
     return read_brat(path, annotations=needs_mentions(loaded)) if form == "brat" else DOCUMENTS[form](path)
 

@@ -52,6 +52,7 @@ def sniff(path: Path, encoding: str | None = None) -> Dialect:
     Raises:
         RequestError: the file cannot be read or is empty.
     """
+    encoding = encoding or _marked_encoding(path)
     lines = list(islice(text_lines(path, encoding), 2 * _SAMPLE))
     if not lines:
         raise RequestError(f"{path}: the file is empty; get it again")
@@ -72,6 +73,12 @@ def sniff(path: Path, encoding: str | None = None) -> Dialect:
     quoted = any(line.startswith(best.quote) or f"{best.delimiter}{best.quote}" in line for line in lines)
     quote = best.quote if quoted or best.delimiter != "\t" else ""
     return Dialect(best.delimiter, quote, encoding or "utf-8-sig")
+
+
+def _marked_encoding(path: Path) -> str | None:
+    """Return UTF-16 if the first bytes of a file say so, as Excel writes them."""
+    with open_binary(path) as handle:
+        return "utf-16" if handle.read(2) in (b"\xff\xfe", b"\xfe\xff") else None
 
 
 def _seems_quoted(lines: list[str], delimiter: str) -> bool:
@@ -118,7 +125,9 @@ def text_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
                 for _, line in decode_lines(handle, path):
                     yield f"{line}\n"
             except RequestError as error:
-                hint = ', or name its encoding in the task file, e.g. encoding = "latin-1" under [files]'
+                hint = (
+                    ', or name its encoding (encoding = "cp1252" under [files], or `linkbert init --encoding cp1252`)'
+                )
                 raise RequestError(*(p + hint if "not UTF-8" in p else p for p in error.problems)) from error
         else:
             yield from _encoded_lines(handle, path, encoding)

@@ -11,7 +11,7 @@ from .results import Result
 from .run_record import RunRecord
 
 # Parts of a definition that are compared with the settings of the run, or follow from its data.
-_COMPARED_ELSEWHERE = ("recipe", "division", "word_column")
+_COMPARED_ELSEWHERE = ("recipe", "division", "word_column", "columns")
 _SHOWN = 12  # characters of a checksum in a message
 # A file that was written before a setting existed was made with the setting's default.
 _DEFAULTS = {item.name: item.default for item in fields(Recipe) if item.default is not MISSING}

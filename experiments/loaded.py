@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 from ..corpora.sources import Row
 from ..errors import RequestError
-from ..tasks.custom.cells import Cells, Columns
-from ..tasks.custom.kinds import KINDS
-from ..tasks.custom.table_rows import marked_text
+from ..tasks.custom.inputs import as_prepared
 from ..tasks.encoding import encoded_schema
 from ..tasks.fitting import shows_mentions
 from ..tasks.task import Task, Truncation
@@ -165,26 +163,15 @@ def read_input(task: Task, row: Row) -> Input:
     Raises:
         ValueError: the task cannot use it.
     """
-    row = _marked(task, {key: value for key, value in row.items() if key != task.family.label_column})
+    row = {key: value for key, value in row.items() if key != task.family.label_column}
+    if task.definition is not None:
+        row = as_prepared(task.definition, row)
     from_text = task.family.from_text
     if from_text is not None and "text" in row and task.family.columns[0] not in row:
         if not isinstance(row["text"], str) or not row["text"].strip():
             raise ValueError("the field 'text' should be a string that is not blank")
         row = {"id": row["id"], **from_text(task, row["text"])}
     return Input(row, task.parse(row))
-
-
-def _marked(task: Task, row: Row) -> Row:
-    """Mark the mentions in a text whose spans are given, as they were for the training."""
-    marks = (task.definition or {}).get("marks")
-    if marks is None:
-        return row
-    usual = {role: KINDS["relation"].columns[role] for role in ("first", "second")}
-    names = {role: name for role, known in usual.items() for name in known if name in row}
-    if len(names) < len(usual) or shows_mentions(str(row.get("text"))):
-        return row
-    cells = Cells(f"input {row['id']}", row, Columns({"text": "text", **names}, marks=marks))
-    return {"id": row["id"], "text": marked_text(cells)}
 
 
 def _chunks(inputs: Iterable[Input]) -> Iterator[list[Input]]:

@@ -14,7 +14,7 @@ from ..corpora.lines import open_binary
 from ..corpora.sources import Row
 from ..corpora.squad_json import read_squad
 from ..errors import RequestError
-from ..tasks.custom.reading import SUFFIXES
+from ..tasks.custom.data_formats import SUFFIXES
 from ..tasks.task import Task
 from .loaded import Input, LoadedModel, read_input, several_texts
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..fitting import shows_mentions
 from .families import FEWEST_OPTIONS
-from .kinds import KINDS
+from .kinds import KINDS, Kind
 
 _FEW_ANSWERS = 5  # Answers of at most this many different kinds are classes such as yes and no.
 _FEW = 50  # A column with at most this many different values can hold labels.
 _LONG = 25  # characters from which on a value is probably a text
 
+_NO_RELATION = ("false", "none", "no", "no relation", "norelation", "negative", "ddi false", "na", "not related")
 # The families in the order in which they are tried: those with the most particular columns first.
 ORDER = ("ner", "extractive-qa", "choice", "similarity", "relation", "pair", "multi-label", "classification")
 # Names of columns that hold one option each: a letter from A, or a number from 0 or 1, after one of these words.
@@ -38,6 +39,8 @@ def fits(name: str, values: Mapping[Any, list[Any]]) -> bool:
 def roles(name: str, values: Mapping[Any, list[Any]]) -> dict[str, Any]:
     """Return which column may hold what: by its name, and for texts and labels also by its values."""
     kind, found = KINDS[name], {}
+    if "options" in kind.spread and (numbered := _question_without_header(values)):
+        return numbered
     lower = {str(column).lower(): column for column in reversed(list(values))}
     for role, usual in kind.columns.items():
         column = next((lower[item] for item in usual if item in lower and lower[item] not in found.values()), None)
@@ -72,6 +75,18 @@ def _options(free: list[Any], values: Mapping[Any, list[Any]]) -> list[Any]:
             if len(listed) >= FEWEST_OPTIONS and None not in listed:
                 return listed
     return []
+
+
+def _question_without_header(values: Mapping[Any, list[Any]]) -> dict[str, Any]:
+    """Return the columns of a table without a header, as MMLU's, whose last column holds letters of the options."""
+    columns = list(values)
+    if not all(type(column) is int for column in columns) or len(columns) < FEWEST_OPTIONS + 2:
+        return {}
+    letters = {str(value).strip() for value in values[columns[-1]]}
+    possible = {chr(ord("A") + number) for number in range(len(columns) - 2)}
+    if not letters <= possible or len(letters) < FEWEST_OPTIONS:
+        return {}
+    return {"question": columns[0], "options": columns[1:-1], "answer": columns[-1]}
 
 
 def _flags(free: list[Any], values: Mapping[Any, list[Any]]) -> list[Any]:
@@ -154,6 +169,25 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[Any, list[Any]]], bool]]
     ),
     "pair": lambda columns, values: _length(values[columns["text_pair"]]) > 0 and _is_label(values[columns["label"]]),
 }
+
+
+def counts_from_one(columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> bool:
+    """Return whether answers are numbers from 1 to that of the options."""
+    options, answers = columns.get("options"), values.get(columns.get("answer"), [])
+    numbers = {str(answer).strip() for answer in answers}
+    if options is None or not numbers or not all(number.isdecimal() for number in numbers):
+        return False
+    most = len(options) if isinstance(options, list) else max(map(len, filter(None, values[options])), default=0)
+    return "0" not in numbers and max(map(int, numbers)) == most
+
+
+def negative_of(kind: Kind, columns: Mapping[str, Any], values: Mapping[Any, list[Any]]) -> str | None:
+    """Return the relation that seems to say that there is none."""
+    if not kind.pairs:
+        return None
+    labels = {str(value).strip() for value in values.get(columns.get("label"), [])}
+    usual = [label for label in labels if re.sub(r"[\s_-]+", " ", label).casefold() in _NO_RELATION]
+    return usual[0] if len(usual) == 1 else "0" if labels == {"0", "1"} else None
 
 
 def about(values: Mapping[Any, list[Any]], column: Any) -> str:

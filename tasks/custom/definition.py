@@ -39,6 +39,7 @@ class Definition:
         wrapped: for tagged words, whether lines of documents end in the middle of sentences.
         division: for tagged words, the punctuation that is a part of words (`word_division.Division` as JSON).
         word_column: for CoNLL files, the column of the words if the task file names it.
+        columns: what the columns of a table hold, for those of inputs.
         recipe: settings that replace those of the recipe.
     """
 
@@ -58,6 +59,7 @@ class Definition:
     wrapped: bool = False
     division: dict[str, str] = field(default_factory=dict)
     word_column: int | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -91,6 +93,8 @@ class Definition:
         if type(found.word_column) not in (int, type(None)):
             raise ValueError(f"{found.word_column!r} is no column of words")
         Division.from_json(found.division)
+        if not isinstance(found.columns, Mapping) or not all(isinstance(name, str) for name in found.columns):
+            raise ValueError("the columns of the task are malformed")
         return found
 
     def to_json(self) -> dict[str, Any]:

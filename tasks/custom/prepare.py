@@ -18,6 +18,7 @@ from ...errors import RequestError, RunError, nearest
 from ...files import atomic_folder, cache_dir
 from ..task import Task
 from .definition import Definition
+from .inputs import input_columns
 from .pairs import PairRules
 from .reading import Reader, fingerprint
 from .splitting import assign
@@ -181,6 +182,7 @@ def _write(file: TaskFile, folder: Path) -> dict[str, Any]:
         "unanswerable": writer.unanswerable,
         "division": writer.words.division().to_json(),
         "word_column": column if type(column) is int else None,
+        "columns": input_columns(file.kind.name, reader.columns),
     }
     about = {"definition": kept, "remarks": remarks}
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ...corpora.annotated import Document
-from ...corpora.bioc_files import read_bioc
-from ...corpora.brat import brat_files, read_brat
 from ...corpora.conll import bio_tags, read_conll, word_column
-from ...corpora.lines import open_binary
-from ...corpora.pubtator import read_pubtator
 from ...corpora.sources import Row
 from ...corpora.squad_json import read_squad
 from ...corpora.tabular import (
@@ -31,69 +24,15 @@ from ...corpora.tabular import (
 from ...errors import RequestError, nearest
 from ...files import sha256_of
 from .cells import Columns, find_columns
+from .data_formats import DOCUMENTS, format_of
 from .documents import are_wrapped, tagged_rows
-from .kinds import KINDS
 from .pairs import PairRules, Related, far_relations, related_rows, relations_of
 from .table_rows import ids_tell_documents, rows_of_table, separator_of
 from .task_file import TaskFile
 
 SAMPLE = 2000  # records by which columns are judged
-_HEAD = 4096  # bytes by which a format is recognised
-SUFFIXES = {
-    ".parquet": "parquet", ".xml": "bioc", ".pubtator": "pubtator", ".conll": "conll", ".iob": "conll",
-    ".iob2": "conll", ".bio": "conll", ".conllu": "conll", ".csv": "csv", ".tsv": "csv", ".jsonl": "json",
-    ".ndjson": "json",
-}  # fmt: skip
 _TITLES = {"brat": "BRAT", "bioc": "BioC", "pubtator": "PubTator"}
-DOCUMENTS: dict[str, Callable[[Path], Iterator[Document]]] = {
-    "brat": read_brat,
-    "bioc": read_bioc,
-    "pubtator": read_pubtator,
-}
 _WITHOUT_COLUMNS = (*DOCUMENTS, "conll", "squad")
-
-
-def format_of(path: Path, family: str | None = None) -> str:
-    """Return the format of a file or folder, by its name and beginning.
-
-    Args:
-        path: the file or folder.
-        family: the family of the task, where it is known: a table of words is CoNLL for `ner`.
-
-    Raises:
-        RequestError: it is not there, or its format is unknown.
-    """
-    if path.is_dir():
-        if brat_files(path):
-            return "brat"
-        raise RequestError(
-            f"{path}: no .txt and .ann files in this folder, and no files whose names begin with train, dev and test; "
-            "name a file, or a BRAT folder"
-        )
-    if not path.exists():
-        raise RequestError(f"{path}: no such file or folder; paths in a task file start at its folder")
-    try:
-        with open_binary(path) as handle:
-            head = handle.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
-    except (OSError, EOFError, zlib.error) as error:
-        raise RequestError(f"{path}: the file cannot be read ({error}); get it again") from error
-    if not head.strip():
-        raise RequestError(f"{path}: the file is empty; get it again")
-    name = path.name.removesuffix(".gz")
-    found = SUFFIXES.get(Path(name).suffix.lower())
-    if re.match(rb"\s*[^\s|]+\|t\|", head):
-        return "pubtator"
-    if found in (None, "json") and re.match(rb"\s*[{\[]", head):
-        if re.search(rb'"(paragraphs|qas)"\s*:', head) or (
-            family is not None and "squad" in KINDS[family].formats and b'"data"' in head
-        ):
-            return "squad"
-        return "bioc" if re.search(rb'"(documents|passages)"\s*:', head) else "json"
-    if found is None and head.lstrip().startswith(b"<"):
-        return "bioc"
-    if found in (None, "csv") and family is not None and "conll" in KINDS[family].formats:
-        return "conll"
-    return found or "csv"
 
 
 def fingerprint(file: TaskFile, split: str) -> str:
@@ -122,6 +61,7 @@ class Reader:
 
     Attributes:
         remarks: how the files were understood: formats, dialects, columns.
+        columns: what the columns of a table hold.
         wrapped: whether lines of annotated documents end in the middle of sentences.
         far: split -> number of relations that were left out because they reach too far.
         labels: the types of mentions and relations that were read, also those that the task file ignores.
@@ -131,6 +71,7 @@ class Reader:
         self.file = file
         self.remarks: dict[str, None] = {}
         self.wrapped = False
+        self.columns: dict[str, Any] = {}
         self.far: Counter[str] = Counter()
         self.labels: set[str] = set()
 
@@ -272,6 +213,7 @@ class Reader:
             columns = replace(columns, document_in_id=told)
             if told:
                 self.remarks[f"{where}: documents are what ids begin with"] = None
+        self.columns = dict(columns.names)
         shown = ", ".join(f"{role} in {column!r}" for role, column in columns.names.items())
         self.remarks[f"{where}: {how}; {shown}"] = None
         yield from rows_of_table(file.kind.convert, chain(sample, records), columns)

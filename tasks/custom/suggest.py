@@ -15,9 +15,10 @@ from ...corpora.conll import read_conll
 from ...corpora.tabular import Dialect, read_csv, read_json_table, read_parquet, sniff
 from ...errors import RequestError, first_of
 from ...models.sources import safe_name
-from .column_guess import ORDER, about, fits, roles
+from .column_guess import ORDER, about, counts_from_one, fits, negative_of, roles
+from .data_formats import DOCUMENTS, format_of
 from .kinds import KINDS
-from .reading import DOCUMENTS, SAMPLE, format_of
+from .reading import SAMPLE
 from .split_files import SHARD, find_splits
 from .table_rows import separator_of
 from .task_file_checks import SPLITS, WHOLE
@@ -37,6 +38,8 @@ class Suggestion:
         format: the format of the files.
         columns: what a column holds -> its name or number.
         remarks: what led to this, for a person to read.
+        negative: the class that F1 leaves out.
+        encoding: the encoding of a table that is not UTF-8.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Suggestion:
     format: str
     columns: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    negative: str | None = None
+    encoding: str | None = None
 
     def to_toml(self, folder: Path) -> str:
         """Return the task file.
@@ -59,6 +64,8 @@ class Suggestion:
         ]
         if kind.labelled:
             lines.append('labels = "infer"  # or a list: labels that are not in it are an error')
+        if self.negative is not None:
+            lines.append(f"negative = {_text(self.negative)}  # F1 leaves it out")
         lines.append(f"metric = {_text(kind.metrics[0])}" + _others(kind.metrics))
         lines += [
             "",
@@ -66,6 +73,8 @@ class Suggestion:
             *(f"{split} = {_text(_path(_pattern(paths), folder))}" for split, paths in self.files.items()),
         ]
         lines.append(f"format = {_text(self.format)}")
+        if self.encoding is not None:
+            lines.append(f"encoding = {_text(self.encoding)}")
         missing = [split for split in SPLITS[1:] if split not in self.files]
         if missing:
             lines += ["", "# No document (or, where there is none, no text) is in two splits.", "[split]"]
@@ -101,7 +110,13 @@ def _path(path: Path, folder: Path) -> str:
         return path.resolve().as_posix()
 
 
-def suggest(path: Path, family: str | None = None, name: str | None = None, taken: Collection[str] = ()) -> Suggestion:
+def suggest(
+    path: Path,
+    family: str | None = None,
+    name: str | None = None,
+    taken: Collection[str] = (),
+    encoding: str | None = None,
+) -> Suggestion:
     """Look at a file or folder, and say what it seems to be.
 
     Args:
@@ -109,6 +124,7 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
         family: the family, if it is known.
         name: the task's name; taken from the path if None.
         taken: names that the task cannot have.
+        encoding: the encoding of a table; UTF-8 if None, or UTF-16 if the file says so.
 
     Raises:
         RequestError: nothing can be made of the data, and the message says what was looked for; or the name cannot be
@@ -129,11 +145,12 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
     if found_files.unused:
         remarks.append(f"not used: {first_of([entry.name for entry in found_files.unused])}")
     columns: dict[str, Any] = {}
+    negative = None
     if known is not None:
         found, more = known(first)
         remarks += more
     else:
-        found, columns, more = _table(first, form, family)
+        found, columns, more, negative = _table(first, form, family, encoding)
         remarks += more
     chosen = family or found
     if form not in KINDS[chosen].formats:
@@ -145,7 +162,7 @@ def suggest(path: Path, family: str | None = None, name: str | None = None, take
     if others:
         remarks.append(f"splits: {', '.join(f'{split} in {_pattern(files[split])}' for split in files)}")
     stem = first.name if WHOLE in files else path.resolve().name if path.is_dir() else path.resolve().parent.name
-    return Suggestion(name or _name(stem, taken), chosen, files, form, columns, tuple(remarks))
+    return Suggestion(name or _name(stem, taken), chosen, files, form, columns, tuple(remarks), negative, encoding)
 
 
 def _name(stem: str, taken: Collection[str]) -> str:
@@ -208,11 +225,13 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in counts.most_common(12)) or "none"
 
 
-def _table(path: Path, form: str, family: str | None) -> tuple[str, dict[str, Any], list[str]]:
-    """Return the family, the columns, and remarks, by the names and values of columns."""
+def _table(
+    path: Path, form: str, family: str | None, encoding: str | None
+) -> tuple[str, dict[str, Any], list[str], str | None]:
+    """Return the family, the columns, remarks, and the negative class, by the names and values of columns."""
     remarks = []
     if form == "csv":
-        dialect = sniff(path)
+        dialect = sniff(path, encoding)
         records = read_csv(path, _with_header(path, dialect))
         remarks.append(f"fields are {dialect}")
     else:
@@ -229,7 +248,10 @@ def _table(path: Path, form: str, family: str | None) -> tuple[str, dict[str, An
                 columns["separator"] = separator_of(values[labels])
                 remarks.append(f"labels are separated by {columns['separator']}")
             remarks += [f"{role}: column {column!r}{about(values, column)}" for role, column in columns.items()]
-            return name, columns, remarks
+            if counts_from_one(columns, values):
+                columns["first_answer"] = 1
+                remarks.append("answers count the options from 1")
+            return name, columns, remarks, negative_of(KINDS[name], columns, values)
     raise RequestError(
         f"{path}: no family fits its columns ({', '.join(map(str, values))}); name one with --family "
         f"({', '.join(KINDS)}), or write a task file with a table [columns]"

@@ -105,7 +105,6 @@ def test_a_broken_quote_is_refused_with_its_line_and_not_taken_for_text(folder, 
         ("text,text\na,b\n", "train.csv:1: the column 'text' occurs twice"),
         ("", "the file is empty"),
         (GOOD.encode() + "caf\u00e9,yes\n".encode("latin-1"), "train.csv:11: not UTF-8 .* or name its encoding"),
-        (GOOD.encode("utf-16"), "train.csv:1: not UTF-8"),
     ],
 )
 def test_a_malformed_table_is_refused_with_its_line(folder, content, message):
@@ -118,6 +117,11 @@ def test_records_with_line_breaks_are_placed_where_they_begin(folder):
     assert list(read_csv(path, sniff(path))) == [
         (f"{path}:2", {"text": "a\nb", "label": "yes"}), (f"{path}:5", {"text": "c", "label": "no"}),
     ]  # fmt: skip
+
+
+def test_an_encoding_that_the_first_bytes_tell_is_used(folder):
+    found = rows(write(folder, GOOD.encode("utf-16")))
+    assert found == rows(write(folder, GOOD))
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])

@@ -185,12 +185,12 @@ def test_spans_of_a_relation_are_marked_as_for_the_training():
     names = {name: name for name in ("text", "first", "second")} | {"label": "relation"}
     cells = Cells("x", record | {"relation": "cures"}, Columns(names, marks="markers"))
     family = SimpleNamespace(label_column="label", from_text=None, columns=("text",))
-    task = SimpleNamespace(definition={"marks": "markers"}, family=family, parse=lambda row: row)
+    task = SimpleNamespace(definition={"family": "relation", "marks": "markers"}, family=family, parse=lambda row: row)
     expected = KINDS["relation"].convert(cells)["text"]
     assert (
         read_input(task, {"id": "1", **record}).example == {"id": "1", "text": expected} and expected != record["text"]
     )
-    with pytest.raises(RequestError, match="input 1: the column .second."):
+    with pytest.raises(ValueError, match="^the column .second."):
         read_input(task, {"id": "1", **record, "second": "pain"})
 
 
@@ -219,7 +219,7 @@ def test_inputs_whose_lines_are_no_texts_are_refused(tmp_path, name, content, sa
 def test_words_stand_in_the_column_that_the_task_file_names_if_there_is_one(tmp_path, content, column):
     (tmp_path / "a.conll").write_text(content)
     family = SimpleNamespace(label_column="tags", from_text=None)
-    task = SimpleNamespace(definition={"word_column": column}, family=family, parse=dict)
+    task = SimpleNamespace(definition={"family": "ner", "word_column": column}, family=family, parse=dict)
     assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]
 
 

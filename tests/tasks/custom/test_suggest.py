@@ -48,6 +48,8 @@ FILES = {
     "short-answers.csv": ("question,context,answer,answer_start\n" + "".join(f"q{n},the cat sat {n},cat,4\n" for n in range(20)), "extractive-qa", "csv"),
     "pairs.jsonl": (repeated(20, text=lambda n: f"aspirin caused pain {n}", head=[0, 7, "Drug"], tail=[15, 19, "Disease"], relation=lambda n: f"r{n % 2}", id=lambda n: n), "relation", "json"),
     "masks.csv": ("text,class\n" + "".join(f"@DRUG$ caused @DISEASE$ in {n},{n % 2}\n" for n in range(40)), "relation", "csv"),
+    "mmlu.csv": ("".join(f"which of these answers is the right one of number {n}?,a{n},b{n},c{n},d{n},{'ABCD'[n % 4]}\n" for n in range(20)), "choice", "csv"),
+    "one.csv": ("question,opa,opb,cop\n" + "".join(f"q{n},a{n},b{n},{n % 2 + 1}\n" for n in range(20)), "choice", "csv"),
     "options.csv": ("question,opa,opb,opc,cop\n" + "".join(f"q{n},a{n},b{n},c{n},{n % 3}\n" for n in range(20)), "choice", "csv"),
     "letters.csv": ("question,A,B,answer\n" + "".join(f"q{n},a{n},b{n},{'AB'[n % 2]}\n" for n in range(20)), "choice", "csv"),
     "flags.csv": ("report,pain,nausea,rare\n" + "".join(f"note {n} of the ward about a patient,{n % 2},{n % 3 // 2},0\n" for n in range(40)), "multi-label", "csv"),
@@ -68,6 +70,18 @@ def test_family_and_format_are_recognised_and_the_task_file_works(tmp_path, name
     assert prepared.definition.name == name.split(".")[0] and prepared.definition.family == family
 
 
+@pytest.mark.parametrize(("encoding", "given"), [("cp1252", "cp1252"), ("utf-16", None)])
+def test_a_table_in_another_encoding(tmp_path, encoding, given):
+    content = CSV.replace("yes", "ja \u20ac").replace("no\n", "n\u00ebn\n")
+    (tmp_path / "t.csv").write_bytes(content.encode(encoding))
+    if given:
+        with pytest.raises(RequestError, match="`linkbert init --encoding cp1252`"):
+            suggest(tmp_path / "t.csv")
+    (tmp_path / "t.toml").write_text(suggest(tmp_path / "t.csv", encoding=given).to_toml(tmp_path))
+    prepared = prepare_task_file(read_task_file(tmp_path / "t.toml"))
+    assert prepared.definition.labels == ["ja \u20ac", "n\u00ebn"]
+
+
 def test_a_header_is_told_from_data_and_counted_words_from_their_numbers(tmp_path):
     for name, expected in (
         ("frame.csv", ["0", "1"]),
@@ -79,6 +93,18 @@ def test_a_header_is_told_from_data_and_counted_words_from_their_numbers(tmp_pat
         prepared = prepare_task_file(read_task_file(tmp_path / "t.toml"))
         assert prepared.definition.labels == expected
     assert json.loads((prepared.folder / "train.json").read_text().splitlines()[0])["tokens"][1] == "b"
+
+
+def test_answers_from_one_and_a_class_that_says_none_are_written_down(tmp_path):
+    for name, line in (
+        ("one.csv", "first_answer = 1\n"),
+        ("negative.csv", 'negative = "false"  #'),
+        ("masks.csv", 'negative = "0"'),
+    ):
+        content = FILES["masks.csv"][0].replace(",0\n", ",false\n") if name == "negative.csv" else FILES[name][0]
+        (tmp_path / name).write_text(content)
+        assert line in suggest(tmp_path / name).to_toml(tmp_path)
+    assert "negative" not in suggest(tmp_path / "one.csv").to_toml(tmp_path)
 
 
 def test_columns_that_hold_one_option_or_label_each_are_listed(tmp_path):
