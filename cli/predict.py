@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,8 +122,11 @@ def _predict(loaded: LoadedModel, file: str, form: str, chosen: str, output: Pat
         _write_documents(loaded, _documents(loaded, form, Path(file)), chosen, output, quiet=quiet)
     elif form == LINES:
         with input_lines(file) as lines:
-            inputs = read_inputs(loaded.task, lines, "standard input" if file == "-" else file)
+            left_out: Counter[str] = Counter()
+            inputs = read_inputs(loaded.task, lines, "standard input" if file == "-" else file, left_out)
             _write(_counted(loaded.described(inputs), quiet), chosen, output)
+            if left_out["blank"] and not quiet:
+                print_remark(f"{left_out['blank']} inputs whose text is blank were left out")
     else:
         inputs = file_inputs(loaded.task, form, Path(file))
         _write(_counted(loaded.described(inputs), quiet), chosen, output)

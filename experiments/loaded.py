@@ -150,6 +150,10 @@ class LoadedModel:
         return {name: count for name, count in counts.items() if count and name != "windowed"}
 
 
+class BlankTextError(ValueError):
+    """The text of an input is blank, so that there is nothing to predict."""
+
+
 def several_texts(task: Task) -> str:
     """Return why a plain text is no input of a task."""
     return (
@@ -161,15 +165,19 @@ def read_input(task: Task, row: Row) -> Input:
     """Turn a row, or an object with `text`, into an example without a label.
 
     Raises:
+        BlankTextError: its text is blank.
         ValueError: the task cannot use it.
     """
     row = {key: value for key, value in row.items() if key != task.family.label_column}
     if task.definition is not None:
         row = as_prepared(task.definition, row)
     from_text = task.family.from_text
-    if from_text is not None and "text" in row and task.family.columns[0] not in row:
-        if not isinstance(row["text"], str) or not row["text"].strip():
+    column = task.family.columns[0]
+    if from_text is not None and "text" in row and (column == "text" or column not in row):
+        if not isinstance(row["text"], str):
             raise ValueError("the field 'text' should be a string that is not blank")
+        if not row["text"].strip():
+            raise BlankTextError("the field 'text' should be a string that is not blank")
         row = {"id": row["id"], **from_text(task, row["text"])}
     return Input(row, task.parse(row))
 

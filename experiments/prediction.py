@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..corpora.squad_json import read_squad
 from ..errors import RequestError
 from ..tasks.custom.data_formats import SUFFIXES
 from ..tasks.task import Task
-from .loaded import Input, LoadedModel, read_input, several_texts
+from .loaded import BlankTextError, Input, LoadedModel, read_input, several_texts
 
 LINES = "lines"
 DOCUMENTS = ("brat", "bioc", "pubtator")
@@ -69,13 +70,19 @@ def check_inputs(task: Task, lines: Iterable[str], name: str) -> None:
         pass
 
 
-def read_inputs(task: Task, lines: Iterable[str], name: str) -> Iterator[Input]:
-    """Turn input lines into examples without labels.
+def read_inputs(task: Task, lines: Iterable[str], name: str, left_out: Counter[str] | None = None) -> Iterator[Input]:
+    """Turn input lines into examples without labels. Blank lines are left out, and objects whose text is blank.
+
+    Args:
+        task: the task.
+        lines: the lines.
+        name: their name in messages.
+        left_out: counts objects whose text is blank, under `blank`.
 
     Raises:
         RequestError: the input is empty, or the task cannot use a line; the message names its number.
     """
-    return _inputs(task, _numbered(lines), name)
+    return _inputs(task, _numbered(lines), name, left_out)
 
 
 def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -86,7 +93,9 @@ def _is_json(line: str) -> bool:
     return line.lstrip().startswith("{")
 
 
-def _inputs(task: Task, numbered: Iterator[tuple[int, str]], name: str) -> Iterator[Input]:
+def _inputs(
+    task: Task, numbered: Iterator[tuple[int, str]], name: str, left_out: Counter[str] | None = None
+) -> Iterator[Input]:
     first = next(numbered, None)
     if first is None:
         raise RequestError(f"{name}: nothing to predict, the input is empty")
@@ -99,6 +108,9 @@ def _inputs(task: Task, numbered: Iterator[tuple[int, str]], name: str) -> Itera
         row.setdefault("id", str(number))
         try:
             yield read_input(task, row)
+        except BlankTextError:
+            if left_out is not None:
+                left_out["blank"] += 1
         except ValueError as error:
             raise RequestError(f"{where}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from linkbert.corpora.annotated import Document, Mention
 from linkbert.errors import RequestError
 from linkbert.experiments.document_prediction import annotated, passages_of, predict_documents
 from linkbert.experiments.loaded import LoadedModel, load, read_input
-from linkbert.experiments.prediction import file_inputs, input_format
+from linkbert.experiments.prediction import file_inputs, input_format, read_inputs
 from linkbert.experiments.prediction_formats import as_conll, as_line
 from linkbert.tasks.custom.cells import Cells, Columns
 from linkbert.tasks.custom.kinds import KINDS
@@ -38,6 +39,16 @@ def test_a_wrong_input_is_named_by_its_number(tagger, trained):
         pairs("a question")
     with pytest.raises(RequestError, match="not a run folder|no such run folder"):
         load(trained / "runs")
+
+
+def test_objects_whose_text_is_blank_are_left_out_as_blank_lines_are(tagger, trained):
+    rows = ['{"id": "a", "text": "renal"}', '{"id": "b", "text": " "}', "", '{"id": "c", "text": "pain"}']
+    for task in (tagger.task, load(trained / "runs/gad/tiny/seed-1").task):
+        left_out = Counter()
+        assert [item.row["id"] for item in read_inputs(task, rows, "x", left_out)] == ["a", "c"]
+        assert left_out == {"blank": 1}
+        with pytest.raises(RequestError, match="x:1: the field 'text' should be a string"):
+            list(read_inputs(task, ['{"text": 5}'], "x"))
 
 
 def test_a_model_of_medqa_predicts_for_mmlu_as_well(trained):
@@ -218,7 +229,7 @@ def test_inputs_whose_lines_are_no_texts_are_refused(tmp_path, name, content, sa
 @pytest.mark.parametrize("content,column", [("O x the\nO y pain\n", 2), ("the\npain\n", 2), ("the O\npain O\n", -5)])
 def test_words_stand_in_the_column_that_the_task_file_names_if_there_is_one(tmp_path, content, column):
     (tmp_path / "a.conll").write_text(content)
-    family = SimpleNamespace(label_column="tags", from_text=None)
+    family = SimpleNamespace(label_column="tags", from_text=None, columns=("tokens",))
     task = SimpleNamespace(definition={"family": "ner", "word_column": column}, family=family, parse=dict)
     assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]
 
@@ -227,7 +238,9 @@ def test_words_stand_in_the_column_that_the_task_file_names_if_there_is_one(tmp_
 def test_words_of_a_conll_file_may_be_numbered(tmp_path, first):
     rows = (f"{first}{word} O".format(number=number) for number, word in enumerate(("the", "pain"), start=1))
     (tmp_path / "a.conll").write_text("\n".join(rows) + "\n")
-    task = SimpleNamespace(definition=None, family=SimpleNamespace(label_column="tags", from_text=None), parse=dict)
+    task = SimpleNamespace(
+        definition=None, family=SimpleNamespace(label_column="tags", from_text=None, columns=("tokens",)), parse=dict
+    )
     assert [item.example["tokens"] for item in file_inputs(task, "conll", tmp_path / "a.conll")] == [["the", "pain"]]
 
 
