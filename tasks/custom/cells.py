@@ -187,6 +187,7 @@ class Cells:
         value = None if isinstance(columns, list) else self.value(role)
         if isinstance(value, str) and value.lstrip().startswith("{"):
             value = self._json(role, value)
+        value = _named_options(value)
         if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
             return {str(key).strip(): text for key, text in value.items()}
         if isinstance(columns, list):
@@ -207,6 +208,19 @@ class Cells:
             raise self.wrong(role, f"is not JSON ({error.msg}): {shown(value)}; correct the row") from error
         except RecursionError as error:
             raise self.wrong(role, f"is nested too deeply: {shown(value)}; correct the row") from error
+
+
+def _named_options(value: Any) -> Any:
+    """Return options of other layouts as name -> text: objects with a name and a text each, or two lists, as in ARC."""
+    if isinstance(value, dict) and isinstance(value.get("label"), list) and isinstance(value.get("text"), list):
+        return dict(zip(map(str, value["label"]), value["text"], strict=False))
+    for name, text in (("key", "value"), ("label", "text")):
+        named = isinstance(value, list) and all(
+            isinstance(item, dict) and {name, text} <= item.keys() for item in value
+        )
+        if named and value:
+            return {str(item[name]): item[text] for item in value}
+    return value
 
 
 def shown(value: Any) -> str:

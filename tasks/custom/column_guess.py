@@ -52,6 +52,9 @@ def roles(name: str, values: Mapping[Any, list[Any]]) -> dict[str, Any]:
     for role in needed:
         if role in ("text", "text_pair") and role not in found and texts:
             found[role] = texts.pop(0)
+    if "entities" in kind.columns and "text" in found and "entities" not in found:
+        spans = [column for column in free if _holds_spans(values[column])]
+        found |= {"entities": spans[0]} if spans else {}
     for role in kind.spread:
         if role not in found and (columns := _SPREAD[role]([c for c in free if c not in found.values()], values)):
             found[role] = columns
@@ -60,6 +63,13 @@ def roles(name: str, values: Mapping[Any, list[Any]]) -> dict[str, Any]:
         if labels:
             found["label"] = min(labels, key=lambda column: len(set(map(str, values[column]))))
     return found
+
+
+def _holds_spans(column: list[Any]) -> bool:
+    """Return whether cells are lists of spans, as the annotation tool doccano writes them: `[[0, 7, "Drug"]]`."""
+    items = [item for value in column if isinstance(value, list) for item in value]
+    spans = [isinstance(item, list) and len(item) == 3 and type(item[0]) is type(item[1]) is int for item in items]
+    return bool(items) and all(isinstance(value, list) for value in column) and all(spans)
 
 
 def _options(free: list[Any], values: Mapping[Any, list[Any]]) -> list[Any]:

@@ -222,7 +222,7 @@ KINDS = {
             {
                 "question": ("question", "query", "sent1", "stem"),
                 "options": ("options", "choices", "endings"),
-                "answer": ("answer_idx", "answer", "label", "correct", "target", "cop"),
+                "answer": ("answer_idx", "answer", "answerkey", "label", "correct", "target", "cop"),
                 **_IDS,
             },
             (("question", "options", "answer"),),
