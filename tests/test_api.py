@@ -31,7 +31,7 @@ def test_errors_speak_of_arguments(tiny, data_dir, trained):
     assert issubclass(RunError, Exception)
 
 
-def test_paths_and_frames_are_taken_and_other_kinds_are_refused(tiny, data_dir, trained):
+def test_paths_and_frames_are_taken_and_other_kinds_are_refused(tiny, data_dir, trained, tmp_path):
     import pandas as pd
     from linkbert import embed, evaluate, load
 
@@ -50,7 +50,7 @@ def test_paths_and_frames_are_taken_and_other_kinds_are_refused(tiny, data_dir, 
     ):
         with pytest.raises(RequestError, match=said):
             embed(wrong, model=tiny)
-    assert evaluate("ncbi-disease", model=run, data_dir=data_dir).task == "ncbi-disease"
+    assert evaluate("ncbi-disease", model=run, data_dir=data_dir, results_dir=tmp_path).task == "ncbi-disease"
     assert plan_finetune("gad", model=tiny, data_dir=data_dir, max_length=32).task.name == "gad"
     with pytest.raises(RequestError, match="no such task file"):
         plan_finetune(trained / "nothing.toml", model=tiny)
