@@ -18,6 +18,7 @@ from ..tasks.task import Task
 from .records import ModelRecord, SettingRecord, check_parts, from_document, to_document
 
 SCHEMA_VERSION = 1
+_TOLERANCE = 1e-6  # of a score beside its metric: both are the same number
 
 # Packages whose version may change a score.
 _PACKAGES = (
@@ -135,6 +136,9 @@ class Result:
         if not -100 <= result.score <= 100:
             raise ValueError(f"the score {result.score} is not between -100 and 100")
         check_parts(result)
+        own = result.metrics.get(result.metric)
+        if own is not None and abs(own - result.score) > _TOLERANCE:
+            raise ValueError(f"the score {result.score} is not that of its metric, {result.metric} {own}")
         return result
 
     @cached_property

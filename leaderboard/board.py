@@ -15,10 +15,11 @@ from ..experiments.results import Result
 from ..tasks.registry import TASKS
 from ..tasks.task import BLURB_TYPES, SUITES, Task
 from .comparable import comparable_results, covered_tasks
-from .comparison import Comparison, Difference, compare_rows, is_behind
+from .comparison import Comparison, Difference, compare_rows
 from .evidence import Evidence, find_evidence
 from .other_sources import other_sources
 from .published import published_rows, select_published
+from .rank_tests import rank_p
 from .ranks import with_ranks
 from .rows import (
     BASELINE,
@@ -214,7 +215,8 @@ def leaderboard(
     evidence = {keys[name]: _evidence(members, folder, keys[name]) for name, members in groups.items()}
     uncertainty = Uncertainty(evidence, _published_numbers(folder))
     measured = [measured_row(keys[name], *name, members, covered) for name, members in groups.items()]
-    rows = [*published_board_rows(chosen, covered), *_with_intervals(measured, uncertainty)]
+    measured = [_only_trusted(row, uncertainty) for row in _with_intervals(measured, uncertainty)]
+    rows = [*published_board_rows(chosen, covered), *measured]
     if baselines and (row := baseline_row(covered, known)):
         rows.append(row)
     failed = tuple(failed_runs(Path(runs_dir), folder)) if runs_dir is not None else ()
@@ -252,6 +254,15 @@ def _with_intervals(rows: Sequence[Row], uncertainty: Uncertainty) -> list[Row]:
     return [_with_cells(row, found[row.key]) for row in rows]
 
 
+def _only_trusted(row: Row, uncertainty: Uncertainty) -> Row:
+    """Return a row without a rank if one of its results is contradicted by its checksum or its predictions."""
+    wrong = any(key == row.key and not problem.is_absence for (key, _), problem in uncertainty.problems.items())
+    if wrong:
+        row = replace(row, marks=["not ranked: a result does not fit its predictions", *row.marks])
+    trusted = not wrong and all(result.intact is not False for result in row.results)
+    return row if trusted else replace(row, ranked=False)
+
+
 def _with_cells(row: Row, intervals: Any) -> Row:
     cells = {name: replace(cell, ci=intervals.tasks.get(name)) for name, cell in row.tasks.items()}
     return replace(row, tasks=cells, intervals=intervals)
@@ -263,19 +274,13 @@ def _order(row: Row, score: float | None) -> tuple[Any, ...]:
 
 
 def _ranked(rows: list[Row], board: Board) -> list[Row]:
-    candidates = [row for row in rows if row.ranked and board.score(row) is not None]
-    known: dict[tuple[str, str], Comparison] = {}
+    task = board.tasks[0] if len(board.tasks) == 1 else None
 
-    def behind(row: Row, leader: Row) -> bool:
-        if (row.key, leader.key) not in known:
-            # All rows are compared with this leader at once, which shares the work of resampling.
-            pairs = [(other, leader) for other in candidates if other.key != leader.key]
-            for (other, _), found in zip(pairs, compare_rows(pairs, board.uncertainty), strict=True):
-                known[other.key, leader.key] = found
-        found = known[row.key, leader.key]
-        return is_behind(_decisive(found, board), row, leader)
+    def p_values(pairs: Sequence[tuple[Row, Row]]) -> list[float]:
+        compared = compare_rows(pairs, board.uncertainty)
+        return [rank_p(_decisive(found, board), *pair, task) for found, pair in zip(compared, pairs, strict=True)]
 
-    return with_ranks(rows, board.score, behind)
+    return with_ranks(rows, board.score, p_values)
 
 
 def _decisive(found: Comparison, board: Board) -> Difference | None:

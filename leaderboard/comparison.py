@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import Any
 
-from ..tasks.registry import TASKS
-from .aggregate import BLURB_TASKS, TYPE_TASKS
+from .aggregate import TYPE_TASKS
 from .marks import unbeaten_baseline
 from .numbers import Interval, Paired, PairedDifferences
-from .published import published_rows
 from .rows import Cell, Row
+from .seed_noise import replicated_variance
 from .significance import ALPHA, Mean, holm, weighted, welch
 from .uncertainty import Uncertainty
 
 AHEAD, BEHIND, SAME = "ahead", "behind", "cannot be told apart with these data"
+RUNS_DIFFER = "these two runs differ: nothing is known of other seeds"
 INSIDE = "the published score lies inside the interval"
 ABOVE, BELOW = "the published score lies above the interval", "the published score lies below the interval"
-_REPLICATED = 10  # seeds behind the deviations that stand in
 NOT_TESTED = "cannot be tested"  # the reason follows after a colon
 
 
@@ -115,15 +112,29 @@ def compare_rows(pairs: Iterable[tuple[Row, Row]], uncertainty: Uncertainty) -> 
 
 def _remarks(found: Comparison, a: Row, b: Row) -> Iterator[str]:
     for row in (a, b):
-        single = [name for name in found.datasets if row.tasks[name].n == 1]
-        if row.results and single and found.paired:
-            names = ", ".join(single)
-            yield f"{row.key} has one run on {names}: the noise of its seeds is unknown, and counted as none"
+        yield from _about_single_runs(found, row, b if row is a else a)
         unbeaten = dict.fromkeys(
             result.task for result in row.results if result.task in found.datasets and unbeaten_baseline(result)
         )
         if unbeaten:
             yield f"{row.key} has runs that do not beat a constant prediction ({', '.join(unbeaten)})"
+
+
+def _about_single_runs(found: Comparison, row: Row, other: Row) -> Iterator[str]:
+    """Say where the noise of the seeds comes from on tasks on which a row has one run."""
+    if not (row.results and found.paired):
+        return
+    sources: dict[str, list[str]] = {}
+    for name in found.datasets:
+        if row.tasks[name].n == 1:
+            known = replicated_variance(name, row.model) is not None
+            source = "counted as that of the other row" if (other.tasks[name].n or 1) > 1 else ""
+            source = source or (
+                "taken from the replication with ten seeds (INDUS)" if known else "not known, nor counted"
+            )
+            sources.setdefault(source, []).append(name)
+    for source, names in sources.items():
+        yield f"{row.key} has one run on {', '.join(names)}: the noise of its seeds is {source}"
 
 
 def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) -> Comparison:
@@ -138,7 +149,7 @@ def _paired(a: Row, b: Row, found: PairedDifferences, uncertainty: Uncertainty) 
             difference = a.tasks[name].mean - b.tasks[name].mean
             datasets[name] = Difference(difference, None, None, None, None, f"not compared: {refused[name]}")
     method = "paired, on the same examples: approximate randomisation with the noise of the seeds"
-    if all(row.tasks[name].n == 1 for row in (a, b) for name in found.tasks):
+    if found.tasks and not any(paired.seeds for paired in found.tasks.values()):
         method = "paired, on the same examples: exact McNemar test for accuracy, else approximate randomisation"
     types = {name: _of_paired(paired, None) for name, paired in found.types.items()}
     blurb = None if found.blurb is None else _of_paired(found.blurb, None)
@@ -153,6 +164,8 @@ def _reason(a: Row, b: Row, task: str, uncertainty: Uncertainty) -> str:
 def _of_paired(found: Paired, p_corrected: float | None) -> Difference:
     decisive = found.p if p_corrected is None else p_corrected
     verdict = _verdict(found.difference, decisive)
+    if verdict != SAME and not found.seeds:
+        verdict = RUNS_DIFFER
     return Difference(found.difference, found.ci, found.p, p_corrected, found.detectable, verdict)
 
 
@@ -166,7 +179,7 @@ def _unpaired(a: Row, b: Row) -> Comparison:
     shared = [name for name in a.tasks if name in b.tasks]
     if a.other_data or b.other_data:
         return _refused(a, b, shared, "the data are not those of the other rows")
-    means = [{name: _mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
+    means = [{name: mean_of(row.tasks[name]) for name in shared} for row in (a, b)]
     tested = {name: _by_welch(means[0][name], means[1][name]) for name in shared}
     corrected = holm({name: found.p for name, found in tested.items() if found.p is not None})
     datasets = {}
@@ -182,7 +195,7 @@ def _unpaired(a: Row, b: Row) -> Comparison:
             types[kind] = _aggregate(a, b, kind, [_average(side, members) for side in means])
     blurb = None
     if a.blurb is not None and b.blurb is not None:
-        sides = [_blurb_mean(side) for side in means]
+        sides = [blurb_mean(side) for side in means]
         blurb = _aggregate(a, b, None, sides)
     by_welch = any(found.p is not None for found in datasets.values())
     method = (
@@ -201,7 +214,8 @@ def _refused(a: Row, b: Row, tasks: Sequence[str], reason: str) -> Comparison:
     return Comparison(a.key, b.key, False, "none", datasets, {}, None, refused=dict.fromkeys(tasks, reason))
 
 
-def _mean_of(cell: Cell) -> Mean:
+def mean_of(cell: Cell) -> Mean:
+    """Return the score of a cell with the variance that its deviation over seeds tells."""
     return Mean.of(cell.mean, cell.std, cell.n)
 
 
@@ -243,57 +257,6 @@ def _held_against_interval(found: Difference, a: Row, b: Row, first: Cell, secon
     return replace(found, verdict=BELOW if published.mean < low else ABOVE if published.mean > high else INSIDE)
 
 
-def stand_in(row: Row) -> Mean:
-    """Return the BLURB score of a published row with the deviation that its publication does not print.
-
-    The replication with ten seeds has deviations. Those of the same model stand in, or else the median over its models;
-    a score without a number of runs counts as one run. This serves ranks alone; a comparison says that it cannot test.
-    """
-    if row.blurb is None:
-        return _by_test_set(row)
-    own = _blurb_mean({name: _mean_of(cell) for name, cell in row.tasks.items()})
-    if own.parts:
-        return own
-    variances = _replicated_variances()
-    variance = variances.get(row.model, statistics.median(variances.values()))
-    runs = min((cell.n or 1 for cell in row.tasks.values()), default=1)
-    return Mean(own.value, ((variance / runs, _REPLICATED - 1),))
-
-
-@cache
-def _replicated_variances() -> dict[str, float]:
-    """Return the variance of the BLURB score of one run, for each model whose published cells all have deviations."""
-    known = {
-        row.model: _blurb_mean({name: Mean.of(score, row.stds[name], 2) for name, score in row.scores.items()})
-        for row in published_rows()
-        if set(row.stds) >= set(BLURB_TASKS)
-    }
-    # With two runs per mean, the variance of the mean is half of that of one run.
-    return {model: 2 * sum(part for part, _ in mean.parts) for model, mean in known.items()}
-
-
-def _by_test_set(row: Row) -> Mean:
-    """Return the only score of a row with the binomial variance of an accuracy on its finite test set."""
-    name, cell = next(iter(row.tasks.items()))
-    size = TASKS[name].official["test"] if name in TASKS else row.results[0].n_examples
-    return Mean(cell.mean, ((cell.mean * (100 - cell.mean) / size, size - 1),))
-
-
-def _blurb_mean(means: Mapping[str, Mean]) -> Mean:
+def blurb_mean(means: Mapping[str, Mean]) -> Mean:
+    """Return the BLURB score of the scores of its tasks."""
     return weighted([(1 / len(TYPE_TASKS), _average(means, members)) for members in TYPE_TASKS.values()])
-
-
-def is_behind(found: Difference | None, row: Row, leader: Row) -> bool:
-    """Return whether a row is significantly behind another one, which began its group of ranks.
-
-    Args:
-        found: the difference, row minus leader.
-        row: the row.
-        leader: the other one.
-    """
-    if found is None or found.difference is None or found.difference >= 0:
-        return False
-    if found.p is None and found.verdict not in (ABOVE, BELOW, INSIDE):
-        tested = welch(weighted([(1, stand_in(row)), (-1, stand_in(leader))]))
-        return tested is not None and tested.p < ALPHA
-    return found.verdict == BEHIND or found.verdict == (ABOVE if row.results else BELOW)

@@ -65,7 +65,8 @@ def method_lines(found: Comparison) -> Iterator[str]:
     if any(difference.p is not None for difference in found.datasets.values()):
         yield (
             "Verdicts on datasets rest on the p-value after Holm's correction, at the 5% level; intervals are not "
-            "corrected. `detectable` is the smallest true difference that would be found with 80% power."
+            "corrected. `detectable` is the smallest true difference that this test alone would find with 80% power, "
+            "before Holm's correction, and is itself an estimate."
         )
     yield from found.remarks
     for other in found.other_sources:

@@ -17,6 +17,7 @@ from ..experiments.results import Result
 from ..experiments.store import predictions_path, read_stored_predictions
 from ..files import atomic_write, cache_dir, sha256_of
 from ..tasks.corpus_facts import document_numbers
+from .seed_noise import replicated_variance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,13 @@ class Evidence:
     def key(self) -> list[str]:
         """What the numbers that are computed from it depend on."""
         runs = [f"{result.predictions_sha256} {result.score}" for result in self.results]
-        return [self.task, self.row, str(self.test_data), *runs]
+        noise = [f"seeds {self.stand_in}"] if len(self.results) == 1 else []
+        return [self.task, self.row, str(self.test_data), *runs, *noise]
+
+    @property
+    def stand_in(self) -> float | None:
+        """The variance between seeds that stands in if there is one run; None if none is known."""
+        return replicated_variance(self.task, self.results[0].name)
 
     @property
     def test_data(self) -> str | None:

@@ -12,6 +12,7 @@ from .aggregate import BLURB_TASKS, TYPE_TASKS
 from .board import Board
 from .numbers import Interval
 from .rows import Cell, Row
+from .seed_noise import replicated_variance
 
 TYPE_TITLES: dict[str, str] = dict(zip(BLURB_TYPES, ("NER", "PICO", "RE", "STS", "DC", "QA"), strict=True))
 # Tasks that are not called by their name in a title.
@@ -19,9 +20,9 @@ _TASK_TITLES = {"pubmedqa": "PubMedQA", "bioasq": "BioASQ", "medqa": "MedQA", "m
 
 
 RANK_NOTE = (
-    "A row shares the ranks of a group unless it is significantly behind the first row of that group. Neighbours in "
-    "two groups may still not differ: see --compare. Where a publication prints no deviations, those of the "
-    "replication with ten seeds stand in."
+    "A row may have any of its ranks: it is significantly behind as many rows as come before them, and as many as come "
+    "after them are behind it (5%, corrected by Holm's method for the number of rows). Where there is one run, or a "
+    "publication prints no deviations, those of the replication with ten seeds stand in."
 )
 
 
@@ -177,8 +178,18 @@ def legend(board: Board, intervals: str) -> list[str]:
     if any(row.rank for row in board.rows):
         lines.append(RANK_NOTE)
     if any(row.intervals.tasks for row in board.rows):
-        lines.append(f"{intervals} 95% confidence intervals for new seeds and new test documents.")
+        lines.append(f"{intervals} 95% confidence intervals for new seeds and new test documents.{_single_runs(board)}")
     return lines + failed_lines(board)
+
+
+def _single_runs(board: Board) -> str:
+    """Return what the intervals of single runs hold instead, if there are any."""
+    single = {name: row for row in board.rows for name, cell in row.tasks.items() if cell.ci and cell.n == 1}
+    unknown = [name for name, row in single.items() if replicated_variance(name, row.model) is None]
+    if len(unknown) < len(single):
+        apart = f"; nothing is known of it on {', '.join(map(title_of, unknown))}" if unknown else ""
+        return f" Of one run, the noise of the seeds is that of the replication with ten seeds{apart}."
+    return " Of one run, they hold new test documents alone." if single else ""
 
 
 def failed_lines(board: Board) -> list[str]:

@@ -86,6 +86,9 @@ def marks_of_row(results: Sequence[Result]) -> list[str]:
         seeds = [result for result in results if result.task == task]
         if len(seeds) < _FEW_SEEDS:
             tasks[f"fewer than {_FEW_SEEDS} seeds"][task] = None
+        known = [result.predictions_sha256 for result in seeds if result.predictions_sha256]
+        if len(set(known)) < len(known):
+            tasks["equal predictions under several seeds"][task] = None
         for what, values in (("recipes", map(_recipe, seeds)), ("precision", (seed.precision for seed in seeds))):
             if len(set(values)) > 1:
                 tasks[f"seeds with different {what}"][task] = None

@@ -39,12 +39,14 @@ class Paired:
         ci: its 95% confidence interval; None if nothing varies.
         p: p-value of the paired test.
         detectable: the smallest true difference that would be found with 80% power; None if nothing varies.
+        seeds: whether the noise of the seeds is counted. It is unknown if each has one run, and nothing else tells it.
     """
 
     difference: float
     ci: Interval | None
     p: float
     detectable: float | None
+    seeds: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def _paired_in(value: Mapping[str, Any]) -> Paired:
         ci=_interval_in(value["ci"]),
         p=_number_in(value["p"]),
         detectable=None if known is None else _number_in(known),
+        seeds=value.get("seeds", True) is True,
     )
 
 

@@ -16,7 +16,7 @@ Selection = Literal["all", "linkbert", "gu", "indus", "none"]
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 # A printed BLURB score is rounded to 0.1 or 0.01, and so are the cells from which it is aggregated.
 _ROUNDING = 0.1
-_NAMED = 3  # datasets that a mark about another publication names
+_NAMED = 4  # scores that a mark about another publication names
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,15 @@ class PublishedRow:
         for other in published_rows():
             if other.model != self.model or other.publication == self.publication:
                 continue
-            differing = [name for name, score in other.scores.items() if self.scores.get(name, score) != score]
+            apart = {name: abs(self.scores.get(name, score) - score) for name, score in other.scores.items()}
+            differing = sorted((name for name, by in apart.items() if by), key=lambda name: -apart[name])
             if differing:
-                shown = first_of([f"{name} {other.scores[name]:g}" for name in differing], _NAMED)
-                marks.append(f"{other.publication.cite} prints other numbers for this model: {shown}")
+                scores = [f"{name} {other.scores[name]:g}" for name in differing]
+                if (own := blurb_score(other.scores)) is not None and blurb_score(self.scores) is not None:
+                    scores.insert(0, f"BLURB {own:.2f}")
+                marks.append(
+                    f"{other.publication.cite} prints other numbers for this model: {first_of(scores, _NAMED)}"
+                )
         return marks
 
 

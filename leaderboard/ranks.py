@@ -1,37 +1,76 @@
-"""Ranks with ties: rows that cannot be told apart share a rank."""
+"""Ranks with ties: how many rows a row is significantly behind, and how many are significantly behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from .rows import Row
+from .significance import ALPHA, holm
+
+Pair = tuple[Row, Row]
+# Of more rows than this, not each is compared with each other one.
+MOST_ROWS, MOST_MEASURED = 60, 20
 
 
 def with_ranks(
-    rows: Sequence[Row], score: Callable[[Row], float | None], behind: Callable[[Row, Row], bool]
+    rows: Sequence[Row], score: Callable[[Row], float | None], p_values: Callable[[Sequence[Pair]], Sequence[float]]
 ) -> list[Row]:
     """Give ranks to the rows that have a score, and return all rows in the same order.
 
-    The best row begins a group. A row joins the group of the row that began it, unless it is significantly behind that
-    row; then it begins the next group. All rows of a group have the ranks from the first to the last of them.
+    A row has the ranks from 1 + the number of rows that are significantly ahead of it to the number of all rows less
+    those that are significantly behind it: it may be on any of them. Each row's p-values are corrected by Holm's method
+    for the number of other rows, so that the ranks of a row are wrong with 5% at most.
+
+    Of many rows, each is compared with the first row of a group instead, which it joins unless it is significantly
+    behind that row; the rows of a group share its ranks.
 
     Args:
         rows: rows, best first.
         score: row -> the score by which rows are ranked; None without one.
-        behind: (row, row that began the group) -> whether the first is significantly behind the second.
+        p_values: pairs of rows -> the p-value of each.
     """
+    ranked = [row for row in rows if row.ranked and score(row) is not None]
+    many = len(ranked) > MOST_ROWS or sum(bool(row.results) for row in ranked) > MOST_MEASURED
+    ranks = _by_groups(ranked, p_values) if many else _by_pairs(ranked, score, p_values)
+    return [replace(row, rank=ranks.get(row.key)) for row in rows]
+
+
+def _by_pairs(
+    rows: Sequence[Row], score: Callable[[Row], float | None], p_values: Callable[[Sequence[Pair]], Sequence[float]]
+) -> dict[str, tuple[int, int]]:
+    pairs = [(row, other) for number, row in enumerate(rows) for other in rows[number + 1 :]]
+    of_row: dict[str, dict[str, float]] = {row.key: {} for row in rows}
+    for (row, other), p in zip(pairs, p_values(pairs), strict=True):
+        of_row[row.key][other.key] = of_row[other.key][row.key] = p
+    places = {row.key: score(row) or 0.0 for row in rows}
+    return {key: _ranks_of(key, holm(others), places) for key, others in of_row.items()}
+
+
+def _ranks_of(key: str, corrected: Mapping[str, float], scores: Mapping[str, float]) -> tuple[int, int]:
+    apart = [other for other, p in corrected.items() if p < ALPHA]
+    ahead = sum(scores[other] > scores[key] for other in apart)
+    behind = sum(scores[other] < scores[key] for other in apart)
+    return 1 + ahead, len(scores) - behind
+
+
+def _by_groups(
+    rows: Sequence[Row], p_values: Callable[[Sequence[Pair]], Sequence[float]]
+) -> dict[str, tuple[int, int]]:
     groups: list[list[Row]] = []
-    for row in rows:
-        if not row.ranked or score(row) is None:
-            continue
-        if groups and not behind(row, groups[-1][0]):
+    against_leader: dict[str, float] = {}
+    for number, row in enumerate(rows):
+        if groups and against_leader[row.key] >= ALPHA:
             groups[-1].append(row)
-        else:
-            groups.append([row])
+            continue
+        groups.append([row])
+        # All rows behind it are compared with this leader at once, which shares the work of resampling.
+        behind = rows[number + 1 :]
+        found = p_values([(other, row) for other in behind])
+        against_leader |= {other.key: p for other, p in zip(behind, found, strict=True)}
     ranks: dict[str, tuple[int, int]] = {}
     first = 1
     for group in groups:
         ranks |= dict.fromkeys((row.key for row in group), (first, first + len(group) - 1))
         first += len(group)
-    return [replace(row, rank=ranks.get(row.key)) for row in rows]
+    return ranks

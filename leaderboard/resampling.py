@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
@@ -167,6 +167,32 @@ def combine(terms: Iterable[tuple[float, Estimate]]) -> Estimate:
             for part in estimate.seeds
         ),
     )
+
+
+def with_seed_variance(estimate: Estimate, part: SeedVariance, name: str) -> Estimate:
+    """Return the estimate from one run with a variance between seeds that is known from elsewhere.
+
+    Args:
+        estimate: the estimate, without any.
+        part: the variance of one run's score.
+        name: what the random numbers depend on.
+    """
+    random = np.random.default_rng([crc32(name.encode()), 4])
+    noise = math.sqrt(max(0.0, part.variance)) * random.standard_normal(len(estimate.noise))
+    return replace(estimate, noise=noise, seeds=(part,))
+
+
+def with_seeds_of(estimate: Estimate, other: Estimate, runs: int, name: str) -> Estimate:
+    """Return the estimate from one run with the variance that the seeds of another row of several runs have.
+
+    Args:
+        estimate: the estimate from one run, of one task.
+        other: that of the other row, on the same task.
+        runs: number of the other row's runs.
+        name: what the random numbers depend on.
+    """
+    (part,) = other.seeds
+    return with_seed_variance(estimate, SeedVariance(part.variance * runs, part.raw * runs, part.df), name)
 
 
 def clipped(

@@ -95,6 +95,7 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Return the row as a JSON object."""
         return {
+            "key": self.key,
             "model": self.model,
             "source": self.source,
             "publication": self.publication.name if self.publication else None,

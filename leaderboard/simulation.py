@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ..metrics.counts import counts, score_of_sums
-from .resampling import Sample, combine, estimates
+from .resampling import Sample, combine, estimates, with_seeds_of
 from .significance import ALPHA, exchange_p, exchanged, mcnemar
 
 RESAMPLES = 1000  # per simulated experiment; the leaderboard uses ten times as many
@@ -89,6 +89,7 @@ WORLDS = (
     World("Pearson, 20 pairs", "pearson", 20, 0.15, _pearson),
 )
 SEEDS = (1, 2, 3, 5)
+UNEQUAL = ((3, 1), (5, 1), (5, 2))  # seeds of one model and of the other
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Outcome:
     Attributes:
         world: what was simulated.
         seeds: number of runs per model.
+        others: number of runs of the second model.
         coverage: share of the intervals of a score that hold the truth, in percent.
         difference: the same for intervals of the difference of two equally good models, which is 0.
         naive: coverage of a score by plain percentiles after resampling seeds and documents with replacement.
@@ -107,6 +109,7 @@ class Outcome:
 
     world: str
     seeds: int
+    others: int
     coverage: float
     difference: float
     naive: float
@@ -127,14 +130,19 @@ def simulate(repetitions: int = 500) -> Iterator[Outcome]:
         yield _outcome(replace(world, name=f"{world.name}, this run", seed_spread=0.0), 1, repetitions)
         for seeds in SEEDS:
             yield _outcome(world, seeds, repetitions)
+        for seeds, others in UNEQUAL:
+            yield _outcome(world, seeds, repetitions, others)
 
 
-def _outcome(world: World, seeds: int, repetitions: int) -> Outcome:
+def _outcome(world: World, seeds: int, repetitions: int, others: int | None = None) -> Outcome:
     random, level = np.random.default_rng([seeds, world.documents]), 100 / repetitions
     covered = equal = naive = rejected = by_mcnemar = 0
     for _ in range(repetitions):
         pair = world.samples(random, 2, seeds)
+        pair[1] = replace(pair[1], counts=pair[1].counts[:others])
         first, second = estimates(pair, RESAMPLES)
+        if others == 1:
+            second = with_seeds_of(second, first, seeds, "simulation")
         low, high = first.interval() or (first.value, first.value)
         covered += low <= world.truth <= high
         low, high = naive_interval(pair[0], random)
@@ -150,6 +158,7 @@ def _outcome(world: World, seeds: int, repetitions: int) -> Outcome:
     return Outcome(
         world=world.name,
         seeds=seeds,
+        others=others or seeds,
         coverage=level * covered,
         difference=level * equal,
         naive=level * naive,

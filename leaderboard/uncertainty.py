@@ -21,6 +21,7 @@ from .numbers import (
     differences_in,
     intervals_in,
 )
+from .seed_noise import REPLICATED_SEEDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +173,7 @@ class Uncertainty:
         def interval(estimate: Estimate | None, low: float) -> Interval | None:
             return None if estimate is None else clipped(estimate.interval(), low)
 
-        own = {task: self._estimates[task][name] for task in self._rows[name]}
+        own = {task: self._with_stand_in(name, task) for task in self._rows[name]}
         types = {kind: _mean(own, tasks) for kind, tasks in TYPE_TASKS.items()}
         tasks = {
             task: interval(estimate, _lowest(self._rows[name][task].results[0].metric))
@@ -184,6 +185,24 @@ class Uncertainty:
         }
         of_types = {kind: interval(found, lowest[kind]) for kind, found in types.items()}
         return Intervals(tasks, of_types, interval(_blurb(types), sum(lowest.values()) / len(lowest)))
+
+    def _with_stand_in(self, name: str, task: str, other: str | None = None) -> Estimate:
+        """Return the estimate of a row; with one run, the noise of its seeds is known from elsewhere or not at all.
+
+        It is that of the runs of another row with which it is compared, or else that of the replication.
+        """
+        from .resampling import SeedVariance, with_seed_variance, with_seeds_of
+
+        estimate = self._estimates[task][name]
+        if self._sample_of(name, task).seeds > 1:
+            return estimate
+        runs = 1 if other is None else self._sample_of(other, task).seeds
+        if other is not None and runs > 1:
+            return with_seeds_of(estimate, self._estimates[task][other], runs, f"{task} {name}")
+        variance = self._rows[name][task].stand_in
+        if variance is None:
+            return estimate
+        return with_seed_variance(estimate, SeedVariance(variance, variance, REPLICATED_SEEDS - 1), f"{task} {name}")
 
     def _exchanged(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, tuple[str, str]], np.ndarray]:
         """Return, for each task and pair, differences after random exchange."""
@@ -205,10 +224,16 @@ class Uncertainty:
         tasks = self._paired_tasks(pair)
         first, second = pair
         differences = {
-            task: combine([(1, self._estimates[task][first]), (-1, self._estimates[task][second])]) for task in tasks
+            task: combine(
+                [(1, self._with_stand_in(first, task, second)), (-1, self._with_stand_in(second, task, first))]
+            )
+            for task in tasks
         }
         null = {task: exchanged[task, pair] for task in tasks}
-        exact = {task: mcnemar(self._sample_of(first, task), self._sample_of(second, task)) for task in tasks}
+        exact = {
+            task: None if differences[task].seeds else mcnemar(*(self._sample_of(name, task) for name in pair))
+            for task in tasks
+        }
         types = {kind: _mean(differences, members) for kind, members in TYPE_TASKS.items()}
         type_null = {kind: _mean_null(null, members) for kind, members in TYPE_TASKS.items()}
         blurb = _blurb(types)
@@ -256,4 +281,5 @@ def _paired(difference: Estimate, null: np.ndarray, exact: float | None = None) 
     from .significance import detectable, exchange_p
 
     p = exchange_p(difference, null) if exact is None else exact
-    return Paired(difference.value, clipped(difference.interval(), -200, 200), p, detectable(difference))
+    counted = len(difference.seeds) >= 2 * len(difference.documents)  # those of both models, on each task
+    return Paired(difference.value, clipped(difference.interval(), -200, 200), p, detectable(difference), counted)

@@ -81,7 +81,12 @@ def test_a_result_is_unchanged_after_conversion_to_json_and_back(result, stored)
     assert Result.from_json(newer).to_json() == newer
     older = {key: value for key, value in stored.items() if key not in ("trained_weights_sha256", "checksum")}
     assert Result.from_json(older).to_json() == older and Result.from_json(older).intact is None
-    assert Result.from_json(stored | {"score": 1.0}).intact is False
+    assert Result.from_json(stored | {"seed": 7}).intact is False
+
+
+def test_a_score_that_is_not_that_of_its_metric_is_refused(stored):
+    with pytest.raises(ValueError, match="the score 1.0 is not that of its metric"):
+        Result.from_json(stored | {"score": 1.0})
 
 
 def test_a_result_with_a_score_that_is_not_finite_is_never_stored(tmp_path, result):

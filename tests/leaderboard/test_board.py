@@ -69,7 +69,7 @@ def test_rows_have_the_documented_keys(tmp_path):
     store(tmp_path, result("gad", 80.0))
     for row in rows(tmp_path):
         assert set(row) == {
-            "model", "source", "publication", "ranked", "rank", "marks", "n_tasks", "blurb", "ci", "types", "types_ci",
+            "key", "model", "source", "publication", "ranked", "rank", "marks", "n_tasks", "blurb", "ci", "types", "types_ci",
             "tasks",
         }  # fmt: skip
         assert set(row["types"]) == {
