@@ -194,10 +194,13 @@ class Spearman(Metric):
 def _correlation(name: str, title: str, function: Any, predictions: list[Any], references: list[Any]) -> Numbers:
     if len(predictions) < 2 or _constant(predictions) or _constant(references):
         return {name: 0.0, "notes": [f"{title} is undefined for constant values: counted as 0"]}
-    value = float(function(predictions, references).statistic)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", scipy.stats.NearConstantInputWarning)
+        value = float(function(predictions, references).statistic)
     if not math.isfinite(value):
         return {name: 0.0, "notes": [f"{title} is not finite: counted as 0"]}
-    return {name: 100 * value, "notes": []}
+    inexact = [f"{title} is inexact: the values are nearly constant"] if caught else []
+    return {name: 100 * value, "notes": inexact}
 
 
 class Accuracy(Metric):

@@ -67,7 +67,8 @@ def read_class(task: Task, label: Any, example: Row) -> str:
         ValueError: it is not one of the task's labels.
     """
     if not isinstance(label, str) or label not in task.labels:
-        raise ValueError(f"label {label!r} is not in the task's set ({', '.join(task.labels)})")
+        hint = f'; write it as a text, "{label}"' if not isinstance(label, str) and str(label) in task.labels else ""
+        raise ValueError(f"label {label!r} is not in the task's set ({', '.join(task.labels)}){hint}")
     return label
 
 

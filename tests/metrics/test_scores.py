@@ -80,6 +80,11 @@ def test_the_hoc_score_is_micro_f1_over_all_pairs_of_document_and_label():
     assert scored.metrics["f1/a"] == 100 and scored.metrics["f1/c"] == 0
 
 
+def test_a_pearson_correlation_of_nearly_constant_values_has_a_note(recwarn):
+    scored = score("pearson", [1.0, 1.0 + 1e-15, 1.0], [1.0, 2.0, 3.0])
+    assert scored.notes == ("Pearson's r is inexact: the values are nearly constant",) and not recwarn.list
+
+
 def test_pearson_is_the_correlation_times_100():
     assert score("pearson", [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]).score == pytest.approx(100)
     assert score("pearson", [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]).score == pytest.approx(-100)
