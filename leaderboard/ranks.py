@@ -10,7 +10,7 @@ from .significance import ALPHA, holm
 
 Pair = tuple[Row, Row]
 # Of more rows than this, not each is compared with each other one.
-MOST_ROWS, MOST_MEASURED = 60, 20
+MOST_ROWS, MOST_MEASURED = 60, 12
 
 
 def with_ranks(
