@@ -144,25 +144,18 @@ def to_csv(board: Board) -> str:
     parts = ("", "_std", "_n", "_ci_low", "_ci_high")
     tasks = dict.fromkeys((*TASKS, *board.tasks))
     per_task = [f"{name}{suffix}" for name in tasks for suffix in parts]
-    first = ["model", "source", "publication", "ranked", "rank_first", "rank_last", "key"]
+    first = ["model", "source", "publication", "ranked", "rank_first", "rank_last"]
     blurb = ["blurb", "blurb_ci_low", "blurb_ci_high", "blurb_datasets"]
-    writer.writerow([*first, *blurb, *BLURB_TYPES, *per_task, "marks"])
+    writer.writerow([*first, *blurb, *BLURB_TYPES, *per_task, "marks", "key"])
     for row in board.rows:
         publication = row.publication.name if row.publication else None
-        values: list[Any] = [
-            row.model,
-            row.source,
-            publication,
-            str(row.ranked).lower(),
-            *(row.rank or (None, None)),
-            row.key,
-        ]
+        values: list[Any] = [row.model, row.source, publication, str(row.ranked).lower(), *(row.rank or (None, None))]
         values += [row.blurb, *_ends(row.intervals.blurb), row.blurb_datasets]
         values += [row.types[kind] for kind in BLURB_TYPES]
         for name in tasks:
             cell = row.tasks.get(name)
             values += [None] * len(parts) if cell is None else [cell.mean, cell.std, cell.n, *_ends(cell.ci)]
-        writer.writerow([_csv_cell(value) for value in [*values, "; ".join(row.marks)]])
+        writer.writerow([_csv_cell(value) for value in [*values, "; ".join(row.marks), row.key]])
     return buffer.getvalue()
 
 

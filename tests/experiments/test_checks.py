@@ -36,7 +36,9 @@ def edit_score_and_checksum(path):
 
     result = json.loads(path.read_text())
     result["score"] += 1
-    edit_json(path, score=result["score"], checksum=Result.from_json(result).compute_checksum())
+    result["metrics"][result["metric"]] += 1
+    result["checksum"] = Result.from_json(result).compute_checksum()
+    path.write_text(json.dumps(result), encoding="utf-8")
 
 
 def predictions_file(folder):
@@ -44,7 +46,7 @@ def predictions_file(folder):
 
 
 DAMAGES = {
-    "an edited score": (lambda folder: edit_json(folder / "seed-1.json", score=99.0), "seed-1.json: edited or damaged"),
+    "an edited score": (lambda folder: edit_json(folder / "seed-1.json", score=99.0), "seed-1.json: not a result file: the score 99.0 is not that"),
     "an edited recipe": (lambda folder: edit_json(folder / "seed-1.json", departures=[]), "checksum does not fit"),
     "an edited score with a fitting checksum": (lambda folder: edit_score_and_checksum(folder / "seed-1.json"), "score is .*, its predictions give"),
     "a truncated result": (lambda folder: (folder / "seed-1.json").write_text("{"), "not JSON"),
