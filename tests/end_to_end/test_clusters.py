@@ -327,7 +327,8 @@ def test_a_search_on_slurm_scores_as_the_local_one(on_slurm, tmp_path, tiny, dat
 
 
 def test_a_slurm_job_that_is_cancelled_fails_alone(on_slurm, tmp_path, tiny, data_dir, expected):
-    suite = start(tmp_path, tiny, data_dir, 600, "--engine", "slurm")
+    # So many epochs that the job still runs when a busy machine has seen its first checkpoint.
+    suite = start(tmp_path, tiny, data_dir, 1500, "--engine", "slurm")
     job = wait_for(lambda: jobs_of(on_slurm), "no job began")[0]
     wait_for(lambda: checkpoints(tmp_path, SEEDS[0]), "no checkpoint was written")
     on_slurm.ask("scancel", "--signal=KILL", job)
