@@ -120,7 +120,9 @@ def read_texts(folder: Path, shards: int) -> Iterator[str]:
 
 def full_text(title: str, text: str) -> str:
     """Return a title and a text as one text."""
-    return f"{title.rstrip('.')}. {text}" if title and text else title or text
+    if not title or not text:
+        return title or text
+    return f"{title} {text}" if title.endswith(("?", "!")) else f"{title.rstrip('.')}. {text}"
 
 
 def write_report(folder: Path, report: dict[str, Any]) -> None:

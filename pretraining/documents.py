@@ -24,7 +24,9 @@ _log = logging.getLogger(__name__)
 
 _BEGINNING = 4096  # bytes of a file that show what it is
 _ANCHOR = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_ESCAPED_ANCHOR = re.compile(r'&lt;a href=(?:"|&quot;)((?:(?!"|&quot;).)*)(?:"|&quot;)&gt;(.*?)&lt;/a&gt;', re.DOTALL)
+_ESCAPED_TAG = re.compile(r"&lt;/?[a-zA-Z][a-zA-Z0-9]*(?:\s(?:(?!&lt;|&gt;).)*)?/?&gt;")
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,10 @@ def _read_wiki(path: Path) -> Iterator[Document]:
     for number, record in read_json_lines(path):
         where = f"{path}:{number}"
         title, text = field(record, "title", str, where), field(record, "text", str, where)
-        # Some versions of WikiExtractor escape the anchors.
-        marked = unescape(text) if "&lt;a href=" in text else text
-        links = tuple(_page_title(target) for target, _ in _ANCHOR.findall(marked))
-        plain = unescape(_TAG.sub("", _ANCHOR.sub(r"\2", marked)))
+        # Some versions of WikiExtractor escape the anchors, as they escape a `<` of the text.
+        anchor, tag = (_ESCAPED_ANCHOR, _ESCAPED_TAG) if "&lt;a href=" in text else (_ANCHOR, _TAG)
+        links = tuple(_page_title(unescape(target)) for target, _ in anchor.findall(text))
+        plain = unescape(tag.sub("", anchor.sub(r"\2", text)))
         yield Document(title, title, plain, links)
 
 

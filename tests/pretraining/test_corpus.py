@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.errors import RequestError
 from linkbert.pretraining import tfidf
-from linkbert.pretraining.corpus import LinkedCorpus
+from linkbert.pretraining.corpus import LinkedCorpus, full_text
 from linkbert.pretraining.documents import read_documents
 from linkbert.pretraining.plan import held_out_documents
 from linkbert.pretraining.writing import write_corpus
@@ -209,6 +209,28 @@ def test_links_are_those_of_a_dictionary(tmp_path_factory, found):
         last[name][1] & set(names) for name in names
     ]
     assert corpus.links.in_degrees.sum() == corpus.links.out_degrees.sum() == len(corpus.links.targets)
+
+
+def test_text_between_a_less_and_a_greater_sign_is_kept_in_escaped_pages(tmp_path):
+    text = (
+        "p &lt; 0.05 in all and n &gt; 30, see &lt;a href=&quot;baz%20x&quot;&gt;a &amp;amp; b&lt;/a&gt;.&lt;br&gt;End"
+    )
+    plain = 'q < 1 and r > 2, see <a href="baz%20x">it</a>.<br>End'
+    (tmp_path / "wiki_00").write_text(
+        lines(*({"id": t, "url": "u", "title": t, "text": x} for t, x in (("A", text), ("B", plain))))
+    )
+    escaped, other = read_documents(tmp_path / "wiki_00")
+    assert escaped.text == "p < 0.05 in all and n > 30, see a &amp; b.End" and escaped.links == ("Baz x",)
+    assert other.text == "q < 1 and r > 2, see it.End" and other.links == ("Baz x",)
+
+
+def test_a_title_that_ends_a_sentence_gets_no_full_stop():
+    assert full_text("Does X cause Y?", "Yes.") == "Does X cause Y? Yes."
+    assert (full_text("On X.", "Yes."), full_text("On X", "Yes."), full_text("", "Yes.")) == (
+        "On X. Yes.",
+        "On X. Yes.",
+        "Yes.",
+    )
 
 
 def test_papers_with_addresses_are_no_pages_of_wikipedia(tmp_path):
