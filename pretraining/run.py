@@ -194,7 +194,23 @@ class _Watch:
                 scores["relation_accuracy"],
                 chance,
             )
+        elif done >= 0.5 and not self.warned and (both := _apart_from_contiguous(scores)) < 50 + _MARGIN:
+            self.warned = True
+            _log.warning(
+                "after %.0f%% of the updates, linked and random pairs are not told apart (%.1f%% of both are right, "
+                "50%% is chance): the relation head knows contiguous pairs alone; more --max-steps or another --seed "
+                "may help",
+                100 * done,
+                both,
+            )
         return scores
+
+
+def _apart_from_contiguous(scores: Mapping[str, float]) -> float:
+    """Return the mean accuracy on random and linked pairs; 100 if there are not both."""
+    both = [scores.get(f"relation_accuracy_{name}") for name in ("random", "linked")]
+    known = [value for value in both if value is not None]
+    return sum(known) / 2 if len(known) == 2 else 100.0
 
 
 def _patch(trainer: Trainer, plan: Plan) -> PretrainingPatch:

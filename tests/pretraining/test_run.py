@@ -251,3 +251,12 @@ def test_a_tokenizer_is_made_once(corpus, monkeypatch):
     tokenizer = json.loads(first)
     assert [item["content"] for item in tokenizer["added_tokens"]] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     assert set(tokenizer["model"]["vocab"].values()) == set(range(len(tokenizer["model"]["vocab"])))
+
+
+def test_linked_and_random_pairs_are_looked_at_apart_from_contiguous_ones():
+    from linkbert.pretraining.run import _apart_from_contiguous
+
+    scores = {"relation_accuracy_contiguous": 100.0, "relation_accuracy_random": 2.0, "relation_accuracy_linked": 72.0}
+    assert _apart_from_contiguous(scores) == 37.0
+    del scores["relation_accuracy_linked"]
+    assert _apart_from_contiguous(scores) == 100.0
