@@ -48,8 +48,7 @@ def predict_documents(loaded: LoadedModel, documents: Iterable[Document]) -> Ite
         for document in documents:
             parts = list(_parts(loaded, document))
             waiting.append((document, parts))
-            for number, (row, _) in enumerate(parts):
-                yield read_input(loaded.task, {"id": f"{document.key}#{number}", **row})
+            yield from _inputs_of(loaded, document, parts)
 
     found: list[Row] = []
     for row in loaded.predict_inputs(inputs()):
@@ -66,9 +65,13 @@ def passages_of(loaded: LoadedModel, documents: Iterable[Document]) -> Iterator[
     """
     _require_texts(loaded)
     for document in documents:
-        for number, (row, _) in enumerate(_parts(loaded, document)):
-            found = read_input(loaded.task, {"id": f"{document.key}#{number}", **row})
+        for found in _inputs_of(loaded, document, _parts(loaded, document)):
             yield found._replace(row=found.row | {DOCUMENT: document.key})
+
+
+def _inputs_of(loaded: LoadedModel, document: Document, parts: Iterable[_Part]) -> Iterator[Input]:
+    for number, (row, _) in enumerate(parts):
+        yield read_input(loaded.task, {"id": f"{document.key}#{number}", **row})
 
 
 def _require_texts(loaded: LoadedModel) -> None:

@@ -83,9 +83,9 @@ class Embedder:
         )
         done = 0
         while chunk := list(islice(iterator, _CHUNK)):
-            if wrong := [number for number, text in enumerate(chunk, start=done + 1) if not isinstance(text, str)]:
-                found = type(chunk[wrong[0] - done - 1]).__name__
-                raise RequestError(f"text {wrong[0]}: expected a text, found {found}")
+            for number, text in enumerate(chunk, start=done + 1):
+                if not isinstance(text, str):
+                    raise RequestError(f"text {number}: expected a text, found {type(text).__name__}")
             done += len(chunk)
             encoded = self._tokenizer(chunk, truncation=False, return_attention_mask=False, verbose=False)
             long = [index for index, ids in enumerate(encoded["input_ids"]) if len(ids) > self.limit]

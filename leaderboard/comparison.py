@@ -127,11 +127,12 @@ def _about_single_runs(found: Comparison, row: Row, other: Row) -> Iterator[str]
     sources: dict[str, list[str]] = {}
     for name in found.datasets:
         if row.tasks[name].n == 1:
-            known = replicated_variance(name, row.model) is not None
-            source = "counted as that of the other row" if (other.tasks[name].n or 1) > 1 else ""
-            source = source or (
-                "taken from the replication with ten seeds (INDUS)" if known else "not known, nor counted"
-            )
+            if (other.tasks[name].n or 1) > 1:
+                source = "counted as that of the other row"
+            elif replicated_variance(name, row.model) is not None:
+                source = "taken from the replication with ten seeds (INDUS)"
+            else:
+                source = "unknown, and counted as none"
             sources.setdefault(source, []).append(name)
     for source, names in sources.items():
         yield f"{row.key} has one run on {', '.join(names)}: the noise of its seeds is {source}"

@@ -22,7 +22,7 @@ def input_columns(family: str, columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_named(column: Any) -> bool:
-    return all(isinstance(name, str) for name in (column if isinstance(column, list) else [column]))
+    return all(isinstance(name, str) for name in _listed(column))
 
 
 def as_prepared(definition: Mapping[str, Any], row: Row) -> Row:
@@ -41,10 +41,12 @@ def as_prepared(definition: Mapping[str, Any], row: Row) -> Row:
     kind = KINDS[definition["family"]]
     names = dict(definition.get("columns", {}))
     for role, usual in kind.columns.items():
-        known = _listed(names.get(role))
-        if not known or not all(name in row for name in known):
-            found = next((name for name in usual if name in row), None)
-            names = {key: value for key, value in names.items() if key != role} | ({role: found} if found else {})
+        if role in names and all(name in row for name in _listed(names[role])):
+            continue
+        names.pop(role, None)
+        found = next((name for name in usual if name in row), None)
+        if found is not None:
+            names[role] = found
     marks = definition.get("marks")
     # Whoever reads the input knows its place, and puts it before the message.
     cells = Cells("", row, Columns(names, marks=marks or "markers"))
@@ -63,4 +65,4 @@ def as_prepared(definition: Mapping[str, Any], row: Row) -> Row:
 
 
 def _listed(column: Any) -> Iterable[Any]:
-    return column if isinstance(column, list) else [] if column is None else [column]
+    return column if isinstance(column, list) else [column]

@@ -68,6 +68,8 @@ def relations_of(documents: Iterable[Document], ignore: Collection[str]) -> Rela
     for document in documents:
         document = without(document, ignore)
         names = {mention.key for mention in document.mentions}
+        mentions, concepts = (_arguments(document, by_concept=one) for one in (False, True))
+        places = _Places(document)
         for relation in document.relations:
             of_concepts = not {relation.first, relation.second} <= names
             if by_concept is not None and of_concepts != by_concept:
@@ -76,10 +78,10 @@ def relations_of(documents: Iterable[Document], ignore: Collection[str]) -> Rela
                     f"of {'concepts' if of_concepts else 'mentions'}, and earlier ones are not; correct the ids"
                 )
             by_concept = of_concepts
-            first, second = _both(relation, _arguments(document, by_concept))
+            first, second = _both(relation, concepts if by_concept else mentions)
             kinds.add((first[0].kind, second[0].kind, relation.kind))
             if not by_concept:
-                reach = max(reach, _Places(document).distance(first[0], second[0]))
+                reach = max(reach, places.distance(first[0], second[0]))
     return Related(frozenset(kinds), reach, bool(by_concept))
 
 
@@ -175,10 +177,10 @@ def pairs_of(document: Document, rules: PairRules) -> Iterator[Pair]:
 
 
 def far_relations(document: Document, rules: PairRules) -> int:
-    """Return the number of relations that reach further than the rules allow."""
-    document = without(document, rules.ignore)
-    if rules.by_concept:
+    """Return the number of relations that `pairs_of` leaves out because they reach further than the rules allow."""
+    if rules.by_concept or not rules.leaves_far:
         return 0
+    document = without(document, rules.ignore)
     arguments, places = _arguments(document, by_concept=False), _Places(document)
     ends = (_both(relation, arguments) for relation in document.relations)
     return sum(places.distance(first[0], second[0]) > rules.reach for first, second in ends)

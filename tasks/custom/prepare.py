@@ -212,7 +212,14 @@ def _learn_labels(file: TaskFile, reader: Reader, first: str) -> tuple[PairRules
             }
         reach = found.reach if file.reach is None else file.reach
         rules = PairRules(
-            kinds, negative, file.marks, file.directed, reach, found.by_concept, file.ignore, file.reach is not None
+            kinds,
+            negative,
+            file.marks,
+            directed=file.directed,
+            reach=reach,
+            by_concept=found.by_concept,
+            ignore=file.ignore,
+            leaves_far=file.reach is not None,
         )
         relations = file.labels or sorted({kind for _, _, kind in found.kinds})
         # The task file names relations; the label of pairs without one comes first unless it is among them.
