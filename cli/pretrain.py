@@ -72,7 +72,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
     rows = [
         (name.replace("_", " "), str(report[name]))
         for name in ("documents", "words", "links", "links_out", "self_links", "repeated_links", "without_links",
-                     "without_in_links", "largest_in_degree", "empty", "replaced", "equal_texts")
+                     "without_in_links", "largest_in_degree", "empty", "replaced", "deleted", "equal_texts")
     ]  # fmt: skip
     print_table(("", "number"), rows)
     degrees = ", ".join(f"{degree}: {count}" for degree, count in report["in_degrees"].items())
@@ -173,7 +173,11 @@ def eval_command(
     print_table((f"{pairs} held-out pairs", found["model"]), rows)
     gain = found["context_gain"]
     if gain:
-        interval = f"95% interval {gain['low']:.4f} to {gain['high']:.4f}, {gain['documents']} held-out documents"
+        interval = (
+            "one held-out document, which gives no interval"
+            if gain["low"] is None
+            else f"95% interval {gain['low']:.4f} to {gain['high']:.4f}, {gain['documents']} held-out documents"
+        )
         print_text(
             f"the cross entropy of a held-out word is {gain['gain']:.4f} nats lower beside a linked document than "
             f"beside another ({interval})"

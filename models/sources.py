@@ -247,6 +247,6 @@ def _from_hub(hub_id: str, revision: str | None, asked: str) -> Path:
         raise RequestError(
             f"model {asked!r} cannot be found. {hint}There is no folder of that name; {hub_id!r}{at} of the Hugging "
             f"Face hub is not in the cache ({hub.cache_folder()}), and could not be downloaded "
-            f"({hub.reason(error, revision)}). Name a folder with --model FOLDER, or run `hf download {hub_id}{flag}` "
-            "where there is a network and copy the cache"
+            f"({hub.reason(error, revision)}). Give the folder of a model in its place, or run `hf download "
+            f"{hub_id}{flag}` where there is a network and copy the cache"
         ) from error

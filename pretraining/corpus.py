@@ -18,6 +18,8 @@ CORPUS_FILE = "corpus.json"
 OFFSETS_FILE, TARGETS_FILE = "link-offsets.npy", "link-targets.npy"
 EQUALS_FILE = "equal-texts.npy"  # only where several documents have the same text
 FORMAT_VERSION = 2
+_REPORTED = {"documents": int, "shards": int, "source": str, "links": int, "link_kind": str, "texts_sha256": str,
+             "links_sha256": str}  # fmt: skip
 
 
 def shard_name(number: int) -> str:
@@ -85,6 +87,8 @@ class LinkedCorpus:
         report = read_json(file, OWN_LIMIT)
         if not isinstance(report, dict) or report.get("format") != FORMAT_VERSION:
             raise RequestError(f"{file}: this version reads format {FORMAT_VERSION}; write the corpus again")
+        if not all(isinstance(report.get(key), kind) for key, kind in _REPORTED.items()):
+            raise RequestError(f"{file}: damaged; write the corpus again")
         try:
             offsets, targets = (np.load(folder / name, mmap_mode="r") for name in (OFFSETS_FILE, TARGETS_FILE))
             equals = folder / EQUALS_FILE
@@ -106,16 +110,24 @@ class LinkedCorpus:
 
 
 def read_texts(folder: Path, shards: int) -> Iterator[str]:
-    """Yield the text of each document of the shards in a folder, its title in front."""
+    """Yield the text of each document of the shards in a folder, its title in front.
+
+    Raises:
+        RequestError: a shard is missing or damaged.
+    """
     import pyarrow as pa
 
     for number in range(shards):
-        with pa.memory_map(str(folder / shard_name(number))) as source:
-            reader = pa.ipc.open_file(source)
-            for index in range(reader.num_record_batches):
-                batch = reader.get_batch(index)
-                for title, text in zip(batch["title"].to_pylist(), batch["text"].to_pylist(), strict=True):
-                    yield full_text(title, text)
+        file = folder / shard_name(number)
+        try:
+            with pa.memory_map(str(file)) as source:
+                reader = pa.ipc.open_file(source)
+                for index in range(reader.num_record_batches):
+                    batch = reader.get_batch(index)
+                    for title, text in zip(batch["title"].to_pylist(), batch["text"].to_pylist(), strict=True):
+                        yield full_text(title, text)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise RequestError(f"{file}: cannot be read ({error}); write the corpus again") from error
 
 
 def full_text(title: str, text: str) -> str:

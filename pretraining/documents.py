@@ -18,7 +18,7 @@ from ..corpora.lines import open_binary, read_lines
 from ..errors import RequestError
 from .html_pages import read_html_pages
 from .linked import Document
-from .pubmed_xml import read_pubmed_xml
+from .pubmed_xml import NoArticlesError, read_pubmed_xml
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +66,16 @@ def read_documents(source: Path) -> Iterator[Document]:
         raise RequestError(f"{source}: holds files of several kinds ({several}); give one kind at a time")
     _log.info("%s: %d files of %s", source, len(pages) + len(known), *kinds)
     yield from read_html_pages(pages, source if source.is_dir() else source.parent)
+    without: list[NoArticlesError] = []
     for path, kind in known:
-        yield from kind.read(path)
+        try:
+            yield from kind.read(path)
+        except NoArticlesError as error:
+            without.append(error)
+            if len(known) > 1:
+                _log.warning("%s; it is left out", error)
+    if without and len(without) == len(known):
+        raise without[0]
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -122,11 +130,11 @@ def _read_linked_json(path: Path) -> Iterator[Document]:
     for number, record in read_json_lines(path):
         where = f"{path}:{number}"
         identifier = field(record, "id", (str, int), where)
-        links = field(record, "links", list, where) if "links" in record else []
+        links = field(record, "links", list, where) if record.get("links") is not None else []
         if wrong := [item for item in links if not isinstance(item, str | int) or isinstance(item, bool)]:
             raise RequestError(f"{where}: a link should be the id of a document, found {wrong[0]!r}; correct the line")
         text = field(record, "text", str, where)
-        title = field(record, "title", str, where) if "title" in record else ""
+        title = field(record, "title", str, where) if record.get("title") is not None else ""
         yield Document(str(identifier), title, text, tuple(map(str, links)))
 
 

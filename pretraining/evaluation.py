@@ -114,7 +114,7 @@ def evaluate(trainer: Trainer, model: Any, held_out: PairExamples) -> dict[str, 
     return scores
 
 
-def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[str, float]:
+def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[str, float | None]:
     """Return by how much a linked document helps to predict the words of a held-out one.
 
     The masked words of A are predicted beside a segment B of a document to which A's links, and beside one that was
@@ -128,7 +128,8 @@ def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[s
 
     Returns:
         `gain` in nats a word, its 95% interval from resampling the documents of A, `low` and `high`, and their number,
-        `documents`. (A document gives several pairs, which are not independent.) Nothing if there is no other B.
+        `documents`. (A document gives several pairs, which are not independent, so that there is no interval from one
+        document: both are None.) Nothing if there is no other B.
     """
     lengths = examples.begin(0)
     linked = score_pairs(trainer, model, examples, lengths)
@@ -140,7 +141,8 @@ def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[s
     differences, words = (other.entropy - linked.entropy)[compared], linked.words[compared]
     _, documents = np.unique(examples.segments.documents[examples.pairs.first[compared]], return_inverse=True)
     sums = [np.bincount(documents, weights=values) for values in (differences, words)]
-    chosen = np.random.default_rng(0).integers(len(sums[0]), size=(_RESAMPLES, len(sums[0])))
-    low, high = np.quantile(sums[0][chosen].sum(1) / sums[1][chosen].sum(1), (0.025, 0.975))
-    gain = float(differences.sum() / words.sum())
-    return {"gain": gain, "low": float(low), "high": float(high), "documents": len(sums[0])}
+    found: dict[str, float | None] = {"gain": float(differences.sum() / words.sum()), "low": None, "high": None}
+    if len(sums[0]) > 1:
+        chosen = np.random.default_rng(0).integers(len(sums[0]), size=(_RESAMPLES, len(sums[0])))
+        found["low"], found["high"] = np.quantile(sums[0][chosen].sum(1) / sums[1][chosen].sum(1), (0.025, 0.975))
+    return {**found, "documents": len(sums[0])}

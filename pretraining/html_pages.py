@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from .linked import Document
 
 _log = logging.getLogger(__name__)
-# What stands on every page is no text of it.
-_LEFT_OUT = ("script", "style", "nav", "header", "footer", "noscript", "template")
+# What stands on every page is no text of it; the title is taken apart.
+_LEFT_OUT = ("title", "script", "style", "nav", "header", "footer", "noscript", "template")
+# The names of pages to which a link may refer by the name of a folder, or without the ending.
+_ENDINGS = ("", "/index.html", "/index.htm", ".html", ".htm", ".xhtml")
+_WEB = ("", "http", "https")  # schemes of links to pages
 _BEGINNING = 1024  # bytes in which HTML names its encoding
 _BLOCKS = {"p", "div", "li", "td", "th", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "br", "dt", "dd", "section", "tr"}
 
@@ -24,12 +28,16 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
     """
     from lxml import etree, html  # type: ignore[attr-defined]  # it is written in C
 
-    for path in paths:
+    pages = {_id(path, root): path for path in paths}
+    for name, path in pages.items():
+        parser: Any = html.HTMLParser(huge_tree=True)
         try:
-            tree = html.fromstring(_decoded(path.read_bytes()) or b"<html/>")
+            tree = html.fromstring(_decoded(path.read_bytes()) or b"<html/>", parser=parser)
         except (etree.ParserError, ValueError) as error:
             _log.warning("%s: not an HTML page (%s); it is left out", path, error)
             continue
+        if lost := parser.error_log.filter_from_fatals():
+            _log.warning("%s: read up to line %d only (%s); the rest is lost", path, lost[0].line, lost[0].message)
         title = " ".join((tree.findtext(".//title") or "").split())
         for element in list(tree.iter(*_LEFT_OUT)) + tree.xpath('//*[@role="navigation"]'):
             if element.getparent() is not None:
@@ -37,8 +45,17 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
         main = tree.find(".//main")
         if main is None:
             main = next(iter(tree.xpath('//*[@role="main"]')), tree)
-        links = tuple(filter(None, (_target(anchor.get("href"), path, root) for anchor in main.iter("a"))))
-        yield Document(path.relative_to(root).as_posix(), title, " ".join("".join(_pieces(main)).split()), links)
+        base = tree.find(".//base[@href]")
+        start = "" if base is None else base.get("href").strip()
+        hrefs = (anchor.get("href", "").strip() for anchor in main.iter("a"))
+        found = (_target(href, start, path.parent, root) for href in hrefs)
+        links = tuple(_page(target, pages) for target in found if target is not None)
+        yield Document(name, title, " ".join("".join(_pieces(main)).split()), links)
+
+
+def _id(path: Path, root: Path) -> str:
+    """Return the id of a page. Its name may be any bytes; those that are not UTF-8 become U+FFFD, as in hyperlinks."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode(errors="replace")
 
 
 def _decoded(content: bytes) -> str | bytes:
@@ -51,28 +68,40 @@ def _decoded(content: bytes) -> str | bytes:
         return content
 
 
-def _target(href: str | None, page: Path, root: Path) -> str | None:
-    """Return the id of the page that a link names, or None if it names no file."""
-    if not href:
-        return None
+def _target(href: str, base: str, folder: Path, root: Path) -> str | None:
+    """Return the path that a link names, relative to the root, an address elsewhere, or None if it names no page.
+
+    Args:
+        href: the link.
+        base: where relative links begin, as the page says; empty for its folder.
+        folder: the folder of the page.
+        root: the root folder.
+    """
     try:
-        parts = urlsplit(href)
+        parts, start = urlsplit(href), urlsplit(base)
     except ValueError:
         return None
     if parts.scheme or parts.netloc:
-        return href
+        return href if parts.scheme in _WEB else None
     if not parts.path:
         return None  # a place on the same page
-    target = root / unquote(parts.path)[1:] if parts.path.startswith("/") else page.parent / unquote(parts.path)
+    if start.scheme or start.netloc:
+        return urljoin(base, href)
+    for path in (start.path.rpartition("/")[0] + "/" if "/" in start.path else "", parts.path):
+        folder = root / unquote(path)[1:] if path.startswith("/") else folder / unquote(path)
     steps: list[str] = []
-    for step in target.relative_to(root).parts if target.is_relative_to(root) else target.parts:
+    for step in folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts:
         if step == ".." and steps and steps[-1] != "..":
             steps.pop()
         elif step != ".":
             steps.append(step)
-    if parts.path.endswith("/"):
-        steps.append("index.html")
     return "/".join(steps)
+
+
+def _page(target: str, pages: Collection[str]) -> str:
+    """Return the id of the page that a path names, or the path if there is none."""
+    names = ((target + ending).lstrip("/") for ending in _ENDINGS)
+    return next((name for name in names if name in pages), target)
 
 
 def _pieces(element: Any) -> Iterator[str]:

@@ -34,12 +34,9 @@ class InspectedPretraining:
 
     def evaluations(self) -> list[tuple[int, dict[str, Any]]]:
         """Return (number of updates, scores on held-out pairs) of each evaluation."""
-        found, updates = [], 0
-        for entry in self.log:
-            updates = entry.get("step", updates)
-            if "relation_accuracy" in entry:
-                found.append((updates, entry))
-        return found
+        every, steps = self.record["identity"]["evaluate_every"], self.record["steps"]
+        scored = [entry for entry in self.log if "relation_accuracy" in entry]
+        return [(min(entry["epochs_done"] * every, steps), entry) for entry in scored]
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as a JSON object."""

@@ -15,9 +15,11 @@ class Document:
         text: its text, without the title.
         links: identifiers of the documents to which it links, in the order of the text; some may be unknown, equal, or
             its own.
+        deleted: whether the source only says that what was read of this identifier so far is no longer valid.
     """
 
     id: str
     title: str
     text: str
     links: tuple[str, ...]
+    deleted: bool = False

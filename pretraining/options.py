@@ -24,6 +24,8 @@ _PUBLISHED = {"tiny": (5e-3, 2048), "base": (6e-4, 8192), "large": (4e-4, 8192),
 _DEFAULTS: dict[str, Any] = {"warmup": 0.1, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-6}
 SMALLEST_LENGTH = 16
 _LARGEST_WEIGHT = 1e9
+# Where the name of an option is not that of its flag, or it has none.
+_FLAGS = {"start": "--from", "corpus": "the corpus", "source": "the source", "settings": "the settings"}
 _REFUSED = ("epochs", "batch_size", "max_length", "learning_rate", "group_by_length", "frozen_layers", "reinit_layers",
             "long_inputs")  # fmt: skip
 
@@ -95,18 +97,27 @@ class PretrainOptions:
 
         Args:
             corpus: the folder of the corpus.
-            **values: other fields of this class, and settings of the optimizer such as `weight_decay=0.1`.
+            **values: other fields of this class, and settings of the optimizer such as `weight_decay=0.1`. None means
+                "not given".
         """
-        settings = dict(values.pop("settings", {})) | {key: values.pop(key) for key in [*values] if key not in FIELDS}
-        relations = values.get("relations")
+        given: dict[str, Any] = {
+            key: value for key, value in values.items() if value is not None and key in FIELDS and key != "settings"
+        }
+        settings = values.get("settings") or {}
+        if isinstance(settings, Mapping):
+            settings = {**settings, **{key: value for key, value in values.items() if key not in FIELDS}}
+        relations = given.get("relations")
         if isinstance(relations, str):
             relations = relations.split(",")
-        if isinstance(relations, Mapping):
+        elif isinstance(relations, Mapping):
             relations = [f"{name}={weight}" for name, weight in relations.items()]
-        values["relations"] = relations if relations is None else tuple(item.strip() for item in relations)
-        if "runs_dir" in values:
-            values["runs_dir"] = Path(values["runs_dir"])
-        return cls(Path(corpus), settings=settings, **values)
+        if isinstance(relations, Iterable):
+            given["relations"] = tuple(str(item).strip() for item in relations)
+        given["corpus"] = corpus
+        for key in ("corpus", "runs_dir"):
+            if isinstance(given.get(key), str):
+                given[key] = Path(given[key])
+        return cls(settings=settings, **given)
 
     def require_valid(self) -> None:
         """Check the values by themselves.
@@ -118,10 +129,8 @@ class PretrainOptions:
             raise RequestError(*problems)
 
     def _problems(self) -> Iterator[str]:
-        wrong = [name for name, kinds in _KINDS.items() if not _is_of(getattr(self, name), kinds)]
-        if wrong:
-            flags = {name: "--from" if name == "start" else option_flag(name) for name in wrong}
-            yield from (f"{flag}: {getattr(self, name)!r} is no value of it" for name, flag in flags.items())
+        if wrong := wrong_kinds({name: getattr(self, name) for name in FIELDS}, _KINDS):
+            yield from wrong
             return
         if (self.start is None) == (self.config is None):
             yield "give either --from MODEL, to continue its pretraining, or --config tiny, base, large or FILE"
@@ -148,13 +157,14 @@ class PretrainOptions:
         if not seed_is_valid(self.seed):
             yield f"--seed should be at least 0 and below 2^32, found {self.seed}"
         if self.name is not None and (problem := name_problem(self.name)):
-            yield f"--name: {problem}"
+            yield problem
         for key, value in self.settings.items():
             if key in _REFUSED:
                 yield f"--set {key}: is no setting of a pretraining, or has a flag of its own"
             elif key not in KEYS:
                 # A mistyped name is answered with options too, because Python callers give both as keywords.
-                yield f"unknown setting {key!r}; {nearest(key, (*KEYS, *FIELDS))}"
+                names = (*(name for name in KEYS if name not in _REFUSED), *FIELDS)
+                yield f"unknown setting {key!r}; {nearest(str(key), names)}"
             elif problem := problem_with(key, value):
                 yield f"--set: {problem}"
         if self.learning_rate is not None and (problem := problem_with("learning_rate", self.learning_rate)):
@@ -185,18 +195,44 @@ class PretrainOptions:
 
 
 # The kinds of values that Python callers may give; the command line has converted them.
-_WHOLE = ("vocabulary_size", "max_steps", "max_tokens", "batch_size", "max_length", "seed", "evaluate_every",
-          "per_device_batch_size")  # fmt: skip
+_NONE = type(None)
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_WHOLE, (int,)),
-    **dict.fromkeys(("learning_rate", "held_out", "checkpoint_every"), (int, float)),
-    **dict.fromkeys(("start", "config", "tokenizer", "name"), (str, Path)),
+    **dict.fromkeys(("vocabulary_size", "batch_size", "seed"), (int,)),
+    **dict.fromkeys(("max_steps", "max_tokens", "max_length", "evaluate_every", "per_device_batch_size"), (int, _NONE)),
+    **dict.fromkeys(("held_out", "checkpoint_every"), (int, float)),
+    "learning_rate": (int, float, _NONE),
+    **dict.fromkeys(("start", "config", "tokenizer"), (str, Path, _NONE)),
+    **dict.fromkeys(("random_may_be_linked", "whole_words", "overwrite", "restart"), (bool,)),
+    **dict.fromkeys(("corpus", "runs_dir"), (Path,)),
+    "name": (str, _NONE),
+    "relations": (tuple, _NONE),
+    "settings": (Mapping,),
 }
 
 
-def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Return whether a value is None or of one of some kinds; True and False are no numbers."""
-    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
+def wrong_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> list[str]:
+    """Return a message for each option whose value is of no kind that it has; True and False are no numbers.
+
+    Args:
+        values: the values by the names of the options.
+        kinds: the kinds by the names of the options; those of others are not checked.
+    """
+    wrong = [
+        name
+        for name, allowed in kinds.items()
+        if not isinstance(value := values[name], allowed) or (isinstance(value, bool) and bool not in allowed)
+    ]
+    return [
+        f"{_FLAGS.get(name) or option_flag(name)} should be {_described(kinds[name])}, found {values[name]!r}"
+        for name in wrong
+    ]
+
+
+def _described(kinds: tuple[type, ...]) -> str:
+    if int in kinds:
+        return "a number" if float in kinds else "a whole number"
+    names = {bool: "true or false", str: "a text", Path: "a path", tuple: "a list of names", Mapping: "a dictionary"}
+    return names[kinds[0]]
 
 
 def _weights(relations: Iterable[str]) -> dict[str, float]:

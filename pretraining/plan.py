@@ -129,7 +129,7 @@ def make_plan(options: PretrainOptions) -> Plan:
             f"{corpus.folder}: its {len(segments)} segments are fewer than a batch of {options.batch_size}; use a "
             "smaller --batch-size"
         )
-    steps = options.max_steps or _steps(options, segments)
+    steps = options.max_steps or _steps(options, segments, training)
     every = options.evaluate_every or max(steps // _EVALUATIONS, math.ceil(_PAIRS_BETWEEN / options.batch_size))
     return Plan(
         options, corpus, start, pieces, segments, training, evaluation, max_length, steps, min(every, steps)
@@ -153,7 +153,7 @@ def held_out_documents(corpus: LinkedCorpus, share: float) -> np.ndarray:
     return held if together.all() else together
 
 
-def _steps(options: PretrainOptions, segments: Segments) -> int:
+def _steps(options: PretrainOptions, segments: Segments, training: PairSampler) -> int:
     if options.max_tokens is None:
         return math.ceil(len(segments) / options.batch_size)
-    return max(1, round(options.max_tokens / (2 * float(segments.lengths.mean()) * options.batch_size)))
+    return max(1, round(options.max_tokens / (training.mean_tokens * options.batch_size)))

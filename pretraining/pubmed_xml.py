@@ -16,16 +16,21 @@ from .linked import Document
 _log = logging.getLogger(__name__)
 
 
+class NoArticlesError(RequestError):
+    """A file holds no article of PubMed."""
+
+
 def read_pubmed_xml(path: Path) -> Iterator[Document]:
     """Yield the articles of a PubMed file, with the PMIDs that their lists of references name as links.
 
-    A file that breaks off is read up to there, with one warning. Memory does not grow with the file.
+    The PMIDs that an update file deletes come as deleted documents. A file that breaks off is read up to there, with
+    one warning. Memory does not grow with the file.
 
     Args:
         path: the file; it is decompressed when its name ends in `.gz`.
 
     Raises:
-        RequestError: the file holds no article at all.
+        NoArticlesError: the file holds no article at all, and deletes none.
     """
     from lxml import etree  # type: ignore[attr-defined]  # it is written in C
 
@@ -34,28 +39,32 @@ def read_pubmed_xml(path: Path) -> Iterator[Document]:
         with open_binary(path) as handle:
             # Entities are not expanded and nothing is fetched, whatever a file asks for.
             options: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False}
-            for _, article in etree.iterparse(handle, tag="PubmedArticle", **options):
-                document = _document(article)
-                article.clear()
+            for _, element in etree.iterparse(handle, tag=("PubmedArticle", "DeleteCitation"), **options):
+                documents = _deleted(element) if element.tag == "DeleteCitation" else _documents(element)
+                element.clear()
                 # The emptied elements before this one would otherwise stay in the tree.
-                while article.getprevious() is not None:
-                    del article.getparent()[0]
-                if document is not None:
-                    found += 1
-                    yield document
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+                found += len(documents)
+                yield from documents
     except (etree.XMLSyntaxError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         if not found:
-            raise RequestError(f"{path}: not PubMed XML ({error}); get the file again") from error
+            raise NoArticlesError(f"{path}: not PubMed XML ({error}); get the file again") from error
         _log.warning("%s: breaks off after %d articles (%s); what follows is lost", path, found, error)
         return
     if not found:
-        raise RequestError(f"{path}: holds no PubmedArticle; give files such as pubmed26n0001.xml.gz")
+        raise NoArticlesError(f"{path}: holds no PubmedArticle; give files such as pubmed26n0001.xml.gz")
 
 
-def _document(article: Any) -> Document | None:
+def _deleted(element: Any) -> list[Document]:
+    return [Document(pmid.text.strip(), "", "", (), deleted=True) for pmid in element.iterfind("PMID") if pmid.text]
+
+
+def _documents(article: Any) -> list[Document]:
+    """Return the article as a list of one document; of none if it has no PMID."""
     pmid = article.findtext("MedlineCitation/PMID")
     if not pmid:
-        return None
+        return []
     parts = []
     for part in article.iterfind("MedlineCitation/Article/Abstract/AbstractText"):
         label, text = part.get("Label"), _text(part)
@@ -63,7 +72,7 @@ def _document(article: Any) -> Document | None:
     title = article.find("MedlineCitation/Article/ArticleTitle")
     references = article.iterfind('PubmedData/ReferenceList//ArticleId[@IdType="pubmed"]')
     links = tuple(identifier for item in references if (identifier := (item.text or "").strip()))
-    return Document(pmid.strip(), "" if title is None else _text(title), " ".join(filter(None, parts)), links)
+    return [Document(pmid.strip(), "" if title is None else _text(title), " ".join(filter(None, parts)), links)]
 
 
 def _text(element: Any) -> str:

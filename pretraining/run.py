@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..experiments.results import now, to_text, versions
 from ..experiments.run_folder import FAILED, note_failure
@@ -93,14 +94,16 @@ def _look_up(plan: Plan) -> dict[str, Any] | None:
     folder, options, identity = plan.folder, plan.options, plan.identity()
     file = folder / RECORD
     if file.is_file():
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = read_json(file, OWN_LIMIT)
+        if not isinstance(stored, dict) or not isinstance(stored.get("identity"), dict):
+            raise RequestError(f"{file}: damaged; remove {folder} and pretrain again, or choose another --name")
         found = identity.differences_from_json(stored["identity"])
         if found and not options.overwrite:
             raise RequestError(
                 f"{folder}: a different pretraining is there: {'; '.join(found)}. Use --overwrite to replace it, or "
                 "--name to keep both"
             )
-        if stored["status"] == "finished" and not found and not options.restart:
+        if stored.get("status") == "finished" and not found and not options.restart:
             return stored
         if found or options.restart:
             discard(folder)
@@ -214,7 +217,7 @@ def _apart_from_contiguous(scores: Mapping[str, float]) -> float:
 
 
 def _patch(trainer: Trainer, plan: Plan) -> PretrainingPatch:
-    tokens = 2 * float(plan.segments.lengths.mean()) * plan.options.batch_size * plan.steps
+    tokens = plan.training.mean_tokens * plan.options.batch_size * plan.steps
     return PretrainingPatch(packed=True, kernels=trainer.kernels_for(int(tokens)), vocabulary=None)
 
 

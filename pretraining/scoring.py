@@ -15,7 +15,7 @@ from .corpus import LinkedCorpus
 from .evaluation import context_gain, evaluate
 from .examples import PairExamples, PairFormat
 from .objective import PRETRAINING, RELATION_HEAD, load_for_pretraining, predicting_relations
-from .options import SMALLEST_LENGTH, PretrainOptions
+from .options import SMALLEST_LENGTH, PretrainOptions, wrong_kinds
 from .pairs import LINKED, RELATIONS, PairOptions, PairSampler
 from .plan import held_out_documents
 from .run import RECORD
@@ -89,6 +89,9 @@ def score_pretrained(
 
 
 def _check(pairs: int, share: float, longest: int, most: int) -> None:
+    values = {"pairs": pairs, "held_out": share, "max_length": longest}
+    if wrong := wrong_kinds(values, {"pairs": (int,), "held_out": (int, float), "max_length": (int,)}):
+        raise RequestError(*wrong)
     problems = []
     if pairs < 1:
         problems.append(f"--pairs should be at least 1, found {pairs}")

@@ -69,6 +69,10 @@ def _write(corpus: LinkedCorpus, tokenizer: PreTrainedTokenizerFast, folder: Pat
                 np.array(encoding.ids, dtype=np.uint32).tofile(ids)
                 np.diff(words, prepend=-1).astype(bool).tofile(begins)
                 counts.append(len(words))
+    if len(counts) != len(corpus):
+        raise RequestError(
+            f"{corpus.folder}: has {len(counts)} documents where {len(corpus)} are expected; write the corpus again"
+        )
     if not sum(counts):
         raise RequestError(f"{corpus.folder}: the tokenizer finds no word pieces in the documents")
     np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))

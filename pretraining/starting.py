@@ -14,11 +14,23 @@ from ..models.sources import find_model, weights_sha256
 from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
 from .objective import load_for_pretraining, new_model
-from .options import SIZES, PretrainOptions
+from .options import SIZES, SMALLEST_LENGTH, PretrainOptions
 from .vocabulary import POSITIONS, tokenizer_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+
+# RoBERTa and its relatives count positions from the id of the padding token + 1.
+_POSITIONS_BEHIND_PADDING = ("roberta", "camembert", "xlm-roberta")
+# Ids in a configuration, and those of the tokenizer that take their place: [CLS] begins a sequence, [SEP] ends it.
+_SPECIAL_IDS = {
+    "pad_token_id": "pad_token_id",
+    "bos_token_id": "cls_token_id",
+    "cls_token_id": "cls_token_id",
+    "eos_token_id": "sep_token_id",
+    "sep_token_id": "sep_token_id",
+}
 
 
 @dataclass(frozen=True)
@@ -59,8 +71,9 @@ class Start:
 def longest_sequence(config: PreTrainedConfig) -> int:
     """Return the number of word pieces of the longest sequence that a model accepts."""
     positions = getattr(config, "max_position_embeddings", None) or POSITIONS
-    # RoBERTa counts positions from the padding index + 1.
-    return positions - (2 if config.model_type in ("roberta", "camembert", "xlm-roberta") else 0)
+    if config.model_type not in _POSITIONS_BEHIND_PADDING:
+        return positions
+    return positions - (1 if config.pad_token_id is None else config.pad_token_id) - 1
 
 
 def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
@@ -106,4 +119,10 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
     found = read_config(file)
     if found.vocab_size < size:
         raise RequestError(f"{file}: vocab_size is {found.vocab_size}, the tokenizer has {size} word pieces")
+    # The file was written for another tokenizer, whose special tokens may have other ids.
+    for name, token in _SPECIAL_IDS.items():
+        if getattr(found, name, None) is not None:
+            setattr(found, name, getattr(tokenizer, token))
+    if (longest := longest_sequence(found)) < SMALLEST_LENGTH:
+        raise RequestError(f"{file}: leaves {longest} positions for a sequence; {SMALLEST_LENGTH} are needed at least")
     return found

@@ -199,29 +199,41 @@ class Predictor:
             PeerLostError: another process of the run has ended.
         """
         try:
-            with deterministic_algorithms() if self.deterministic else nullcontext():
+            with self._noticing_lost_peers(), deterministic_algorithms() if self.deterministic else nullcontext():
                 yield
         except (MemoryError, RuntimeError) as error:
-            if self.processes > 1 and is_lost_peer(error):
-                raise PeerLostError(
-                    f"another of the {self.processes} processes of this run has ended; its error says why, and the "
-                    "same command continues from the last checkpoint"
-                ) from error
             problem = device_problem(error)
             if problem is None:
                 raise
             raise RunError(f"{device_name(self.device)}: {problem}") from error
+
+    @contextmanager
+    def _noticing_lost_peers(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if self.processes == 1 or not is_lost_peer(error):
+                raise
+            raise PeerLostError(
+                f"another of the {self.processes} processes of this run has ended; its error says why, and the same "
+                "command continues from the last checkpoint"
+            ) from error
 
     def seed(self, seed: int) -> None:
         """Seed every random generator. This comes before the model is made, because its head starts at random."""
         set_seed(seed)
 
     def share(self, value: Any) -> Any:
-        """Return the main process's value in every process."""
+        """Return the main process's value in every process.
+
+        Raises:
+            PeerLostError: another process of the run has ended.
+        """
         if self.processes == 1:
             return value
         shared = [value]
-        broadcast_object_list(shared)
+        with self._noticing_lost_peers():
+            broadcast_object_list(shared)
         return shared[0]
 
     @property

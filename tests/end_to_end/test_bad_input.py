@@ -41,7 +41,7 @@ def test_an_unknown_task_is_answered_with_the_nearest_one(cli, tiny):
 
 def test_an_unknown_model_is_answered_with_the_nearest_one_and_how_to_use_a_folder(cli, data_dir):
     result = cli("finetune", "gad", "--model", "biolinkbert-bas", "--data-dir", data_dir, *SMALL)
-    assert_refused(result, "biolinkbert-bas", "Did you mean biolinkbert-base", "--model FOLDER")
+    assert_refused(result, "biolinkbert-bas", "Did you mean biolinkbert-base", "the folder of a model in its place")
 
 
 def test_a_missing_model_folder_is_refused(cli, data_dir):

@@ -99,6 +99,21 @@ def test_an_error_or_a_kill_in_one_process_ends_the_other_with_the_reason(
         assert reason in server.log_of(tmp_path).read_text()
 
 
+def test_what_only_the_first_process_refuses_is_said_once(server, tiny, tmp_path):
+    from linkbert.pretraining.writing import write_corpus
+
+    records = [{"id": str(number), "text": f"w{number} " * 30, "links": [str(number - 1)]} for number in range(20)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_corpus(tmp_path / "d.jsonl", tmp_path / "corpus")
+    (tmp_path / "runs" / "pretrain" / "mine-seed-42").mkdir(parents=True)
+    (tmp_path / "runs" / "pretrain" / "mine-seed-42" / "notes").touch()
+    ended = server.run(tmp_path, ["pretrain", tmp_path / "corpus", "--from", tiny, "--max-length", "32", "--batch-size",
+                                  "4", "--name", "mine"], processes=2)  # fmt: skip
+    assert ended["codes"] == [2, 1]
+    said = server.log_of(tmp_path).read_text()
+    assert said.count("error: ") == 1 and "holds something that is not a pretraining" in said, said
+
+
 @pytest.mark.slow
 def test_two_processes_train_the_same_weights_as_one(data_dir, tiny, tmp_path):
     from safetensors.torch import load_file

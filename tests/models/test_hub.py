@@ -161,5 +161,5 @@ def test_a_run_after_a_download_needs_no_network(repository, data_dir, tmp_path)
 def test_a_failing_hub_is_reported_with_the_reason_and_leaves_no_partial_file(hub, tmp_path, owner, words):
     with pytest.raises(RequestError, match=words) as refused:
         find_model(f"{owner}/some-bert")
-    assert "--model FOLDER" in str(refused.value)
+    assert "the folder of a model in its place" in str(refused.value)
     assert not list((tmp_path / "hub").rglob("snapshots/*/pytorch_model.bin")), "no part of a file passes for a file"

@@ -72,7 +72,7 @@ def test_the_error_for_a_missing_model_names_hub_id_cache_and_how_to_get_it(hub_
     for words in (
         "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract",
         str(hub_cache),
-        "--model FOLDER",
+        "the folder of a model in its place",
         "hf download",
     ):
         assert words in str(error.value)

@@ -4,16 +4,19 @@ import gzip
 import json
 import logging
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.errors import RequestError
+from linkbert.models.tokenizer_loading import load_tokenizer
 from linkbert.pretraining import tfidf
 from linkbert.pretraining.corpus import LinkedCorpus, full_text
 from linkbert.pretraining.documents import read_documents
 from linkbert.pretraining.plan import held_out_documents
+from linkbert.pretraining.segments import word_pieces
 from linkbert.pretraining.writing import write_corpus
 
 
@@ -324,9 +327,34 @@ def test_a_damaged_corpus_is_refused(written):
     np.save(corpus.folder / "link-offsets.npy", np.zeros(2, dtype=np.int64))
     with pytest.raises(RequestError, match="do not fit together"):
         LinkedCorpus.open(corpus.folder)
+    for content in ('{"format": 2}', '{"format": 2, "documents": "2"}', "{"):
+        (corpus.folder / "corpus.json").write_text(content)
+        with pytest.raises(RequestError, match=r"corpus\.json"):
+            LinkedCorpus.open(corpus.folder)
     (corpus.folder / "corpus.json").unlink()
     with pytest.raises(RequestError, match="not a corpus with links"):
         LinkedCorpus.open(corpus.folder)
+
+
+def test_a_damaged_shard_is_refused(written, tiny):
+    corpus = written(document("a", links=["b"]), document("b"))
+    tokenizer, shard = load_tokenizer(tiny, words=False), corpus.folder / "documents-00000.arrow"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RequestError, match=r"documents-00000\.arrow: cannot be read"):
+        word_pieces(corpus, tokenizer)
+    shard.unlink()
+    with pytest.raises(RequestError, match=r"documents-00000\.arrow: cannot be read"):
+        word_pieces(corpus, tokenizer)
+    shard.write_bytes(content)
+    with pytest.raises(RequestError, match="has 2 documents where 5 are expected"):
+        word_pieces(replace(corpus, report={**corpus.report, "documents": 5}), tokenizer)
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "a.jsonl").write_text(lines(document("a"), document("b")))
+    with pytest.raises(RequestError, match="a file is in the way"):
+        write_corpus(tmp_path / "a.jsonl", tmp_path / "a.jsonl" / "corpus")
 
 
 @pytest.fixture(autouse=True)

@@ -63,5 +63,10 @@ def test_the_gain_is_that_of_a_word_over_pairs_whose_other_b_is_not_linked(linke
     assert found["gain"] == found["low"] == found["high"] == 1.0
     compared = examples.may_be_random()
     assert found["documents"] == len(set(documents[examples.pairs.first][compared].tolist())) > 1
+    # One document gives no interval.
+    only = compared & (documents[examples.pairs.first] == documents[examples.pairs.first][compared][0])
+    monkeypatch.setattr(PairExamples, "may_be_random", lambda examples: only)
+    found = context_gain(None, None, examples)
+    assert (found["gain"], found["low"], found["high"], found["documents"]) == (1.0, None, None, 1)
     monkeypatch.setattr(PairExamples, "may_be_random", lambda examples: np.zeros(COUNT, dtype=bool))
     assert context_gain(None, None, examples) == {}

@@ -10,6 +10,7 @@ import pytest
 import torch
 from linkbert.errors import RequestError
 from linkbert.pretraining.corpus import LinkedCorpus
+from linkbert.pretraining.inspection import inspect_pretraining
 from linkbert.pretraining.options import PretrainOptions
 from linkbert.pretraining.run import pretrain
 from linkbert.pretraining.vocabulary import make_vocabulary, tokenizer_of
@@ -175,12 +176,79 @@ def test_python_callers_give_names_and_values(corpus, tmp_path):
     with pytest.raises(RequestError, match=r"^give either start=\.\.\., to continue"):
         linkbert.pretrain(str(corpus), max_steps=2)
     with pytest.raises(RequestError) as wrong:
-        linkbert.pretrain(str(corpus), config="tiny", max_steps="5", held_out="0.2", seed=True)
-    assert wrong.value.problems == (
-        "max_steps: '5' is no value of it", "seed: True is no value of it", "held_out: '0.2' is no value of it"
-    )  # fmt: skip
+        linkbert.pretrain(str(corpus), config="tiny", max_steps="5", held_out="0.2", seed=True, whole_words="yes",
+                          relations=3, settings=[1])  # fmt: skip
+    assert sorted(wrong.value.problems) == [
+        "held_out should be a number, found '0.2'",
+        "max_steps should be a whole number, found '5'",
+        "relations should be a list of names, found 3",
+        "seed should be a whole number, found True",
+        "the settings should be a dictionary, found [1]",
+        "whole_words should be true or false, found 'yes'",
+    ]
+    for value, said in (([1], "relations '1': "), ([], "name each relation once")):
+        with pytest.raises(RequestError, match=said):
+            linkbert.pretrain(str(corpus), config="tiny", relations=value)
+    with pytest.raises(RequestError, match="pairs should be a whole number, found '50'"):
+        linkbert.score_pretrained(record["run_dir"], str(corpus), pairs="50")
+    with pytest.raises(RequestError) as wrong:
+        linkbert.write_corpus(3, str(tmp_path / "c"), links=None, neighbours="3")
+    assert len(wrong.value.problems) == 3
     with pytest.raises(RequestError, match="did you mean max_steps"):
         linkbert.pretrain(str(corpus), config="tiny", maxsteps=2)
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {"model_type": "roberta", "vocab_size": 200, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+        {"model_type": "modernbert", "vocab_size": 150, "pad_token_id": 50283, "cls_token_id": 50281},
+    ],
+)
+def test_a_configuration_of_another_tokenizer_gets_the_special_ids_of_this_one(corpus, tmp_path, further):
+    file = tmp_path / "small.json"
+    file.write_text(json.dumps(SIZES | further | {"max_position_embeddings": 64}))
+    common = {"max_steps": 2, "batch_size": 8, "held_out": 0.2, "max_length": 48, "runs_dir": tmp_path, "warmup": 0,
+              "precision": "fp32"}  # fmt: skip
+    first = pretrain(corpus, config=str(file), vocabulary_size=120, **common)
+    config = json.loads(Path(first["run_dir"], "config.json").read_text())
+    assert (config["pad_token_id"], config["bos_token_id"], config["eos_token_id"]) == (0, 2, 3)
+    # What is saved is what was trained.
+    second = pretrain(corpus, start=first["run_dir"], name="second", **common)
+    assert second["held_out"]["before"] == pytest.approx(first["held_out"]["after"], rel=1e-5)
+
+
+def test_a_configuration_needs_positions(corpus, tmp_path):
+    file = tmp_path / "small.json"
+    file.write_text(json.dumps(SIZES | {"model_type": "roberta", "vocab_size": 200, "max_position_embeddings": 16}))
+    with pytest.raises(RequestError, match=r"small\.json: leaves 15 positions for a sequence; 16 are needed"):
+        pretrain(corpus, config=str(file), vocabulary_size=120, max_steps=1, held_out=0.2, runs_dir=tmp_path)
+
+
+def test_a_number_of_tokens_becomes_the_updates_that_train_on_them(corpus, tiny, tmp_path):
+    record = pretrain(options(corpus, tmp_path, tiny, max_steps=None, max_tokens=5000))
+    trained = record["cost"]["tokens_per_second"] * record["cost"]["seconds"]
+    assert record["steps"] > 10 and trained == pytest.approx(5000, rel=0.1)
+
+
+def test_evaluations_are_listed_with_their_updates(cli, corpus, tiny, tmp_path):
+    record = pretrain(options(corpus, tmp_path, tiny, max_steps=11))
+    found = inspect_pretraining(record["run_dir"]).evaluations()
+    assert [updates for updates, _ in found] == [4, 8, 11]
+    shown = cli("show", record["run_dir"])
+    assert shown.exit_code == 0 and all(f" {updates}   " in shown.stdout for updates in (4, 8, 11)), shown.stdout
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"identity": 3}'])
+def test_a_damaged_record_is_refused(corpus, tiny, tmp_path, content):
+    folder = tmp_path / "pretrain" / "x-seed-42"
+    folder.mkdir(parents=True)
+    (folder / "pretraining.json").write_text(content)
+    with pytest.raises(RequestError, match=r"pretraining\.json"):
+        pretrain(options(corpus, tmp_path, tiny))
 
 
 def test_two_models_from_one_corpus_start_from_the_same_held_out_pairs(corpus, tiny, tmp_path):
@@ -234,7 +302,7 @@ def test_the_demo_learns_relations(cli, tmp_path):
 
 def test_a_request_checks_itself():
     with pytest.raises(RequestError, match="--link-choice 'often'"):
-        PretrainOptions("x", config="tiny", link_choice="often").require_valid()
+        PretrainOptions(Path("x"), config="tiny", link_choice="often").require_valid()
 
 
 def test_a_tokenizer_is_the_same_each_time(corpus):
