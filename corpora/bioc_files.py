@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RequestError
 from .annotated import Document, Mention, Origin, Relation, checked_mention
 from .json_files import check_text, read_json, read_json_lines
-from .tabular import first_lines
+from .json_tables import first_lines
 
 _XML = (b"<", b"\xff\xfe<", b"\xfe\xff\x00<")  # how XML begins in UTF-8 and in UTF-16
 # Infons of annotations that name a concept, and infons of relations that name none.

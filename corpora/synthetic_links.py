@@ -22,7 +22,8 @@ _OPENING = ("the aim of this study was to examine", "little is known about", "we
 _CLOSING = ("we conclude that more is known about", "the results showed an effect on", "changes were seen in",
             "follow-up confirmed the role of", "these findings support treatment of")  # fmt: skip
 _CITED_PER_DOCUMENT = (2, 5)
-_SENTENCES = 6  # in each half of a document
+_SUBJECTS = ("patients", "mice")  # of documents about every other organ
+_SENTENCES = 3  # in each half of a document
 
 
 def write_synthetic_links(path: Path, documents: int = 1200, seed: int = 0) -> None:
@@ -31,6 +32,10 @@ def write_synthetic_links(path: Path, documents: int = 1200, seed: int = 0) -> N
     Each document is about one organ, opens with questions and closes with results. It links to documents about the next
     organ of a fixed circle, some of which are linked to more often than others. So contiguous segments share an organ
     and follow each other, linked ones are of neighbouring organs, and random ones mostly are not.
+
+    The organs are studied in patients and in mice by turns, so that links lead from the ones to the others. That is
+    learnt before which organ follows which; without it, some seeds stay for long at telling contiguous pairs alone,
+    because neither segment by itself says anything about random and linked ones.
 
     Args:
         path: the file.
@@ -60,4 +65,5 @@ def _name(number: int) -> str:
 
 def _sentence(stream: random.Random, openings: tuple[str, ...], topic: int) -> str:
     words = stream.sample(_TOPICS[topic], 3)
-    return f"{stream.choice(openings)} {words[0]} {words[1]} and {words[2]}."
+    subject = _SUBJECTS[topic % len(_SUBJECTS)]
+    return f"{stream.choice(openings)} {words[0]} {words[1]} and {words[2]} in {subject}."

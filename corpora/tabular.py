@@ -1,4 +1,4 @@
-"""Read tables of any origin: CSV and TSV with any dialect, JSON lines, JSON lists, and Parquet."""
+"""Read tables of any origin: CSV and TSV with any dialect, and Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import RequestError
-from .json_files import check_text, read_json, read_json_lines
+from .json_files import check_text
 from .lines import MAX_LINE, decode_lines, open_binary
 from .sources import Row
 
@@ -192,40 +192,6 @@ def read_csv(path: Path, dialect: Dialect) -> Iterator[tuple[str, Row]]:
                 "correct the line, or the dialect in the task file"
             )
         yield f"{path}:{begin}", dict(zip(names, record, strict=True))
-
-
-def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield (place, object) for each object of a JSON lines file, or of a JSON file with a list or object of objects.
-
-    In an object of objects, the keys become the field `id` of objects that have none.
-
-    Raises:
-        RequestError: the file is neither.
-    """
-    lines = first_lines(path)
-    is_lines = bool(lines) and lines[0].startswith(b"{") and lines[0].endswith(b"}")
-    content = None if is_lines and len(lines) > 1 else read_json(path)
-    if is_lines and not (isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values())):
-        for number, row in read_json_lines(path):
-            yield f"{path}:{number}", row
-        return
-    if not isinstance(content, dict | list):
-        raise RequestError(f"{path}: expected JSON objects, found {type(content).__name__}; check the file")
-    items = content.items() if isinstance(content, dict) else enumerate(content, start=1)
-    for key, row in items:
-        if not isinstance(row, dict):
-            raise RequestError(f"{path}: item {key} is not an object but {type(row).__name__}; correct it")
-        yield f"{path}: item {key}", {"id": key, **row} if isinstance(key, str) else row
-
-
-def first_lines(path: Path) -> list[bytes]:
-    """Return the first two lines that are not blank; of lines beyond the limit, a part."""
-    try:
-        with open_binary(path) as handle:
-            lines = (raw.strip(b"\xef\xbb\xbf \r\n\t") for raw in iter(lambda: handle.readline(MAX_LINE), b""))
-            return list(islice(filter(None, lines), 2))
-    except _DAMAGED as error:
-        raise RequestError(f"{path}: the compressed data are damaged or cut short; get the file again") from error
 
 
 def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:

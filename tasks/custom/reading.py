@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ...corpora.conll import bio_tags, read_conll, word_column
+from ...corpora.json_tables import read_json_table
 from ...corpora.sources import Row
 from ...corpora.squad_json import read_squad
 from ...corpora.tabular import (
     Dialect,
     read_csv,
     read_hub_dataset,
-    read_json_table,
     read_parquet,
     sniff,
 )

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...corpora.conll import read_conll
-from ...corpora.tabular import Dialect, read_csv, read_json_table, read_parquet, sniff
+from ...corpora.json_tables import read_json_table
+from ...corpora.tabular import Dialect, read_csv, read_parquet, sniff
 from ...errors import RequestError, first_of
 from ...models.sources import safe_name
 from .column_guess import ORDER, about, counts_from_one, fits, negative_of, roles

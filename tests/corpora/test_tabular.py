@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkbert.corpora import tabular
+from linkbert.corpora.json_tables import read_json_table
 from linkbert.corpora.tabular import (
     Dialect,
     read_csv,
     read_hub_dataset,
-    read_json_table,
     read_parquet,
     sniff,
     text_lines,
@@ -178,6 +178,14 @@ def test_json_that_is_written_is_read_again(folder, records, form):
 def test_the_keys_of_an_object_of_objects_are_ids(folder, indent):
     path = write(folder, json.dumps({"x": {"a": 1}, "y": {"a": 2, "id": "own"}}, indent=indent), "train.json")
     assert [row for _, row in read_json_table(path)] == [{"id": "x", "a": 1}, {"a": 2, "id": "own"}]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_columns_of_a_data_frame_become_rows(folder, indent):
+    content = {"text": {"0": "one", "7": None}, "label": {"0": "a", "7": "b"}}
+    path = write(folder, json.dumps(content, indent=indent), "train.json")
+    rows = [{"text": "one", "label": "a"}, {"text": None, "label": "b"}]
+    assert [row for _, row in read_json_table(path)] == rows
 
 
 @pytest.mark.parametrize(

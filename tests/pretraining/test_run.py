@@ -294,10 +294,11 @@ def test_links_are_needed_where_linked_pairs_are_asked_for(cli, tmp_path):
     assert cli("pretrain", tmp_path, "--config", "tiny").exit_code == 2
 
 
-def test_the_demo_learns_relations(cli, tmp_path):
-    done = cli("pretrain", "demo", "--output", tmp_path / "demo", "--max-steps", 2, "--json")
+def test_the_demo_makes_its_corpus_and_a_model(cli, tmp_path):
+    done = cli("pretrain", "demo", "--output", tmp_path / "demo", "--max-steps", 2, "--seed", 7, "--json")
     record = json.loads(done.stdout)
     assert record["corpus"]["documents"] == 1200 and record["corpus"]["links"] > 3000
+    assert record["run_dir"].endswith("linkbert-tiny-seed-7")
 
 
 def test_a_request_checks_itself():
