@@ -223,7 +223,7 @@ def demo_command(
     folder: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to write.")] = Path(
         "linkbert-pretraining-demo"
     ),
-    max_steps: Annotated[int, typer.Option("--max-steps", metavar="N", help="Updates.")] = 2000,
+    max_steps: Annotated[int, typer.Option("--max-steps", metavar="N", help="Updates.")] = 1000,
     seed: pretrain_options.Seed = 42,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -245,8 +245,8 @@ def demo_command(
         if not json:
             _print_report(report)
     request = PretrainOptions(
-        corpus, config="tiny", vocabulary_size=500, max_length=96, batch_size=32, max_steps=max_steps, held_out=0.1,
-        learning_rate=2e-3, evaluate_every=250, runs_dir=folder / "runs", name="linkbert-tiny", seed=seed,
+        corpus, config="tiny", vocabulary_size=500, max_length=64, batch_size=64, max_steps=max_steps, held_out=0.1,
+        learning_rate=2e-3, evaluate_every=200, runs_dir=folder / "runs", name="linkbert-tiny", seed=seed,
         settings={"dropout": 0.0, "attention_dropout": 0.0},
     )  # fmt: skip
     record = _pretrain(request, quiet=quiet, json=json)

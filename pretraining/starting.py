@@ -14,7 +14,7 @@ from ..models.sources import find_model, weights_sha256
 from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
 from .objective import load_for_pretraining, new_model
-from .options import SIZES, SMALLEST_LENGTH, PretrainOptions
+from .options import INITIAL_SPREAD, SIZES, SMALLEST_LENGTH, PretrainOptions
 from .vocabulary import POSITIONS, tokenizer_of
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
         return BertConfig(
             vocab_size=size, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
             intermediate_size=inner, max_position_embeddings=POSITIONS, pad_token_id=padding,
+            initializer_range=INITIAL_SPREAD[config],
         )  # fmt: skip
     file = Path(config)
     if not file.is_file():
