@@ -40,8 +40,8 @@ def write_synthetic_links(path: Path, documents: int = 1200, seed: int = 0) -> N
     Each document is about one organ, and links to others about the same one, some of which are linked to more often
     than others. Its halves have different words for the organ. So contiguous segments are the first and the second half
     about one organ, linked ones are any halves about one organ, and random ones are mostly about two. A quarter of the
-    linked pairs cannot be told from contiguous ones, and a sixth of the random ones share an organ, so that the best
-    accuracy is 86%.
+    linked pairs cannot be told from contiguous ones, and a sixth of the random ones share an organ, so that about 86%
+    can be told.
 
     It is the words for the organs that tell the halves apart, because a model soon attends to what does. Where it was
     the phrases around them, some seeds never came to attend to the organs.
