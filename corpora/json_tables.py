@@ -14,26 +14,28 @@ from .json_files import read_json, read_json_lines
 from .lines import MAX_LINE, open_binary
 from .sources import Row
 
+_ROWS_PER_COLUMN = 10  # from which on objects with the same keys, which are no numbers, are taken for columns
+
 
 def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
     """Yield (place, object) for each object of a JSON lines file, or of a JSON file with a list or object of objects.
 
-    In an object of objects, the keys become the field `id` of objects that have none. If the objects are the columns of
-    a data frame, as pandas' `to_json` writes them, its rows are yielded.
+    In an object of objects, the keys become the field `id` of objects that have none. Of a data frame, as pandas'
+    `to_json` writes it, the rows are yielded; their names become the field `id` unless they are only numbered.
 
     Raises:
         RequestError: the file is neither.
     """
     lines = first_lines(path)
     is_lines = bool(lines) and lines[0].startswith(b"{") and lines[0].endswith(b"}")
-    content = None if is_lines and len(lines) > 1 else read_json(path)
-    if is_lines and not (isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values())):
+    content = None if is_lines and len(lines) > 1 else _rows_of_frame(read_json(path))
+    of_objects = isinstance(content, dict) and content and all(isinstance(v, dict) for v in content.values())
+    if is_lines and not (of_objects or isinstance(content, list)):
         for number, row in read_json_lines(path):
             yield f"{path}:{number}", row
         return
     if not isinstance(content, dict | list):
         raise RequestError(f"{path}: expected JSON objects, found {type(content).__name__}; check the file")
-    content = _rows_of_frame(content) or content
     items = content.items() if isinstance(content, dict) else enumerate(content, start=1)
     for key, row in items:
         if not isinstance(row, dict):
@@ -41,14 +43,33 @@ def read_json_table(path: Path) -> Iterator[tuple[str, Row]]:
         yield f"{path}: item {key}", {"id": key, **row} if isinstance(key, str) else row
 
 
-def _rows_of_frame(content: Any) -> list[Row]:
-    """Return the rows of a data frame whose columns are objects with numbered cells; none if it is something else."""
-    columns = [*content.values()] if isinstance(content, dict) else []
+def _rows_of_frame(content: Any) -> Any:
+    """Return the rows of a data frame that pandas wrote, by name or as a list; what is none is returned as it is."""
+    if not isinstance(content, dict):
+        return content
+    data, index, header = (content.get(key, ()) for key in ("data", "index", "columns"))
+    if content.keys() == {"schema", "data"} and isinstance(data, list):
+        return data
+    if content.keys() == {"columns", "index", "data"} and all(isinstance(part, list) for part in content.values()):
+        fits = len(index) == len(data) and all(isinstance(cells, list) and len(cells) == len(header) for cells in data)
+        return _named(index, [dict(zip(map(str, header), cells, strict=True)) for cells in data]) if fits else content
+    columns = list(content.values())
     if not columns or not all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
-        return []
-    if not all(number.isdigit() for number in columns[0]):
-        return []
-    return [{name: column[number] for name, column in content.items()} for number in columns[0]]
+        return content
+    names = list(columns[0])
+    # Many objects with the same few keys are rows; few objects with the same many keys are columns.
+    numbers = all(name.removeprefix("-").isdigit() for name in names)
+    if len(names) <= (1 if numbers else _ROWS_PER_COLUMN) * len(columns):
+        return content
+    return _named(names, [{key: column[name] for key, column in content.items()} for name in names])
+
+
+def _named(names: list[Any], rows: list[Row]) -> dict[str, Row] | list[Row]:
+    """Return rows by their names, or as a list if they are only numbered, or some have the same name."""
+    texts = list(map(str, names))
+    if texts == list(map(str, range(len(names)))) or len(set(texts)) < len(texts):
+        return rows
+    return dict(zip(texts, rows, strict=True))
 
 
 def first_lines(path: Path) -> list[bytes]:

@@ -74,7 +74,7 @@ def inspect_model(source: ModelSource) -> ModelInfo:
         source=source,
         model_type=config.model_type,
         hidden_size=int(config.hidden_size),
-        max_positions=_max_positions(encoder, config),
+        max_positions=max_positions(encoder, config),
         layers=getattr(config, "num_hidden_layers", None),
         parameters=parameters,
         dropout=_first(config, _DROPOUT),
@@ -200,7 +200,8 @@ def _position_table(encoder: Any) -> Any:
     return next((table for table in tables if hasattr(table, "num_embeddings")), None)
 
 
-def _max_positions(encoder: Any, config: Any) -> int | None:
+def max_positions(encoder: Any, config: Any) -> int | None:
+    """Return the number of tokens of the longest sequence that an encoder accepts, or None if nothing limits it."""
     table = _position_table(encoder)
     if table is not None:
         return table.num_embeddings - position_offset(encoder)

@@ -72,10 +72,10 @@ def read_documents(source: Path) -> Iterator[Document]:
             yield from kind.read(path)
         except NoArticlesError as error:
             without.append(error)
-            if len(known) > 1:
-                _log.warning("%s; it is left out", error)
     if without and len(without) == len(known):
         raise without[0]
+    for error in without:
+        _log.warning("%s; it is left out", error)
 
 
 def kind_of(path: Path) -> Kind | None:
@@ -103,6 +103,8 @@ def _is_pubmed(path: Path) -> bool:
     try:
         with open_binary(path) as handle:
             beginning = handle.read(_BEGINNING)
+            if not beginning and path.suffix != ".gz":
+                _log.warning("%s: empty; it is left out", path)
             # An empty archive is read as well, so that it is told.
             return b"<Pubmed" in beginning or (not beginning and path.suffix == ".gz")
     except (OSError, EOFError, zlib.error):
@@ -133,7 +135,7 @@ def _read_linked_json(path: Path) -> Iterator[Document]:
         links = field(record, "links", list, where) if record.get("links") is not None else []
         if wrong := [item for item in links if not isinstance(item, str | int) or isinstance(item, bool)]:
             raise RequestError(f"{where}: a link should be the id of a document, found {wrong[0]!r}; correct the line")
-        text = field(record, "text", str, where)
+        text = "" if record.get("text", "") is None else field(record, "text", str, where)
         title = field(record, "title", str, where) if record.get("title") is not None else ""
         yield Document(str(identifier), title, text, tuple(map(str, links)))
 

@@ -144,5 +144,6 @@ def context_gain(trainer: Trainer, model: Any, examples: PairExamples) -> dict[s
     found: dict[str, float | None] = {"gain": float(differences.sum() / words.sum()), "low": None, "high": None}
     if len(sums[0]) > 1:
         chosen = np.random.default_rng(0).integers(len(sums[0]), size=(_RESAMPLES, len(sums[0])))
-        found["low"], found["high"] = np.quantile(sums[0][chosen].sum(1) / sums[1][chosen].sum(1), (0.025, 0.975))
+        gains = sums[0][chosen].sum(1) / sums[1][chosen].sum(1)
+        found["low"], found["high"] = np.quantile(gains, (0.025, 0.975)).tolist()
     return {**found, "documents": len(sums[0])}

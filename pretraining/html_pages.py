@@ -7,15 +7,15 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from .linked import Document
 
 _log = logging.getLogger(__name__)
-# What stands on every page is no text of it; the title is taken apart.
+# What stands on every page is no text of it. The title is read separately.
 _LEFT_OUT = ("title", "script", "style", "nav", "header", "footer", "noscript", "template")
 # The names of pages to which a link may refer by the name of a folder, or without the ending.
-_ENDINGS = ("", "/index.html", "/index.htm", ".html", ".htm", ".xhtml")
+_ENDINGS = ("", "/index.html", "/index.htm", "/index.xhtml", ".html", ".htm", ".xhtml")
 _WEB = ("", "http", "https")  # schemes of links to pages
 _BEGINNING = 1024  # bytes in which HTML names its encoding
 _BLOCKS = {"p", "div", "li", "td", "th", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "br", "dt", "dd", "section", "tr"}
@@ -36,8 +36,11 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
         except (etree.ParserError, ValueError) as error:
             _log.warning("%s: not an HTML page (%s); it is left out", path, error)
             continue
-        if lost := parser.error_log.filter_from_fatals():
-            _log.warning("%s: read up to line %d only (%s); the rest is lost", path, lost[0].line, lost[0].message)
+        for problem in parser.error_log.filter_from_fatals():
+            if problem.type_name == "ERR_UNSUPPORTED_ENCODING":
+                _log.warning("%s: %s; it is read as Latin-1", path, problem.message)
+            else:
+                _log.warning("%s: a part of it is lost (%s)", path, problem.message)
         title = " ".join((tree.findtext(".//title") or "").split())
         for element in list(tree.iter(*_LEFT_OUT)) + tree.xpath('//*[@role="navigation"]'):
             if element.getparent() is not None:
@@ -54,8 +57,8 @@ def read_html_pages(paths: Sequence[Path], root: Path) -> Iterator[Document]:
 
 
 def _id(path: Path, root: Path) -> str:
-    """Return the id of a page. Its name may be any bytes; those that are not UTF-8 become U+FFFD, as in hyperlinks."""
-    return os.fsencode(path.relative_to(root).as_posix()).decode(errors="replace")
+    """Return the id of a page. Its name may be any bytes; those that are not UTF-8 are written as their numbers."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode(errors="backslashreplace")
 
 
 def _decoded(content: bytes) -> str | bytes:
@@ -87,8 +90,10 @@ def _target(href: str, base: str, folder: Path, root: Path) -> str | None:
         return None  # a place on the same page
     if start.scheme or start.netloc:
         return urljoin(base, href)
-    for path in (start.path.rpartition("/")[0] + "/" if "/" in start.path else "", parts.path):
-        folder = root / unquote(path)[1:] if path.startswith("/") else folder / unquote(path)
+    last = start.path.rpartition("/")[2]
+    begin = start.path if last in (".", "..") else start.path.removesuffix(last)
+    for path in (_unquoted(begin), _unquoted(parts.path)):
+        folder = root / path[1:] if path.startswith("/") else folder / path
     steps: list[str] = []
     for step in folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts:
         if step == ".." and steps and steps[-1] != "..":
@@ -96,6 +101,10 @@ def _target(href: str, base: str, folder: Path, root: Path) -> str | None:
         elif step != ".":
             steps.append(step)
     return "/".join(steps)
+
+
+def _unquoted(path: str) -> str:
+    return unquote_to_bytes(path).decode(errors="backslashreplace")
 
 
 def _page(target: str, pages: Collection[str]) -> str:

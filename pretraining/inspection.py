@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..experiments.run_folder import refuse_failed
 from ..experiments.training_log import read_training_log
-from .run import RECORD
+from .record import RECORD, read_record
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def inspect_pretraining(path: str | Path) -> InspectedPretraining:
     """
     folder = Path(path)
     refuse_failed(folder)
-    record = read_json(folder / RECORD, OWN_LIMIT)
-    if not isinstance(record, dict) or record.get("status") != "finished":
+    record = read_record(folder)
+    if record["status"] != "finished":
         raise RequestError(f"{folder}: the pretraining did not finish; run the same `linkbert pretrain` again")
     return InspectedPretraining(folder, record, read_training_log(folder))

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import RequestError, nearest
-from ..experiments.options import option_flag, seed_is_valid
+from ..experiments.options import seed_is_valid
 from ..models.sources import name_problem
 from ..tasks.recipe import KEYS, Recipe, problem_with
 from ..training.checkpoints import CHECKPOINT_EVERY
 from ..training.device import PRECISIONS
+from .kinds import wrong_kinds
 from .pairs import RELATIONS, LinkChoice, LinkedSegment, PairOptions
 
 # Layers, hidden size, attention heads and size of the feed-forward layer. `tiny` is that of LinkBERT-tiny.
@@ -26,10 +27,8 @@ INITIAL_SPREAD = {"tiny": 0.05, "base": 0.02, "large": 0.02}
 _PUBLISHED = {"tiny": (5e-3, 2048), "base": (6e-4, 8192), "large": (4e-4, 8192), None: (3e-4, 2048)}
 # The paper states betas and weight decay for LinkBERT-tiny; epsilon and clipping are those of RoBERTa and of BERT.
 _DEFAULTS: dict[str, Any] = {"warmup": 0.1, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98, "eps": 1e-6}
-SMALLEST_LENGTH = 16
+SMALLEST_LENGTH, SMALLEST_VOCABULARY = 16, 100
 _LARGEST_WEIGHT = 1e9
-# Where the name of an option is not that of its flag, or it has none.
-_FLAGS = {"start": "--from", "corpus": "the corpus", "source": "the source", "settings": "the settings"}
 _REFUSED = ("epochs", "batch_size", "max_length", "learning_rate", "group_by_length", "frozen_layers", "reinit_layers",
             "long_inputs")  # fmt: skip
 
@@ -107,9 +106,11 @@ class PretrainOptions:
         given: dict[str, Any] = {
             key: value for key, value in values.items() if value is not None and key in FIELDS and key != "settings"
         }
-        settings = values.get("settings") or {}
+        settings = values.get("settings", {})
+        settings = {} if settings is None else settings
         if isinstance(settings, Mapping):
-            settings = {**settings, **{key: value for key, value in values.items() if key not in FIELDS}}
+            further = {key: value for key, value in values.items() if key not in FIELDS and value is not None}
+            settings = {**settings, **further}
         relations = given.get("relations")
         if isinstance(relations, str):
             relations = relations.split(",")
@@ -158,6 +159,10 @@ class PretrainOptions:
             yield f"--max-length should be at least {SMALLEST_LENGTH}, found {self.max_length}"
         if not 0 < self.held_out < 1:
             yield f"--held-out should be above 0 and below 1, found {self.held_out}"
+        if self.vocabulary_size < SMALLEST_VOCABULARY:
+            yield f"--vocabulary-size should be at least {SMALLEST_VOCABULARY}, found {self.vocabulary_size}"
+        if not 0 <= self.checkpoint_every < math.inf:
+            yield f"--checkpoint-every should be minutes, 0 or more, found {self.checkpoint_every:g}"
         if not seed_is_valid(self.seed):
             yield f"--seed should be at least 0 and below 2^32, found {self.seed}"
         if self.name is not None and (problem := name_problem(self.name)):
@@ -212,31 +217,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "relations": (tuple, _NONE),
     "settings": (Mapping,),
 }
-
-
-def wrong_kinds(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> list[str]:
-    """Return a message for each option whose value is of no kind that it has; True and False are no numbers.
-
-    Args:
-        values: the values by the names of the options.
-        kinds: the kinds by the names of the options; those of others are not checked.
-    """
-    wrong = [
-        name
-        for name, allowed in kinds.items()
-        if not isinstance(value := values[name], allowed) or (isinstance(value, bool) and bool not in allowed)
-    ]
-    return [
-        f"{_FLAGS.get(name) or option_flag(name)} should be {_described(kinds[name])}, found {values[name]!r}"
-        for name in wrong
-    ]
-
-
-def _described(kinds: tuple[type, ...]) -> str:
-    if int in kinds:
-        return "a number" if float in kinds else "a whole number"
-    names = {bool: "true or false", str: "a text", Path: "a path", tuple: "a list of names", Mapping: "a dictionary"}
-    return names[kinds[0]]
 
 
 def _weights(relations: Iterable[str]) -> dict[str, float]:

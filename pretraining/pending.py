@@ -35,7 +35,7 @@ class Report:
         largest_in_degree: of the document to which most others link.
         empty: documents without text, which are left out.
         replaced: earlier versions of documents whose identifier came again, which are left out.
-        deleted: documents that a later file of the source deletes, which are left out.
+        deleted: versions of documents that the source deletes after them, which are left out.
         equal_texts: documents whose text stands in an earlier document too; they are kept.
     """
 

@@ -23,8 +23,8 @@ class NoArticlesError(RequestError):
 def read_pubmed_xml(path: Path) -> Iterator[Document]:
     """Yield the articles of a PubMed file, with the PMIDs that their lists of references name as links.
 
-    The PMIDs that an update file deletes come as deleted documents. A file that breaks off is read up to there, with
-    one warning. Memory does not grow with the file.
+    The PMIDs that an update file deletes come as deleted documents, whatever version of them it names. A file that
+    breaks off is read up to there, with one warning. Memory does not grow with the file.
 
     Args:
         path: the file; it is decompressed when its name ends in `.gz`.

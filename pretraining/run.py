@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..experiments.results import now, to_text, versions
 from ..experiments.run_folder import FAILED, note_failure
@@ -28,13 +27,13 @@ from .objective import PRETRAINING, RELATION_HEAD, PretrainingPatch, take_relati
 from .options import PretrainOptions
 from .pairs import RELATIONS
 from .plan import HELD_OUT_PAIRS, Plan, make_plan
+from .record import RECORD, read_record
 
 if TYPE_CHECKING:
     from ..training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 
-RECORD = "pretraining.json"
 _MARGIN = 5.0  # points above chance; a relation head below that after a fifth of the run has learnt nothing so far
 _SEED_OF_HELD_OUT = 0
 
@@ -64,6 +63,8 @@ def pretrain(
     from ..training.trainer import Trainer
 
     check_reporters(reporters)
+    if isinstance(corpus, PretrainOptions) and values:
+        raise RequestError(f"{', '.join(values)}: give all options by name, or all in PretrainOptions")
     options = corpus if isinstance(corpus, PretrainOptions) else PretrainOptions.of(corpus, **values)
     plan = make_plan(options)
     folder = plan.folder
@@ -94,16 +95,19 @@ def _look_up(plan: Plan) -> dict[str, Any] | None:
     folder, options, identity = plan.folder, plan.options, plan.identity()
     file = folder / RECORD
     if file.is_file():
-        stored = read_json(file, OWN_LIMIT)
-        if not isinstance(stored, dict) or not isinstance(stored.get("identity"), dict):
-            raise RequestError(f"{file}: damaged; remove {folder} and pretrain again, or choose another --name")
+        try:
+            stored = read_record(folder)
+        except RequestError:
+            if not options.overwrite:
+                raise
+            stored = {"status": "damaged", "identity": {}}
         found = identity.differences_from_json(stored["identity"])
         if found and not options.overwrite:
             raise RequestError(
                 f"{folder}: a different pretraining is there: {'; '.join(found)}. Use --overwrite to replace it, or "
                 "--name to keep both"
             )
-        if stored.get("status") == "finished" and not found and not options.restart:
+        if stored["status"] == "finished" and not found and not options.restart:
             return stored
         if found or options.restart:
             discard(folder)

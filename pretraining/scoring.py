@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ..corpora.json_files import OWN_LIMIT, read_json
 from ..errors import RequestError
 from ..models.packed import running_packed
 from ..models.sources import find_model
@@ -14,17 +13,20 @@ from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
 from .evaluation import context_gain, evaluate
 from .examples import PairExamples, PairFormat
+from .kinds import require_kinds
 from .objective import PRETRAINING, RELATION_HEAD, load_for_pretraining, predicting_relations
-from .options import SMALLEST_LENGTH, PretrainOptions, wrong_kinds
+from .options import SMALLEST_LENGTH, PretrainOptions
 from .pairs import LINKED, RELATIONS, PairOptions, PairSampler
 from .plan import held_out_documents
-from .run import RECORD
+from .record import RECORD, read_record
 from .segments import Segments, word_pieces
 from .starting import longest_sequence
 
 _log = logging.getLogger(__name__)
 
 _SEED = 1
+_KINDS = {"model": (str, Path), "corpus": (str, Path), "pairs": (int,), "held_out": (int, float, type(None)),
+          "max_length": (int, type(None))}  # fmt: skip
 
 
 def score_pretrained(
@@ -53,15 +55,16 @@ def score_pretrained(
     """
     from ..training.trainer import Trainer
 
+    request: dict[str, Any] = {"model": model, "corpus": corpus, "pairs": pairs}
+    require_kinds({**request, "held_out": held_out, "max_length": max_length}, _KINDS)
     opened, source = LinkedCorpus.open(Path(corpus)), find_model(str(model))
     if not len(opened.links.targets):
         raise RequestError(f"{opened.folder}: has no links, so that there are no linked pairs to score")
     tokenizer = load_tokenizer(source.path, words=False)
     loaded: Any = load_for_pretraining(source.path, whole=True)
-    head = source.path / RELATION_HEAD
     trained = _pretrained_with(source.path)
-    most = longest_sequence(loaded.config)
-    longest = max_length or trained.get("max_length") or min(512, most)
+    most = longest_sequence(loaded)
+    longest = max_length if max_length is not None else trained.get("max_length") or min(512, most)
     share = held_out if held_out is not None else trained.get("held_out") or PretrainOptions.held_out
     _check(pairs, share, longest, most)
     if trained and (trained.get("texts"), trained.get("held_out")) != (opened.report["texts_sha256"], share):
@@ -82,16 +85,13 @@ def score_pretrained(
     with trainer.working(), predicting_relations(loaded), running_packed(loaded):
         scores = evaluate(trainer, loaded, every)
         gain = context_gain(trainer, loaded, linked)
-    if not head.is_file():
+    if not (source.path / RELATION_HEAD).is_file():
         scores = {name: value for name, value in scores.items() if not name.startswith("relation")}
-    request = {"model": source.name, "corpus": str(corpus), "pairs": pairs, "held_out": share, "max_length": longest}
+    request |= {"model": source.name, "corpus": str(corpus), "held_out": share, "max_length": longest}
     return {**request, "scores": scores, "context_gain": gain}
 
 
 def _check(pairs: int, share: float, longest: int, most: int) -> None:
-    values = {"pairs": pairs, "held_out": share, "max_length": longest}
-    if wrong := wrong_kinds(values, {"pairs": (int,), "held_out": (int, float), "max_length": (int,)}):
-        raise RequestError(*wrong)
     problems = []
     if pairs < 1:
         problems.append(f"--pairs should be at least 1, found {pairs}")
@@ -107,5 +107,4 @@ def _check(pairs: int, share: float, longest: int, most: int) -> None:
 
 def _pretrained_with(folder: Path) -> dict[str, Any]:
     """Return the settings with which the model in a folder was pretrained; nothing if that is not known."""
-    record = read_json(folder / RECORD, OWN_LIMIT) if (folder / RECORD).is_file() else {}
-    return record.get("identity", {}) if isinstance(record, dict) else {}
+    return read_record(folder)["identity"] if (folder / RECORD).is_file() else {}

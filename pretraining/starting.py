@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 from ..models.config_checks import read_config
-from ..models.loading import set_dropout
+from ..models.library import reading_model
+from ..models.loading import max_positions, set_dropout
 from ..models.sources import find_model, weights_sha256
 from ..models.tokenizer_loading import load_tokenizer
 from .corpus import LinkedCorpus
@@ -21,15 +23,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 
-# RoBERTa and its relatives count positions from the id of the padding token + 1.
-_POSITIONS_BEHIND_PADDING = ("roberta", "camembert", "xlm-roberta")
 # Ids in a configuration, and those of the tokenizer that take their place: [CLS] begins a sequence, [SEP] ends it.
 _SPECIAL_IDS = {
-    "pad_token_id": "pad_token_id",
     "bos_token_id": "cls_token_id",
     "cls_token_id": "cls_token_id",
     "eos_token_id": "sep_token_id",
     "sep_token_id": "sep_token_id",
+    "mask_token_id": "mask_token_id",
 }
 
 
@@ -62,18 +62,29 @@ class Start:
         tokenizer = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         return {"weights": self.weights_sha256, "configuration": config, "tokenizer": tokenizer}
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Number of word pieces of the longest sequence that the model accepts."""
-        return longest_sequence(self.config)
+        return _longest(self.config, self.path or self.name)
 
 
-def longest_sequence(config: PreTrainedConfig) -> int:
-    """Return the number of word pieces of the longest sequence that a model accepts."""
-    positions = getattr(config, "max_position_embeddings", None) or POSITIONS
-    if config.model_type not in _POSITIONS_BEHIND_PADDING:
-        return positions
-    return positions - (1 if config.pad_token_id is None else config.pad_token_id) - 1
+def _longest(config: PreTrainedConfig, where: Path | str) -> int:
+    """Return the length of the longest sequence that a model for filling masks accepts.
+
+    Raises:
+        RequestError: no such model can be made of the configuration.
+    """
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    with reading_model(Path(where)), torch.device("meta"):
+        model = AutoModelForMaskedLM.from_config(config, trust_remote_code=False)
+    return longest_sequence(model)
+
+
+def longest_sequence(model: Any) -> int:
+    """Return the number of word pieces of the longest sequence that a model with a head accepts."""
+    return max_positions(model.base_model, model.config) or POSITIONS
 
 
 def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
@@ -121,9 +132,10 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
     if found.vocab_size < size:
         raise RequestError(f"{file}: vocab_size is {found.vocab_size}, the tokenizer has {size} word pieces")
     # The file was written for another tokenizer, whose special tokens may have other ids.
+    found.pad_token_id = tokenizer.pad_token_id
     for name, token in _SPECIAL_IDS.items():
         if getattr(found, name, None) is not None:
             setattr(found, name, getattr(tokenizer, token))
-    if (longest := longest_sequence(found)) < SMALLEST_LENGTH:
+    if (longest := _longest(found, file)) < SMALLEST_LENGTH:
         raise RequestError(f"{file}: leaves {longest} positions for a sequence; {SMALLEST_LENGTH} are needed at least")
     return found

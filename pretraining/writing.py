@@ -14,7 +14,7 @@ from ..errors import RequestError, nearest
 from ..files import atomic_folder, require_writable
 from .corpus import FORMAT_VERSION, OFFSETS_FILE, TARGETS_FILE, shard_name, write_report
 from .documents import read_documents
-from .options import wrong_kinds
+from .kinds import require_kinds
 from .pending import PendingDocuments, Report
 from .tfidf import nearest_documents
 
@@ -78,8 +78,7 @@ def write_corpus(
 def _check(request: Mapping[str, Any]) -> None:
     """Make sure that a corpus can be written as it was asked for."""
     kinds = {"source": (str, Path), "output": (str, Path), "links": (str,), "neighbours": (int,)}
-    if wrong := wrong_kinds(request, kinds):
-        raise RequestError(*wrong)
+    require_kinds(request, kinds)
     links, neighbours, output = request["links"], request["neighbours"], Path(request["output"])
     if links not in LINK_KINDS:
         raise RequestError(f"--links {links!r}: {nearest(links, LINK_KINDS)}")

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -180,12 +181,36 @@ def test_the_keys_of_an_object_of_objects_are_ids(folder, indent):
     assert [row for _, row in read_json_table(path)] == [{"id": "x", "a": 1}, {"a": 2, "id": "own"}]
 
 
-@pytest.mark.parametrize("indent", [None, 1])
-def test_the_columns_of_a_data_frame_become_rows(folder, indent):
-    content = {"text": {"0": "one", "7": None}, "label": {"0": "a", "7": "b"}}
-    path = write(folder, json.dumps(content, indent=indent), "train.json")
-    rows = [{"text": "one", "label": "a"}, {"text": None, "label": "b"}]
-    assert [row for _, row in read_json_table(path)] == rows
+@pytest.mark.parametrize("names", [None, "numbers", "texts"])
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "table", "records"])
+def test_data_frames_that_pandas_wrote_are_read(folder, orient, names):
+    frame = pd.DataFrame({"text": [f"text {n}" for n in range(40)], "label": ["yes", None] * 20})
+    if names is not None:
+        frame.index = pd.Index([17 - n if names == "numbers" else f"pmid{n}" for n in range(40)], name="index")
+    path = folder / "train.json"
+    frame.to_json(path, orient=orient)
+    rows = [row for _, row in read_json_table(path)]
+    assert [(row["text"], row["label"]) for row in rows] == [(f"text {n}", ("yes", None)[n % 2]) for n in range(40)]
+    if names and orient in ("columns", "index", "split"):
+        assert [row["id"] for row in rows] == list(map(str, frame.index))
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        # Rows without a header as columns are numbered too.
+        ({"0": {"0": "text", "1": "yes"}, "1": {"0": "other", "1": "no"}}, 2),
+        ({f"q{n}": {"0": "opt a", "1": "opt b"} for n in range(5)}, 5),
+        ({"columns": ["a"], "index": [0, 1], "data": [[1]]}, None),
+        ({"columns": ["a"], "index": [0], "data": [[1, 2]]}, None),
+        ({"schema": 1, "data": 2}, None),
+    ],
+)
+def test_what_only_looks_like_a_data_frame_is_read_as_it_is(folder, content, rows):
+    path = write(folder, json.dumps(content), "train.json")
+    assert [row for _, row in read_json_table(path)] == (
+        [content] if rows is None else [{"id": key, **row} for key, row in content.items()]
+    )
 
 
 @pytest.mark.parametrize(

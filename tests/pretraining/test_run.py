@@ -189,11 +189,20 @@ def test_python_callers_give_names_and_values(corpus, tmp_path):
     for value, said in (([1], "relations '1': "), ([], "name each relation once")):
         with pytest.raises(RequestError, match=said):
             linkbert.pretrain(str(corpus), config="tiny", relations=value)
-    with pytest.raises(RequestError, match="pairs should be a whole number, found '50'"):
-        linkbert.score_pretrained(record["run_dir"], str(corpus), pairs="50")
+    with pytest.raises(RequestError) as wrong:
+        linkbert.score_pretrained(record["run_dir"], None, pairs="50")
+    assert wrong.value.problems == (
+        "the corpus should be a text or a path, found None", "pairs should be a whole number, found '50'"
+    )  # fmt: skip
+    with pytest.raises(RequestError, match="max_length should be from 16"):
+        linkbert.score_pretrained(record["run_dir"], str(corpus), max_length=0)
     with pytest.raises(RequestError) as wrong:
         linkbert.write_corpus(3, str(tmp_path / "c"), links=None, neighbours="3")
     assert len(wrong.value.problems) == 3
+    with pytest.raises(RequestError, match="vocabulary_size should be at least 100"):
+        linkbert.pretrain(str(corpus), config="tiny", vocabulary_size=-1, weight_decay=None)
+    with pytest.raises(RequestError, match="max_steps: give all options by name"):
+        linkbert.pretrain(PretrainOptions(corpus, config="tiny"), max_steps=1)
     with pytest.raises(RequestError, match="did you mean max_steps"):
         linkbert.pretrain(str(corpus), config="tiny", maxsteps=2)
 
@@ -205,6 +214,7 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "i
     "further",
     [
         {"model_type": "roberta", "vocab_size": 200, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+        {"model_type": "roberta", "vocab_size": 200, "pad_token_id": None},
         {"model_type": "modernbert", "vocab_size": 150, "pad_token_id": 50283, "cls_token_id": 50281},
     ],
 )
@@ -215,16 +225,27 @@ def test_a_configuration_of_another_tokenizer_gets_the_special_ids_of_this_one(c
               "precision": "fp32"}  # fmt: skip
     first = pretrain(corpus, config=str(file), vocabulary_size=120, **common)
     config = json.loads(Path(first["run_dir"], "config.json").read_text())
+    # The padding, [CLS] and [SEP] of a tokenizer that is made.
     assert (config["pad_token_id"], config["bos_token_id"], config["eos_token_id"]) == (0, 2, 3)
     # What is saved is what was trained.
     second = pretrain(corpus, start=first["run_dir"], name="second", **common)
     assert second["held_out"]["before"] == pytest.approx(first["held_out"]["after"], rel=1e-5)
 
 
-def test_a_configuration_needs_positions(corpus, tmp_path):
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        ({"model_type": "roberta", "max_position_embeddings": 16}, "leaves 15 positions for a sequence; 16 are needed"),
+        ({"model_type": "roberta-prelayernorm", "max_position_embeddings": 16}, "leaves 15 positions"),
+        ({"model_type": "esm", "max_position_embeddings": 16}, "leaves 15 positions"),
+        ({"model_type": "gpt2"}, "Unrecognized configuration class"),
+        ({"model_type": "bert", "hidden_size": 33}, "hidden size .33. is not a multiple"),
+    ],
+)
+def test_a_configuration_that_cannot_be_pretrained_is_refused(corpus, tmp_path, further, said):
     file = tmp_path / "small.json"
-    file.write_text(json.dumps(SIZES | {"model_type": "roberta", "vocab_size": 200, "max_position_embeddings": 16}))
-    with pytest.raises(RequestError, match=r"small\.json: leaves 15 positions for a sequence; 16 are needed"):
+    file.write_text(json.dumps(SIZES | {"vocab_size": 200} | further))
+    with pytest.raises(RequestError, match=rf"small\.json: .*{said}"):
         pretrain(corpus, config=str(file), vocabulary_size=120, max_steps=1, held_out=0.2, runs_dir=tmp_path)
 
 
@@ -242,13 +263,15 @@ def test_evaluations_are_listed_with_their_updates(cli, corpus, tiny, tmp_path):
     assert shown.exit_code == 0 and all(f" {updates}   " in shown.stdout for updates in (4, 8, 11)), shown.stdout
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"identity": 3}'])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"identity": 3}', '{"status": "finished"}'])
 def test_a_damaged_record_is_refused(corpus, tiny, tmp_path, content):
     folder = tmp_path / "pretrain" / "x-seed-42"
     folder.mkdir(parents=True)
     (folder / "pretraining.json").write_text(content)
-    with pytest.raises(RequestError, match=r"pretraining\.json"):
-        pretrain(options(corpus, tmp_path, tiny))
+    for read in (inspect_pretraining, lambda folder: pretrain(options(corpus, tmp_path, tiny))):
+        with pytest.raises(RequestError, match=r"pretraining\.json"):
+            read(folder)
+    assert pretrain(options(corpus, tmp_path, tiny, overwrite=True, max_steps=1))["status"] == "finished"
 
 
 def test_two_models_from_one_corpus_start_from_the_same_held_out_pairs(corpus, tiny, tmp_path):

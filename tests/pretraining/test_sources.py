@@ -37,6 +37,8 @@ def test_links_to_pages_are_found_however_they_are_written(tmp_path):
     [
         ("", ("sub/a.html", "b.html", "b.html", "index.html")),
         ("../", ("a.html", "../b.html", "b.html", "..")),
+        ("..", ("a.html", "../b.html", "b.html", "..")),
+        (".", ("sub/a.html", "b.html", "b.html", "index.html")),
         ("other/", ("sub/other/a.html", "sub/b.html", "b.html", "sub")),
         ("other/page.html", ("sub/other/a.html", "sub/b.html", "b.html", "sub")),
         ("page.html", ("sub/a.html", "b.html", "b.html", "index.html")),
@@ -61,12 +63,23 @@ def test_the_title_is_no_text_of_the_page(tmp_path):
 def test_deeply_nested_pages_are_read_as_far_as_the_parser_goes(tmp_path, caplog, depth, warned):
     found = pages_of(tmp_path, a_html="<body>" + "<div>x\n" * depth + "</div>" * depth + "<p>end")
     assert found["a.html"].text.endswith("end") is not warned
-    assert ("a.html: read up to line" in caplog.text and "the rest is lost" in caplog.text) is warned
+    assert ("a.html: a part of it is lost" in caplog.text) is warned
+
+
+def test_an_unknown_encoding_is_told_and_nothing_lost(tmp_path, caplog):
+    (tmp_path / "a.html").write_bytes(b'<meta charset="nonsense"><p>caf\xe9 <a href="b.html">b</a><p>end')
+    (page,) = read_documents(tmp_path)
+    assert (page.text, page.links) == ("caf\xe9 b end", ("b.html",))
+    assert "Unsupported encoding: nonsense; it is read as Latin-1" in caplog.text and "lost" not in caplog.text
 
 
 def test_names_of_pages_may_be_any_bytes(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.html")).write_text("<p>one <a href='b.html'>b</a>")
-    (tmp_path / "b.html").write_text("<p>two <a href='caf%E9.html'>c</a>")
+    for number, letter in enumerate((b"\xe8", b"\xe9")):
+        (tmp_path / os.fsdecode(b"caf" + letter + b".html")).write_text(
+            f"<p>{number} <a href='caf%E{9 - number}.html'>"
+        )
+    found = {page.id: page.links for page in read_documents(tmp_path)}
+    assert found == {"caf\\xe8.html": ("caf\\xe9.html",), "caf\\xe9.html": ("caf\\xe8.html",)}
     report = write_corpus(tmp_path, tmp_path / "out" / "corpus")
     assert (report["documents"], report["links"]) == (2, 2)
 
