@@ -43,8 +43,8 @@ def write_synthetic_links(path: Path, documents: int = 1200, seed: int = 0) -> N
     linked pairs cannot be told from contiguous ones, and a sixth of the random ones share an organ, so that about 86%
     can be told.
 
-    It is the words for the organs that tell the halves apart, because a model soon attends to what does. Where it was
-    the phrases around them, some seeds never came to attend to the organs.
+    The halves are told apart by the words for the organs, and not by the phrases around them: a model learns first to
+    attend to what tells the halves apart, and with the phrases, some seeds never began to attend to the organs.
 
     Args:
         path: the file.

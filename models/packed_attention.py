@@ -79,7 +79,8 @@ def packed_attention(
     passed = full_sequence.take() if full_sequence is not None else None
     if passed is not None:
         key, value = (tensor.unflatten(-1, (key.shape[1], -1)).transpose(1, 2) for tensor in passed)
-    queries, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    # Rotary positions may have made float32 of queries and keys, where autocast gives attention one number format.
+    queries, keys, values = (tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value))
     how = Attending(layout, dropout, scale, sliding_window, firsts_only=passed is not None)
     if query.device.type == "cpu":
         output: Any = _Attention.apply(queries * scale, keys, values, how, kernels or Kernels(fused=False))

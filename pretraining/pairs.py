@@ -158,10 +158,10 @@ class PairSampler:
 
     @cached_property
     def mean_tokens(self) -> float:
-        """Return the mean number of tokens of a pair, special tokens included, of 10,000 pairs.
+        """Mean number of tokens of a pair, special tokens included, over 10,000 pairs.
 
-        Segments A of different relations are of different documents, and much cited documents may be longer than
-        others, so that it is not twice the mean length of a segment.
+        It is not twice the mean length of a segment, because segments are not drawn evenly: documents that link or are
+        linked to may be longer than others.
         """
         drawn, lengths = self.draw(_MEASURED, seed=0), self.segments.lengths
         return float(lengths[drawn.first].mean() + lengths[drawn.second].mean()) + SPECIAL_TOKENS

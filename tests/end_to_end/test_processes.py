@@ -99,7 +99,7 @@ def test_an_error_or_a_kill_in_one_process_ends_the_other_with_the_reason(
         assert reason in server.log_of(tmp_path).read_text()
 
 
-def test_what_only_the_first_process_refuses_is_said_once(server, tiny, tmp_path):
+def test_an_error_of_the_first_process_alone_is_printed_once(server, tiny, tmp_path):
     from linkbert.pretraining.writing import write_corpus
 
     records = [{"id": str(number), "text": f"w{number} " * 30, "links": [str(number - 1)]} for number in range(20)]

@@ -115,6 +115,18 @@ def changed(folder, tmp_path, **settings):
     return copy
 
 
+def test_rotary_positions_in_float32_are_packed_under_autocast(tmp_path):
+    """EuroBERT computes queries and keys in float32 there, and values in bf16."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("eurobert", vocab_size=120, pad_token_id=0, max_position_embeddings=64, **sizes)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    model = load(tmp_path, "token")
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        packed, padded = packed_logits(model, "token"), padded_logits(model, "token")
+    assert (packed - padded).abs().max() < 0.05 * padded.abs().max()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
