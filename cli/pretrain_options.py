@@ -23,7 +23,7 @@ Tokenizer = Annotated[
     str | None, _option("--tokenizer", "From scratch: whose tokenizer; one is made by default.", _MODEL, "MODEL")
 ]
 VocabularySize = Annotated[
-    int, _option("--vocabulary-size", "Word pieces of a tokenizer that is made.", _MODEL, "N", min=100)
+    int, _option("--vocabulary-size", "Word pieces of a tokenizer that is made; at least 100.", _MODEL, "N")
 ]
 Relations = Annotated[
     str | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +42,7 @@ class Start:
         config: its configuration.
         tokenizer: its tokenizer.
         weights_sha256: SHA-256 of its weights; None from scratch.
+        longest: number of word pieces of the longest sequence that it accepts.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Start:
     config: PreTrainedConfig
     tokenizer: PreTrainedTokenizerFast
     weights_sha256: str | None
+    longest: int
 
     def model(self) -> PreTrainedModel:
         """Load the model, or make it with weights from torch's generator."""
@@ -62,24 +63,21 @@ class Start:
         tokenizer = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         return {"weights": self.weights_sha256, "configuration": config, "tokenizer": tokenizer}
 
-    @cached_property
-    def longest(self) -> int:
-        """Number of word pieces of the longest sequence that the model accepts."""
-        return _longest(self.config, self.path or self.name)
 
-
-def _longest(config: PreTrainedConfig, where: Path | str) -> int:
-    """Return the length of the longest sequence that a model for filling masks accepts.
+def _longest(config: PreTrainedConfig, where: Path) -> int:
+    """Return the length of the longest sequence that a model for filling masks accepts, read from its shape.
 
     Raises:
-        RequestError: no such model can be made of the configuration.
+        RequestError: no such model can be made of the configuration, or its sequences are too short.
     """
     import torch
     from transformers import AutoModelForMaskedLM
 
-    with reading_model(Path(where)), torch.device("meta"):
-        model = AutoModelForMaskedLM.from_config(config, trust_remote_code=False)
-    return longest_sequence(model)
+    with reading_model(where), torch.device("meta"):
+        longest = longest_sequence(AutoModelForMaskedLM.from_config(config, trust_remote_code=False))
+    if longest < SMALLEST_LENGTH:
+        raise RequestError(f"{where}: leaves {longest} positions for a sequence; {SMALLEST_LENGTH} are needed at least")
+    return longest
 
 
 def longest_sequence(model: Any) -> int:
@@ -101,16 +99,18 @@ def find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
 def _find_start(options: PretrainOptions, corpus: LinkedCorpus) -> Start:
     if options.start is not None:
         source = find_model(str(options.start))
+        config = read_config(source.path)
         return Start(
-            source.name, source.path, read_config(source.path), load_tokenizer(source.path, words=False),
-            weights_sha256(source.path),
+            source.name, source.path, config, load_tokenizer(source.path, words=False), weights_sha256(source.path),
+            _longest(config, source.path),
         )  # fmt: skip
     if options.tokenizer is not None:
         tokenizer = load_tokenizer(find_model(str(options.tokenizer)).path, words=False)
     else:
         tokenizer = tokenizer_of(corpus, options.vocabulary_size)
     name = options.config if options.config in SIZES else Path(options.config or "").stem
-    return Start(str(name), None, _config(options.config or "", tokenizer), tokenizer, None)
+    config = _config(options.config or "", tokenizer)
+    return Start(str(name), None, config, tokenizer, None, _longest(config, Path(options.config or "")))
 
 
 def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
@@ -136,6 +136,4 @@ def _config(config: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig
     for name, token in _SPECIAL_IDS.items():
         if getattr(found, name, None) is not None:
             setattr(found, name, getattr(tokenizer, token))
-    if (longest := _longest(found, file)) < SMALLEST_LENGTH:
-        raise RequestError(f"{file}: leaves {longest} positions for a sequence; {SMALLEST_LENGTH} are needed at least")
     return found
